@@ -1,0 +1,57 @@
+"""The attribute classifier: a ResNet-18 with a 3×3 stem, small enough to guide edits on a laptop."""
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, ResNet
+
+# Faces cover most of [0, 1]; this brings pixels near zero mean and unit variance without a table of data set statistics.
+PIXEL_MEAN, PIXEL_STD = 0.5, 0.25
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """What an `AttributeClassifier` looks like: the attributes it answers for, its picture size, its blocks."""
+
+    attributes: tuple[str, ...]
+    size: int = 64
+    layers: tuple[int, int, int, int] = (2, 2, 2, 2)
+    """Residual blocks at each level; (2, 2, 2, 2) is ResNet-18."""
+
+    def __post_init__(self) -> None:
+        if not self.attributes:
+            raise ValueError("a classifier needs at least one attribute; these pictures have no labels")
+        if self.size < 16:
+            raise ValueError(f"size {self.size} is below 16 px, the least that a classifier of four levels can read")
+
+
+class AttributeClassifier(nn.Module):
+    """Pictures in [0, 1] -> one logit for each attribute; sigmoid(logit) is its probability.
+
+    torchvision's ResNet (He et al., 2016) with a 3×3 stem of stride 2 instead of the 7×7 one. Use it in
+    eval mode everywhere but in training: BatchNorm must not see the other pictures of a batch.
+    """
+
+    def __init__(self, config: ClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.resnet = ResNet(BasicBlock, list(config.layers), num_classes=len(config.attributes))
+        self.resnet.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
+        nn.init.kaiming_normal_(self.resnet.conv1.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b a"]:
+        """Logits of pictures of any size; differentiable in the pixels."""
+        x = resize(x, self.config.size)
+        return self.resnet((x - PIXEL_MEAN) / PIXEL_STD).float()
+
+
+def resize(x: Float[Tensor, "b c h w"], size: int) -> Float[Tensor, "b c {size} {size}"]:
+    """To a square of `size` px, antialiased and differentiable; a whole divisor is a plain mean of cells."""
+    height, width = x.shape[-2:]
+    if (height, width) == (size, size):
+        return x
+    if height == width and height % size == 0:
+        return F.avg_pool2d(x, height // size)
+    return F.interpolate(x, (size, size), mode="bilinear", align_corners=False, antialias=True)

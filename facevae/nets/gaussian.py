@@ -1,0 +1,35 @@
+"""The posterior of a VAE: a Gaussian with a diagonal covariance."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DiagonalGaussian:
+    """q(z | x) = N(mean, diag(exp(logvar))), one row for each image.
+
+    Source: Kingma and Welling, Auto-Encoding Variational Bayes (2014), eq. 9 and appendix B.
+    """
+
+    mean: Float[Tensor, "b d"]
+    logvar: Float[Tensor, "b d"]
+
+    @property
+    def mode(self) -> Float[Tensor, "b d"]:
+        """The most probable z, which is the mean."""
+        return self.mean
+
+    def sample(self, generator: torch.Generator | None = None) -> Float[Tensor, "b d"]:
+        """Draw one z for each row by the reparameterisation trick: mean + std · noise.
+
+        The noise is drawn on the CPU, so that a seed means the same draw on every device.
+        """
+        noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype)
+        return self.mean + torch.exp(0.5 * self.logvar) * noise.to(self.mean.device)
+
+    def kl(self) -> Float[Tensor, " b"]:
+        """KL(q(z | x) ‖ N(0, I)) in nats per image, summed over the latent dimensions."""
+        return 0.5 * (self.mean**2 + self.logvar.exp() - 1 - self.logvar).sum(dim=1)

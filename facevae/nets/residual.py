@@ -1,0 +1,159 @@
+"""The residual VAE: a trunk of pre-activation blocks between a patch stem and a patch head."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from facevae.nets.gaussian import DiagonalGaussian
+
+# exp(logvar / 2) between 0.0025 and 20: wide enough for every posterior, narrow enough for exp in bf16.
+LOGVAR_RANGE = (-12.0, 6.0)
+
+
+@dataclass(frozen=True)
+class ResidualConfig:
+    """What a `ResidualVAE` looks like.
+
+    `widths` are the channels of each level, from the size / patch grid downwards; every level
+    but the first halves the grid.
+    """
+
+    size: int = 128
+    channels: int = 3
+    patch: int = 4
+    widths: tuple[int, ...] = (48, 96, 192, 256)
+    encoder_blocks: tuple[int, ...] = (0, 1, 1, 1)
+    decoder_blocks: tuple[int, ...] = (1, 1, 1, 1)
+    groups: int = 8
+    latent: int = 256
+    head_channels: int = 4
+
+    def __post_init__(self) -> None:
+        step = self.patch * 2 ** (len(self.widths) - 1)
+        if self.size % step:
+            raise ValueError(f"size {self.size} must be a multiple of patch · 2^(levels - 1) = {step}")
+        odd = [w for w in self.widths if w % self.groups]
+        if odd:
+            raise ValueError(f"widths {odd} are not multiples of groups = {self.groups}")
+
+    @property
+    def grid(self) -> int:
+        """Side of the smallest feature map, in cells."""
+        return self.size // (self.patch * 2 ** (len(self.widths) - 1))
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(act(norm(conv(act(norm(x)))))), the last convolution starting at zero.
+
+    Source: He et al., Identity Mappings in Deep Residual Networks (2016), fig. 4e.
+    """
+
+    def __init__(self, width: int, groups: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(groups, width)
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.norm2 = nn.GroupNorm(groups, width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        # A block that starts as the identity lets the whole net learn from the first step.
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        return x + self.conv2(F.silu(self.norm2(h)))
+
+
+class Encoder(nn.Module):
+    """x (b, c, s, s) -> parameters of the posterior (b, 2 · latent)."""
+
+    def __init__(self, config: ResidualConfig) -> None:
+        super().__init__()
+        widths, patch = config.widths, config.patch
+        self.stem = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(config.channels * patch**2, widths[0], 3, padding=1))
+        levels: list[nn.Module] = []
+        for i, width in enumerate(widths):
+            if i > 0:
+                levels.append(nn.Conv2d(widths[i - 1], width, 4, stride=2, padding=1))
+            levels += [ResidualBlock(width, config.groups) for _ in range(config.encoder_blocks[i])]
+        self.levels = nn.Sequential(*levels)
+        self.norm = nn.GroupNorm(config.groups, widths[-1])
+        self.out = nn.Linear(widths[-1] * config.grid**2, 2 * config.latent)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.levels(self.stem(2 * x - 1))  # (b, w, grid, grid)
+        return self.out(F.silu(self.norm(h)).flatten(1))
+
+
+class Decoder(nn.Module):
+    """z (b, latent) -> mean of the pixels (b, c, s, s), around [0, 1] but not clamped to it."""
+
+    def __init__(self, config: ResidualConfig) -> None:
+        super().__init__()
+        widths, patch = config.widths, config.patch
+        self.grid = config.grid
+        self.stem = nn.Linear(config.latent, widths[-1] * config.grid**2)
+        levels: list[nn.Module] = []
+        for i in reversed(range(len(widths))):
+            levels += [ResidualBlock(widths[i], config.groups) for _ in range(config.decoder_blocks[i])]
+            if i > 0:
+                # Channels shrink before the grid grows: a quarter of the work of the other order, and the
+                # residual block that follows smooths the doubled pixels just as well.
+                levels += [nn.Conv2d(widths[i], widths[i - 1], 3, padding=1), nn.Upsample(scale_factor=2, mode="nearest")]
+        self.levels = nn.Sequential(*levels)
+        self.norm = nn.GroupNorm(config.groups, widths[0])
+        self.to_pixels = nn.Conv2d(widths[0], config.head_channels * patch**2, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(patch)
+        # PixelShuffle alone leaves a faint grid with the period of the patch; one small convolution at
+        # full resolution sees across patch borders and takes it away.
+        self.smooth = nn.Conv2d(config.head_channels, config.channels, 3, padding=1)
+        init_icnr(self.to_pixels, patch)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.stem(z).unflatten(1, (-1, self.grid, self.grid)).contiguous(memory_format=torch.channels_last)
+        h = F.silu(self.norm(self.levels(h)))
+        return 0.5 + 0.5 * self.smooth(self.shuffle(self.to_pixels(h)))
+
+
+def init_icnr(conv: nn.Conv2d, patch: int) -> None:
+    """Give all sub-pixels of a patch the same weights, so that the first pictures have no grid.
+
+    Source: Aitken et al., Checkerboard artifact free sub-pixel convolution (2017), section 2.3.
+    """
+    with torch.no_grad():
+        first = conv.weight[:: patch**2]
+        conv.weight.copy_(first.repeat_interleave(patch**2, dim=0))
+        conv.bias.zero_()
+
+
+class ResidualVAE(nn.Module):
+    """Encoder and decoder; it computes and judges nothing (the losses live in `train.losses`)."""
+
+    def __init__(self, config: ResidualConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+
+    def encode(self, x: Float[Tensor, "b c s s"]) -> DiagonalGaussian:
+        """Posterior of images in [0, 1]; `ValueError` where the size is not the net's."""
+        want = (self.config.channels, self.config.size, self.config.size)
+        if tuple(x.shape[1:]) != want:
+            raise ValueError(f"image has shape {tuple(x.shape[1:])}, the net expects {want}")
+        mean, logvar = self.encoder(x).float().chunk(2, dim=1)
+        return DiagonalGaussian(mean, logvar.clamp(*LOGVAR_RANGE))
+
+    def decode(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b c s s"]:
+        """Mean of the pixels; values may leave [0, 1] by a little, `images.to_uint8` clamps them."""
+        if z.shape[1] != self.config.latent:
+            raise ValueError(f"latent has {z.shape[1]} values, the net expects {self.config.latent}")
+        return self.decoder(z).float()
+
+    def forward(
+        self, x: Float[Tensor, "b c s s"], generator: torch.Generator | None = None
+    ) -> tuple[Float[Tensor, "b c s s"], DiagonalGaussian]:
+        """Reconstruct through one posterior draw; gives the picture and the posterior."""
+        posterior = self.encode(x)
+        return self.decode(posterior.sample(generator)), posterior

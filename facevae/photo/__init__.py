@@ -1,0 +1,1 @@
+"""Pixels: everything before encode and after decode."""

@@ -1,0 +1,99 @@
+"""CelebA's layout in, arrays out; broken files are named with their line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from train.data import CELEBA_CROP_PX, Batches, PreparedData, list_celeba, list_folder, load_square, prepare
+from train.synthetic import prepare_synthetic, write_celeba_layout
+
+
+@pytest.fixture
+def celeba(tmp_path: Path) -> Path:
+    write_celeba_layout(tmp_path / "celeba", 12, seed=0)
+    return tmp_path / "celeba"
+
+
+def test_prepare_celeba(celeba: Path, tmp_path: Path) -> None:
+    listing = list_celeba(celeba)
+    prepare(listing, tmp_path / "out", 32, CELEBA_CROP_PX)
+    data = PreparedData(tmp_path / "out")
+    assert data.images.shape == (12, 32, 32, 3)
+    assert len(data.indices("train")) + len(data.indices("valid")) + len(data.indices("test")) == 12
+    assert np.array_equal(data.labels, listing.labels)
+    with Image.open(listing.files[3]) as file:  # the centre square, resized with antialiasing; its rim may see what lies outside
+        expected = file.convert("RGB").crop((0, 20, 178, 198)).resize((32, 32), Image.Resampling.LANCZOS)
+    assert np.array_equal(data.images[3][3:-3], np.asarray(expected)[3:-3])
+
+
+def test_subset_of_images_is_fine(celeba: Path) -> None:
+    for path in sorted((celeba / "img_align_celeba").glob("*.jpg"))[4:]:
+        path.unlink()
+    assert len(list_celeba(celeba).files) == 4
+
+
+def test_interrupted_prepare_goes_on(celeba: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import train.data as module
+
+    listing, seen = list_celeba(celeba), []
+
+    def load(path: Path, size: int, crop: int | None) -> np.ndarray:
+        seen.append(path.name)
+        if len(seen) == 6:
+            raise KeyboardInterrupt
+        return load_square(path, size, crop)
+
+    monkeypatch.setattr(module, "CHUNK", 4)
+    monkeypatch.setattr(module, "load_square", load)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(listing, tmp_path / "out", 16, workers=1)
+    with pytest.raises(ValueError, match="not a prepared data set"):
+        PreparedData(tmp_path / "out")
+    seen.clear()
+    monkeypatch.setattr(module, "load_square", load_square)
+    prepare(listing, tmp_path / "out", 16)
+    images = PreparedData(tmp_path / "out").images
+    assert all(np.array_equal(images[i], load_square(p, 16, None)) for i, p in enumerate(listing.files))
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "text", "message"),
+    [
+        ("list_attr_celeba.txt", 4, "000002.jpg 1 -1", r"list_attr_celeba.txt, line 5: expected \d+ values after '000002.jpg', found 2"),
+        ("list_eval_partition.txt", 1, "000002.jpg train", r"list_eval_partition.txt, line 2: expected whole numbers"),
+        ("list_eval_partition.txt", 1, "other.jpg 0", r"no partition 0, 1 or 2 for 000002.jpg"),
+    ],
+)
+def test_broken_line_is_named(celeba: Path, file: str, line: int, text: str, message: str) -> None:
+    lines = (celeba / file).read_text().splitlines()
+    lines[line] = text
+    (celeba / file).write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=message):
+        list_celeba(celeba)
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="img_align_celeba is missing"):
+        list_celeba(tmp_path)
+    with pytest.raises(ValueError, match="holds no pictures"):
+        list_folder(tmp_path)
+    (tmp_path / "a.jpg").write_text("not a picture")
+    with pytest.raises(ValueError, match=r"a\.jpg cannot be read as a picture"):
+        prepare(list_folder(tmp_path), tmp_path / "out", 16)
+
+
+def test_batches_depend_on_seed_and_nimg_alone(tmp_path: Path) -> None:
+    prepare_synthetic(tmp_path, 30, 16, seed=0)
+    data = PreparedData(tmp_path)
+    one, two = Batches(data, "train", seed=3, shift_px=2), Batches(data, "train", seed=3, shift_px=2)
+    for nimg in (0, 8, 16, 24):
+        one(nimg, 8)
+    again, index = two(24, 8)
+    pictures, same = one(24, 8)
+    assert np.array_equal(index, same) and np.array_equal(pictures, again)
+    n = len(data.indices("train"))
+    epoch = np.concatenate([one.indices(i, 1) for i in range(n)])
+    assert sorted(epoch) == sorted(data.indices("train"))
+    assert not np.array_equal(epoch, np.concatenate([one.indices(n + i, 1) for i in range(n)]))

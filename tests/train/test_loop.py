@@ -1,0 +1,111 @@
+"""A run that is killed loses at most a tick, and goes on as if nothing had happened."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from facevae.nets.residual import ResidualConfig
+from train.config import TrainConfig
+from train.data import PreparedData
+from train.loop import drop_later_stats, fit
+from train.synthetic import prepare_synthetic
+
+NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
+CONFIG = TrainConfig(
+    net=NET, total_nimg=256, batch_size=8, tick_nimg=64, lr_ramp_nimg=16, beta_ramp_nimg=64, ema_halflife_nimg=50, shift_px=1, valid_nimg=16
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    folder = tmp_path_factory.mktemp("data")
+    prepare_synthetic(folder, 60, 16, seed=0)
+    return PreparedData(folder)
+
+
+@pytest.fixture(scope="module")
+def whole(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("whole")
+    fit(CONFIG, data, run)
+    return run
+
+
+def test_training_lowers_the_loss_and_leaves_a_readable_run(whole: Path) -> None:
+    stats = [json.loads(line) for line in (whole / "stats.jsonl").read_text().splitlines()]
+    assert [s["nimg"] for s in stats] == [64, 128, 192, 256]
+    assert stats[-1]["valid_distortion"] < stats[0]["valid_distortion"]
+    assert len(list((whole / "sheets").glob("*.png"))) == 8
+
+
+def test_killed_run_is_bit_equal_after_resume(data: PreparedData, whole: Path, tmp_path: Path) -> None:
+    """SIGKILL strikes while the run is between two ticks; the same call then finishes it."""
+    run = tmp_path / "killed"
+    code = (
+        f"import pathlib, train.loop as loop, time\n"
+        f"from train.config import TrainConfig\nfrom facevae.nets.residual import ResidualConfig\nfrom train.data import PreparedData\n"
+        f"old = loop.elbo\n"
+        f"def slow(*a):\n    time.sleep(0.05)\n    return old(*a)\n"
+        f"loop.elbo = slow\n"
+        f"loop.fit({CONFIG!r}, PreparedData({str(data.folder)!r}), pathlib.Path({str(run)!r}))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent.parent.parent, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (run / "state.safetensors").is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, process.stderr.read()
+    path = fit(CONFIG, data, run)
+    broken, unbroken = load_file(path), load_file(whole / "state.safetensors")
+    assert broken.keys() == unbroken.keys()
+    assert [k for k in broken if not torch.equal(broken[k], unbroken[k])] == []
+    lines = [json.loads(line)["nimg"] for line in (run / "stats.jsonl").read_text().splitlines()]
+    assert lines == [64, 128, 192, 256]
+
+
+def test_another_config_is_refused_by_field(data: PreparedData, whole: Path) -> None:
+    with pytest.raises(ValueError, match=r"lr: 0.001 in the run, 0.5 asked for"):
+        fit(replace(CONFIG, lr=0.5), data, whole)
+
+
+def test_wrong_picture_size_is_named(data: PreparedData, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="pictures of 16 px, the net wants 128 px"):
+        fit(TrainConfig(), data, tmp_path)
+
+
+def test_broken_gradient_stops_the_run_and_keeps_the_last_state(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import train.loop as loop
+
+    fit(CONFIG, data, tmp_path, stop_nimg=64)
+    before = load_file(tmp_path / "state.safetensors")
+    monkeypatch.setattr(loop, "linear", lambda *a: float("nan"))
+    with pytest.raises(FloatingPointError, match="not finite"):
+        fit(CONFIG, data, tmp_path)
+    after = load_file(tmp_path / "state.safetensors")
+    assert all(torch.equal(after[k], v) for k, v in before.items() if k.startswith(("net.", "exp_avg")))
+
+
+def test_stats_after_the_state_are_forgotten(tmp_path: Path) -> None:
+    path = tmp_path / "stats.jsonl"
+    path.write_text('{"nimg": 10}\n{"nimg": 20}\n')
+    drop_later_stats(path, 10)
+    assert path.read_text() == '{"nimg": 10}\n'
+
+
+def test_fit_leaves_the_callers_random_numbers_alone(data: PreparedData, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected, before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    fit(CONFIG, data, tmp_path, stop_nimg=64)
+    assert torch.equal(expected, torch.get_rng_state())
+    assert np.random.get_state()[1].tolist() == before  # noqa: NPY002

@@ -1,0 +1,1 @@
+"""Training and measuring; imports `facevae`, is never imported by it."""

@@ -1,0 +1,135 @@
+"""fit(config, …): the training loop, from top to bottom."""
+
+import copy
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from tqdm import tqdm
+
+from facevae.files import write_atomic, write_json
+from facevae.nets.residual import ResidualVAE
+from facevae.photo import images
+from train.config import TrainConfig
+from train.data import Batches, PreparedData, prefetch
+from train.losses import GaussianLikelihood, elbo, psnr_db
+from train.schedules import cosine, linear
+from train.sheets import draw_sheets
+from train.state import config_as_json, load_state, save_state
+
+MAX_SKIPPED = 10  # steps in a row with a gradient that is not finite
+
+
+def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | None = None) -> Path:
+    """Train, or go on training, the run in folder `run`; gives the path of its last state.
+
+    The folder holds `config.json`, `stats.jsonl`, `sheets/` and `state.safetensors`, written at every
+    tick, so that a killed run loses at most one tick; on the CPU the resumed run is bit-equal to an
+    unbroken one. `stop_nimg` ends early, as a kill after that tick would. `ValueError` where data,
+    run and config do not fit each other, `FloatingPointError` where the gradient stays not finite.
+    """
+    if data.size != config.net.size:
+        raise ValueError(f"{data.folder} holds pictures of {data.size} px, the net wants {config.net.size} px: prepare --size again")
+    accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
+    device = accelerator.device
+
+    # The weights come from the seed, without touching anybody else's random numbers.
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        net = ResidualVAE(config.net).to(device, memory_format=torch.channels_last)
+    ema = copy.deepcopy(net).requires_grad_(False)
+    likelihood = GaussianLikelihood(config.net.size).to(device)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+
+    # Resume where the folder holds a state.
+    state_path = run / "state.safetensors"
+    nimg = load_state(state_path, net, ema, likelihood, optimizer, config) if state_path.is_file() else 0
+    write_json(run / "config.json", config_as_json(config) | {"data": str(data.folder)})
+    drop_later_stats(run / "stats.jsonl", nimg)
+    trained, optimizer = accelerator.prepare(net, optimizer)
+    batches = Batches(data, "train", config.seed, config.flip, config.shift_px)
+    held_out = np.array(data.images[data.indices("valid")[: config.valid_nimg]])
+    total = min(config.total_nimg, stop_nimg or config.total_nimg)
+    parameters, averages = list(net.parameters()), list(ema.parameters())
+
+    bar = tqdm(total=config.total_nimg, initial=nimg, unit="img", unit_scale=True, mininterval=0.5 if sys.stderr.isatty() else 20)
+    sums, steps, skipped, tick_start, tick_nimg = torch.zeros(3), 0, 0, time.monotonic(), nimg
+    source = prefetch(lambda at: batches(at, config.batch_size)[0], nimg, config.batch_size)
+    while nimg < total:
+        # One step.
+        x = images.to_float(next(source)).to(device)
+        for group in optimizer.param_groups:
+            group["lr"] = cosine(nimg, config.total_nimg, config.lr, config.lr_final_share, config.lr_ramp_nimg)
+        beta = linear(nimg, config.beta, config.beta_ramp_nimg)
+        noise = torch.Generator().manual_seed(int(np.random.SeedSequence((config.seed, 3, nimg)).generate_state(1)[0]))
+        mean, posterior = trained(x, noise)
+        likelihood.update(x, mean)
+        bound = elbo(likelihood, x, mean, posterior)
+        optimizer.zero_grad()
+        accelerator.backward(bound.loss(beta) / x[0].numel())  # nats per pixel and channel: one clip_norm for every size
+        norm = accelerator.clip_grad_norm_(parameters, config.clip_norm)
+        if torch.isfinite(norm):
+            optimizer.step()
+            skipped = 0
+        else:
+            skipped += 1
+            if skipped == MAX_SKIPPED:
+                raise FloatingPointError(
+                    f"{MAX_SKIPPED} steps in a row had a gradient that is not finite; {state_path} holds the last good state"
+                )
+        nimg += config.batch_size
+
+        # Average the weights; young runs forget faster, so that the average is never mostly noise.
+        halflife = min(config.ema_halflife_nimg, max(nimg / 10, 1))
+        torch._foreach_lerp_(averages, parameters, 1 - 0.5 ** (config.batch_size / halflife))
+        sums += torch.stack([bound.distortion.mean(), bound.rate.mean(), norm]).detach().cpu()
+        steps += 1
+        bar.update(config.batch_size)
+
+        # Tick: measure, draw, write.
+        if nimg % config.tick_nimg == 0 or nimg == total:
+            distortion, rate, norm_mean = (sums / steps).tolist()
+            stats = {
+                "nimg": nimg,
+                "distortion": distortion,
+                "rate": rate,
+                "grad_norm": norm_mean,
+                "beta": beta,
+                "lr": optimizer.param_groups[0]["lr"],
+                "skipped": skipped,
+                "img_per_sec": (nimg - tick_nimg) / (time.monotonic() - tick_start),
+            } | measure(ema, likelihood, held_out, device)
+            bar.set_postfix_str(f"rate {stats['valid_rate']:.0f} nats, PSNR {stats['valid_psnr_db']:.2f} dB", refresh=False)
+            draw_sheets(ema, held_out, run / "sheets", nimg, device)
+            with (run / "stats.jsonl").open("a") as file:
+                file.write(json.dumps(stats) + "\n")
+            save_state(state_path, net, ema, likelihood, optimizer.optimizer, config, nimg)
+            sums, steps, tick_start, tick_nimg = torch.zeros(3), 0, time.monotonic(), nimg
+    source.close()
+    bar.close()
+    return state_path
+
+
+@torch.inference_mode()
+def measure(net: ResidualVAE, likelihood: GaussianLikelihood, pictures: np.ndarray, device: torch.device) -> dict[str, float]:
+    """Distortion and rate (nats per image) and PSNR (dB) of reconstructions through the posterior mean."""
+    rows = []
+    for part in np.array_split(pictures, -(-len(pictures) // 64)):
+        x = images.to_float(part).to(device)
+        posterior = net.encode(x)
+        mean = net.decode(posterior.mode)
+        bound = elbo(likelihood, x, mean, posterior)
+        rows.append(torch.stack([bound.distortion, bound.rate, psnr_db(x, mean)]))
+    distortion, rate, psnr = torch.cat(rows, dim=1).mean(dim=1).tolist()
+    return {"valid_distortion": distortion, "valid_rate": rate, "valid_psnr_db": psnr}
+
+
+def drop_later_stats(path: Path, nimg: int) -> None:
+    """Forget the lines that a killed run wrote after its last state."""
+    if path.is_file():
+        lines = [line for line in path.read_text().splitlines() if line and json.loads(line)["nimg"] <= nimg]
+        write_atomic(path, lambda p: p.write_text("".join(line + "\n" for line in lines)))

@@ -1,0 +1,65 @@
+"""Likelihoods and the ELBO. Sums over pixels and latent dimensions, means over the batch only, in nats."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from facevae.nets.gaussian import DiagonalGaussian
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+@dataclass(frozen=True)
+class Elbo:
+    """The two halves of the bound: log p(x) >= -(distortion + rate); nats per image, shape (b,)."""
+
+    distortion: Float[Tensor, " b"]
+    rate: Float[Tensor, " b"]
+
+    def loss(self, beta: float = 1.0) -> Float[Tensor, ""]:
+        """Mean of distortion + beta · rate (Higgins et al., beta-VAE, 2017, eq. 4); the negative ELBO at beta = 1."""
+        return (self.distortion + beta * self.rate).mean()
+
+
+class GaussianLikelihood(nn.Module):
+    """p(x | z) = N(mean(z), variance), one variance for each pixel position, shared by the channels.
+
+    `update` keeps the variance at the running mean of the squared error, smoothed over a window:
+    the maximum-likelihood variance (Rybkin et al., sigma-VAE, 2021, eq. 6), but a map. The
+    background, which no latent can hold, costs less; the face gets the nats.
+    """
+
+    def __init__(self, size: int, start: float = 0.05, rate: float = 0.01, window_px: int = 9, floor: float = 1e-4) -> None:
+        super().__init__()
+        self.rate, self.window_px, self.floor = rate, window_px, floor
+        self.register_buffer("variance", torch.full((size, size), start))
+        self.variance: Tensor
+
+    @torch.no_grad()
+    def update(self, x: Float[Tensor, "b c h w"], mean: Float[Tensor, "b c h w"]) -> None:
+        """Move the variance a step towards this batch's squared error."""
+        error = (x - mean).square().mean(dim=(0, 1))  # (h, w)
+        pad = self.window_px // 2
+        padded = F.pad(error[None, None], (pad, pad, pad, pad), mode="replicate")
+        smooth = F.avg_pool2d(padded, self.window_px, stride=1)[0, 0]
+        self.variance.lerp_(smooth, self.rate).clamp_(min=self.floor)
+
+    def distortion(self, x: Float[Tensor, "b c h w"], mean: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
+        """-log p(x | z) in nats per image, constants included."""
+        log_variance = x.shape[1] * (self.variance.log() + LOG_2PI).sum()
+        squares = ((x - mean).square().sum(dim=1) / self.variance).sum(dim=(1, 2))
+        return 0.5 * (squares + log_variance)
+
+
+def elbo(likelihood: GaussianLikelihood, x: Tensor, mean: Tensor, posterior: DiagonalGaussian) -> Elbo:
+    """Distortion and rate of a batch x (b, c, h, w) reconstructed as `mean` through `posterior`."""
+    return Elbo(likelihood.distortion(x, mean), posterior.kl())
+
+
+def psnr_db(x: Float[Tensor, "b c h w"], y: Float[Tensor, "b c h w"]) -> Float[Tensor, " b"]:
+    """Peak signal-to-noise ratio of each image in dB, peak 1, y clamped to [0, 1]."""
+    return -10 * torch.log10((x - y.clamp(0, 1)).square().mean(dim=(1, 2, 3)).clamp(min=1e-12))

@@ -1,0 +1,42 @@
+"""Pictures of a run, drawn at every tick: fixed samples and reconstructions."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+
+from facevae.files import write_atomic
+from facevae.nets.residual import ResidualVAE
+from facevae.photo import images
+
+
+def tile(pictures: UInt8[np.ndarray, "n h w c"], columns: int, gap_px: int = 2) -> UInt8[np.ndarray, "H W c"]:
+    """A sheet of pictures, row by row, on white."""
+    n, h, w, c = pictures.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * (h + gap_px) - gap_px, columns * (w + gap_px) - gap_px, c), 255, np.uint8)
+    for i, picture in enumerate(pictures):
+        top, left = i // columns * (h + gap_px), i % columns * (w + gap_px)
+        sheet[top : top + h, left : left + w] = picture
+    return sheet
+
+
+def save_png(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
+    """Write a PNG atomically."""
+    write_atomic(path, lambda p: Image.fromarray(pixels).save(p, format="PNG"))
+
+
+@torch.inference_mode()
+def draw_sheets(net: ResidualVAE, pictures: UInt8[np.ndarray, "n s s 3"], folder: Path, nimg: int, device: torch.device) -> None:
+    """`samples-N.png`: rows from N(0, I), then the same noise through the Gaussian fitted to encodings
+    of `pictures`; `reconstructions-N.png`: photo above reconstruction. Same noise at every tick."""
+    mean = torch.cat([net.encode(images.to_float(p).to(device)).mode for p in np.array_split(pictures, -(-len(pictures) // 64))])
+    noise = torch.randn((16, mean.shape[1]), generator=torch.Generator().manual_seed(0)).to(device)
+    centre, covariance = mean.mean(0), torch.cov(mean.T) + 1e-4 * torch.eye(mean.shape[1], device=device)
+    fitted = centre + noise @ torch.linalg.cholesky(covariance).T
+    save_png(folder / f"samples-{nimg:08d}.png", tile(images.to_uint8(net.decode(torch.cat([noise, fitted]))), columns=8))
+    back = images.to_uint8(net.decode(mean[:16]))
+    rows = [r for i in (0, 8) for r in (pictures[i : i + 8], back[i : i + 8])]
+    save_png(folder / f"reconstructions-{nimg:08d}.png", tile(np.concatenate(rows), columns=8))
