@@ -1,0 +1,109 @@
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from facevae.photo.alignment import EYE_CENTRE, EYE_DISTANCE, Adjustment, Alignment, Square, adjust, align, crop
+
+ASTRONAUT = Path(__file__).parents[2] / "assets" / "examples" / "astronaut.jpg"
+EYES = np.array([[205.8, 103.0], [252.6, 104.6]])  # the pupils in the picture, read off by eye
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> np.ndarray:
+    return np.asarray(Image.open(ASTRONAUT))
+
+
+def place(x: float, y: float, side: float, degrees: float = 0) -> Alignment:
+    return Alignment(Square(x, y, side, math.radians(degrees)).matrix(), found=True, eyes=True)
+
+
+def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def warp(photo: np.ndarray, degrees: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """The picture turned clockwise and scaled about its centre on a canvas of the same proportions."""
+    c, s = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
+    height, width = photo.shape[:2]
+    size = np.rint(np.array([width, height]) * max(scale, 1)).astype(int)
+    linear = np.array([[c, -s], [s, c]])
+    matrix = np.column_stack([linear, size / 2 - linear @ (width / 2, height / 2)])
+    index_map = matrix.copy()
+    index_map[:, 2] += linear.sum(axis=1) / 2 - 0.5
+    return cv2.warpAffine(photo, index_map, tuple(size.tolist()), borderMode=cv2.BORDER_REPLICATE), matrix
+
+
+def eye_error(alignment: Alignment, eyes: np.ndarray) -> float:
+    """Mean distance of the eyes in the crop from where the training crop has them, in eye distances."""
+    wanted = np.array(EYE_CENTRE) + np.array([[-0.5, 0], [0.5, 0]]) * EYE_DISTANCE
+    return np.linalg.norm(apply(alignment.matrix, eyes) - wanted, axis=1).mean() / EYE_DISTANCE
+
+
+@pytest.mark.parametrize("degrees, scale", [(0, 1), (0, 2.5), (12, 1), (-12, 1.3), (28, 1), (-25, 1)])
+def test_face_is_found_turned_and_scaled(astronaut, degrees, scale):
+    photo, matrix = warp(astronaut, degrees, scale)
+    alignment = align(photo)
+    assert alignment.found
+    assert eye_error(alignment, apply(matrix, EYES)) < (0.2 if alignment.eyes else 0.5)
+    assert np.allclose(alignment.matrix[0, 0], alignment.matrix[1, 1]) and np.allclose(alignment.matrix[0, 1], -alignment.matrix[1, 0])
+
+
+def test_no_face_gives_the_centre_square():
+    alignment = align(np.full((200, 300, 3), 128, np.uint8))
+    assert not alignment.found and not alignment.eyes
+    assert np.allclose(alignment.corners_px, [[50, 0], [250, 0], [250, 200], [50, 200]])
+    assert np.isclose(alignment.side_px, 200)
+
+
+def test_adjust_moves_zooms_and_turns_the_window():
+    start = place(100, 80, 60, 10)
+    assert np.array_equal(adjust(start, Adjustment()).matrix, start.matrix)
+    moved = adjust(place(100, 80, 60), Adjustment(shift_x=0.5, shift_y=-0.25, zoom=2))
+    assert np.allclose(moved.corners_px[[0, 2]], [[115, 50], [145, 80]])
+    turned = adjust(start, Adjustment(angle_deg=20))
+    assert np.allclose(turned.matrix, place(100, 80, 60, 30).matrix) and turned.found and turned.eyes
+    with pytest.raises(ValueError, match="zoom is 0"):
+        adjust(start, Adjustment(zoom=0))
+
+
+def test_crop_at_the_photos_own_scale_copies_pixels():
+    photo = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
+    assert np.array_equal(crop(photo, place(50, 42, 64), 64), photo[10:74, 18:82])
+    quarter = crop(photo, place(50, 42, 64, 90), 64)  # the window turns clockwise, the picture in it the other way
+    assert np.array_equal(quarter, np.rot90(photo[10:74, 18:82]))
+
+
+@pytest.mark.parametrize("shrink", [2, 3, 3.7, 8, 25])
+def test_crop_is_antialiased_and_exact_when_it_shrinks(shrink):
+    size, side = 32, 32 * shrink
+    y, x = np.mgrid[0:1000, 0:1000]
+    checks = np.where((x + y) % 2, 255, 0).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    assert np.abs(crop(checks, place(500, 500, side, 7), size).astype(int) - 127.5).max() < 20
+    ramp = ((x + 0.5) * 0.25).astype(np.float32)
+    ramp = np.rint(ramp).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    columns = 500 - side / 2 + (np.arange(size) + 0.5) * shrink
+    assert np.abs(crop(ramp, place(500, 500, side), size)[16, 2:-2, 0] - columns[2:-2] * 0.25).max() < 1
+
+
+def test_crop_repeats_the_border_outside_the_photo():
+    photo = np.full((64, 64, 3), 10, np.uint8)
+    photo[:, -1] = 200
+    outside = crop(photo, place(64, 32, 64), 64)
+    assert (outside[:, :31] == 10).all() and (outside[:, 32:] == 200).all()
+
+
+@pytest.mark.parametrize("side, degrees", [(100, 0), (190, 17), (640, -25), (1100, 33)])
+def test_there_and_back_within_half_a_pixel(side, degrees):
+    """A dot at a known place of the photo appears in the crop where the matrix says, within half a crop pixel."""
+    alignment, at = place(603.3, 598.6, side, degrees), np.array([620.7, 575.2])
+    y, x = np.mgrid[0:1200, 0:1200] + 0.5
+    dot = 255 * np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * max(2.5, side / 50) ** 2))
+    cropped = crop(np.rint(dot).astype(np.uint8)[:, :, None].repeat(3, axis=2), alignment, 128)[:, :, 0].astype(float)
+    v, u = np.mgrid[0:128, 0:128] + 0.5
+    centre = np.array([(cropped * u).sum(), (cropped * v).sum()]) / cropped.sum()
+    back = (centre / 128 - alignment.matrix[:, 2]) @ np.linalg.inv(alignment.matrix[:, :2]).T
+    assert np.abs(back - at).max() < 0.5 * min(1, side / 128)
