@@ -1,0 +1,95 @@
+"""The attributes that the editor shows, their words and groups, and the goals of "Make it …". Data only.
+
+Names are CelebA's labels. They are what annotators ticked, not facts about people.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """How one label is shown: where `reversed`, the slider's right end takes the attribute away."""
+
+    name: str
+    label: str
+    group: str
+    reversed: bool = False
+
+
+SHOWN: tuple[Attribute, ...] = (
+    Attribute("Smiling", "Smile", "Expression"),
+    Attribute("Mouth_Slightly_Open", "Mouth open", "Expression"),
+    Attribute("Narrow_Eyes", "Narrow eyes", "Expression"),
+    Attribute("Blond_Hair", "Blond", "Hair"),
+    Attribute("Black_Hair", "Black", "Hair"),
+    Attribute("Brown_Hair", "Brown", "Hair"),
+    Attribute("Gray_Hair", "Gray", "Hair"),
+    Attribute("Bangs", "Bangs", "Hair"),
+    Attribute("Wavy_Hair", "Wavy", "Hair"),
+    Attribute("Bald", "Bald", "Hair"),
+    Attribute("Male", "Masculine ↔ feminine", "Face", reversed=True),
+    Attribute("Young", "Young ↔ older", "Face", reversed=True),
+    Attribute("Chubby", "Fuller face", "Face"),
+    Attribute("Pale_Skin", "Pale skin", "Face"),
+    Attribute("Bushy_Eyebrows", "Bushy eyebrows", "Face"),
+    Attribute("Bags_Under_Eyes", "Bags under eyes", "Face"),
+    Attribute("Rosy_Cheeks", "Rosy cheeks", "Face"),
+    Attribute("Heavy_Makeup", "Makeup", "Style"),
+    Attribute("Wearing_Lipstick", "Lipstick", "Style"),
+    Attribute("No_Beard", "Beard", "Style", reversed=True),
+    Attribute("Mustache", "Mustache", "Style"),
+    Attribute("Goatee", "Goatee", "Style"),
+    Attribute("Eyeglasses", "Glasses", "Accessories"),
+    Attribute("Wearing_Hat", "Hat", "Accessories"),
+)
+
+# Attributes that stay out of the sliders, and why; the card and the About tab print this.
+WITHHELD: dict[str, str] = {
+    "Attractive": "a judgement of the annotators, not a property of a face",
+    "Big_Lips": "labels disagree between annotators, and the label follows ethnicity",
+    "Big_Nose": "labels disagree between annotators, and the label follows ethnicity",
+    "High_Cheekbones": "labels are close to random in re-annotation studies",
+    "Oval_Face": "labels are close to random in re-annotation studies",
+    "Pointy_Nose": "labels are close to random in re-annotation studies",
+    "Arched_Eyebrows": "labels disagree between annotators",
+    "Straight_Hair": "labels disagree between annotators",
+    "Blurry": "a property of the photo, not of the face",
+    "Wearing_Earrings": "too small for a 128 px model",
+    "Wearing_Necklace": "outside the training crop",
+    "Wearing_Necktie": "outside the training crop",
+    "5_o_Clock_Shadow": "too fine for a 128 px model; see Beard",
+    "Sideburns": "too fine for a 128 px model; see Beard",
+    "Double_Chin": "says the same as Fuller face, with fewer examples",
+    "Receding_Hairline": "says the same as Bald, with noisier labels",
+}
+
+HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One "Make it …" button: the labels that the classifier shall see."""
+
+    name: str
+    label: str
+    wanted: dict[str, bool]
+
+
+def _hair(colour: str) -> dict[str, bool]:
+    return {name: name == colour for name in HAIR_COLOURS}
+
+
+GOALS: tuple[Goal, ...] = (
+    Goal("smiling", "Smiling", {"Smiling": True}),
+    Goal("serious", "Serious", {"Smiling": False}),
+    Goal("blond", "Blond", _hair("Blond_Hair")),
+    Goal("black_hair", "Black hair", _hair("Black_Hair")),
+    Goal("gray_hair", "Gray hair", _hair("Gray_Hair")),
+    Goal("bangs", "Bangs", {"Bangs": True}),
+    Goal("younger", "Younger", {"Young": True}),
+    Goal("older", "Older", {"Young": False}),
+    Goal("mustache", "Mustache", {"Mustache": True, "No_Beard": False}),
+    Goal("glasses", "Glasses", {"Eyeglasses": True}),
+    Goal("no_glasses", "No glasses", {"Eyeglasses": False}),
+    Goal("makeup", "Makeup", {"Heavy_Makeup": True}),
+)

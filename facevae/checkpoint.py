@@ -1,0 +1,240 @@
+"""A checkpoint folder <-> objects. Safetensors and JSON only; nothing in a checkpoint can execute.
+
+config.json            format, architecture, attributes, and size and SHA-256 of every other file
+model.safetensors      the VAE, float16 on disk
+classifier.safetensors the attribute classifier, float16 on disk
+directions.json/.safetensors, prior.safetensors, likelihood.safetensors
+evaluation.json        what was measured
+README.md              the model card
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from torch import Tensor, nn
+
+from facevae.files import write_atomic, write_json, write_tensors
+from facevae.latent.directions import Direction
+from facevae.latent.priors import GaussianMixture
+from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
+from facevae.nets.residual import ResidualConfig, ResidualVAE
+
+FORMAT = 1
+EMBEDDED = Path(__file__).parent.parent / "assets" / "faces-128"
+MAX_FILE_BYTES = 200 * 2**20
+FILES = (
+    "model.safetensors",
+    "classifier.safetensors",
+    "directions.json",
+    "directions.safetensors",
+    "prior.safetensors",
+    "likelihood.safetensors",
+    "evaluation.json",
+    "README.md",
+)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A VAE with all that an editor needs to know about it."""
+
+    net: ResidualVAE
+    classifier: AttributeClassifier
+    directions: dict[str, Direction]
+    prior: GaussianMixture
+    variance: Tensor
+    """Variance of each pixel position under the likelihood, (s, s)."""
+    evaluation: dict[str, Any]
+    card: str
+    name: str = "unsaved"
+    digest: str = ""
+    """SHA-256 of config.json, which holds those of all other files."""
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path | None = None, revision: str | None = None) -> "Checkpoint":
+        """Load a local folder, a Hub repository "owner/name", or, for None, the embedded checkpoint.
+
+        `ValueError`, naming the file, where anything is missing, changed, too large or not finite.
+        """
+        if source is None:
+            return load_checkpoint(EMBEDDED)
+        if Path(source).is_dir():
+            return load_checkpoint(Path(source))
+        if isinstance(source, Path) or str(source).count("/") != 1 or str(source).startswith((".", "/", "~")):
+            raise ValueError(f"{source} is neither a checkpoint folder nor a Hub name owner/name")
+        return load_checkpoint(download(str(source), revision), name=f"{source}@{revision or 'main'}")
+
+
+def download(repo: str, revision: str | None) -> Path:
+    """Fetch the files of a checkpoint, and no others, from the Hub; `ValueError` in one sentence where that fails."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import (
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=["config.json", *FILES]))
+    except RevisionNotFoundError:
+        raise ValueError(f"the Hub repository {repo} has no revision {revision}") from None
+    except RepositoryNotFoundError:
+        raise ValueError(f"the Hub has no public repository {repo}") from None
+    except LocalEntryNotFoundError:
+        raise ValueError(f"the Hub cannot be reached and {repo} is not in the local cache") from None
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        raise ValueError(f"{repo} could not be downloaded from the Hub ({error})") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """A whole file, refused where it is missing or larger than any checkpoint of ours."""
+    if not path.is_file():
+        raise ValueError(f"the checkpoint {path.parent} lacks {path.name}")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"{path} has {path.stat().st_size} bytes, more than the {MAX_FILE_BYTES} allowed")
+    return path.read_bytes()
+
+
+def read_config(folder: Path) -> tuple[dict[str, Any], str]:
+    """config.json of a folder and its SHA-256."""
+    raw = read_bytes(folder / "config.json")
+    try:
+        config = json.loads(raw)
+        version = config["format"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(f"{folder / 'config.json'} is not the description of a checkpoint") from None
+    if version != FORMAT:
+        raise ValueError(f"{folder} has checkpoint format {version}, this version of facevae reads {FORMAT}")
+    missing = [key for key in ("net", "classifier", "files") if key not in config]
+    if missing:
+        raise ValueError(f"{folder / 'config.json'} lacks {', '.join(missing)}")
+    return config, hashlib.sha256(raw).hexdigest()
+
+
+def read_listed(folder: Path, name: str, listed: Mapping[str, str]) -> bytes:
+    """A file whose content is the one that config.json lists."""
+    raw = read_bytes(folder / name)
+    if name not in listed:
+        raise ValueError(f"{folder / 'config.json'} does not list {name}")
+    if hashlib.sha256(raw).hexdigest() != listed[name]:
+        raise ValueError(f"{folder / name} is not the file that config.json lists: its SHA-256 differs")
+    return raw
+
+
+def tensors_from(raw: bytes, path: Path) -> dict[str, Tensor]:
+    """Finite float32 tensors of a safetensors file."""
+    try:
+        tensors = load_tensors(raw)
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} is not a safetensors file ({error})") from None
+    for key, value in tensors.items():
+        if not torch.isfinite(value.float()).all():
+            raise ValueError(f"{path}: {key} holds values that are not finite")
+    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+
+
+def config_from(cls: type, values: Any, where: str) -> Any:
+    """A frozen config from JSON; an unknown or missing key is an error that is named."""
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} must be an object")
+    known = {f.name for f in fields(cls)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(f"{where} has unknown keys: {', '.join(unknown)}")
+    try:
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    except (TypeError, ArithmeticError) as error:
+        raise ValueError(f"{where} cannot be used ({error})") from None
+
+
+def fill(net: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Module:
+    """Put weights into a net, strictly; `ValueError` names the keys or the shape that differ."""
+    try:
+        net.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit the net of config.json: {' '.join(str(error).split())[:300]}") from None
+    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
+    """Read and check a whole checkpoint folder."""
+    config, digest = read_config(folder)
+    raw = {file: read_listed(folder, file, config["files"]) for file in FILES}
+    where = str(folder / "config.json")
+    net_config = config_from(ResidualConfig, config["net"], f"{where}: net")
+    classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
+    tensors = {file: tensors_from(raw[file], folder / file) for file in FILES if file.endswith(".safetensors")}
+    net = fill(ResidualVAE(net_config), tensors["model.safetensors"], folder / "model.safetensors")
+    classifier = fill(AttributeClassifier(classifier_config), tensors["classifier.safetensors"], folder / "classifier.safetensors")
+    d, s = net_config.latent, net_config.size
+    prior = tensors["prior.safetensors"]
+    k = prior["weights"].shape[0] if "weights" in prior else 0
+    need(prior, {"weights": (k,), "means": (k, d), "cholesky": (k, d, d)}, folder / "prior.safetensors")
+    variance = tensors["likelihood.safetensors"]
+    need(variance, {"variance": (s, s)}, folder / "likelihood.safetensors")
+    try:
+        table = json.loads(raw["directions.json"])
+        vectors = tensors["directions.safetensors"]
+        need(vectors, dict.fromkeys(table, (d,)), folder / "directions.safetensors")
+        directions = {key: Direction(name=key, vector=vectors[key], **values) for key, values in table.items()}
+        evaluation = json.loads(raw["evaluation.json"])
+    except (TypeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{folder}: directions.json or evaluation.json cannot be read ({error})") from None
+    if unknown := sorted(set(directions) - set(classifier_config.attributes)):
+        raise ValueError(f"{folder}: directions for attributes that the classifier does not know: {', '.join(unknown)}")
+    return Checkpoint(
+        net=net,
+        classifier=classifier,
+        directions=directions,
+        prior=GaussianMixture(**prior),
+        variance=variance["variance"],
+        evaluation=evaluation,
+        card=raw["README.md"].decode("utf-8", errors="replace"),
+        name=name or folder.name,
+        digest=digest,
+    )
+
+
+def need(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """`ValueError` where a file does not hold exactly these tensors in these shapes."""
+    if set(tensors) != set(shapes):
+        raise ValueError(f"{path} holds {sorted(tensors)}, expected {sorted(shapes)}")
+    for key, shape in shapes.items():
+        if tuple(tensors[key].shape) != shape:
+            raise ValueError(f"{path}: {key} has shape {tuple(tensors[key].shape)}, expected {shape}")
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
+    """Write a checkpoint folder, config.json last; gives its digest. Weights are rounded to float16."""
+    half = {k: v.half() for k, v in checkpoint.net.state_dict().items()}
+    write_tensors(folder / "model.safetensors", half)
+    # Running statistics of BatchNorm may exceed float16's range of 65,504; its counters are whole numbers.
+    judged = {k: v.half() if v.is_floating_point() and v.abs().max() < 6e4 else v for k, v in checkpoint.classifier.state_dict().items()}
+    write_tensors(folder / "classifier.safetensors", judged)
+    table = {
+        name: {"estimator": d.estimator, "sigma": d.sigma, "low": d.low, "high": d.high, "auroc": d.auroc}
+        for name, d in checkpoint.directions.items()
+    }
+    write_json(folder / "directions.json", table)
+    write_tensors(folder / "directions.safetensors", {n: d.vector for n, d in checkpoint.directions.items()})
+    prior = checkpoint.prior
+    write_tensors(folder / "prior.safetensors", {"weights": prior.weights, "means": prior.means, "cholesky": prior.cholesky.half()})
+    write_tensors(folder / "likelihood.safetensors", {"variance": checkpoint.variance})
+    write_json(folder / "evaluation.json", checkpoint.evaluation)
+    write_atomic(folder / "README.md", lambda p: p.write_text(checkpoint.card))
+    config = {
+        "format": FORMAT,
+        "net": asdict(checkpoint.net.config),
+        "classifier": asdict(checkpoint.classifier.config),
+        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
+    }
+    write_json(folder / "config.json", config)
+    return hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()

@@ -1,0 +1,1 @@
+"""Pure functions and small objects on z."""

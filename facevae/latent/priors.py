@@ -1,0 +1,47 @@
+"""What a latent looks like before any photo: N(0, I), or a Gaussian mixture fitted to encodings."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from facevae.latent.paths import noise_from_seed
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """Weights (k,), means (k, d) and lower Cholesky factors (k, d, d) of the covariances.
+
+    An encoder with a high rate leaves holes in N(0, I); the mixture follows the encodings
+    themselves (Ghosh et al., From Variational to Deterministic Autoencoders, 2020, section 4).
+    """
+
+    weights: Float[Tensor, " k"]
+    means: Float[Tensor, "k d"]
+    cholesky: Float[Tensor, "k d d"]
+
+    @property
+    def mean(self) -> Float[Tensor, " d"]:
+        """Mean of the whole mixture."""
+        return self.weights @ self.means
+
+    @property
+    def covariance(self) -> Float[Tensor, "d d"]:
+        """Covariance of the whole mixture: within the components plus between them."""
+        within = torch.einsum("k,kij,klj->il", self.weights, self.cholesky, self.cholesky)
+        away = self.means - self.mean
+        return within + torch.einsum("k,ki,kj->ij", self.weights, away, away)
+
+    def from_seed(self, seed: int, temperature: float = 1.0) -> Float[Tensor, " d"]:
+        """The latent of this seed. Temperature scales the spread inside a component, not its mean."""
+        noise = noise_from_seed(seed, self.means.shape[1] + 1)
+        # The last value, turned into a uniform one, picks the component.
+        share = 0.5 * (1 + torch.erf(noise[-1] / 2**0.5))
+        k = int(torch.searchsorted(self.weights.cumsum(0), share).clamp(max=len(self.weights) - 1))
+        return self.means[k] + temperature * self.cholesky[k] @ noise[:-1]
+
+
+def standard_normal(seed: int, dimensions: int, temperature: float = 1.0) -> Float[Tensor, " d"]:
+    """The latent of this seed under N(0, temperature² I)."""
+    return temperature * noise_from_seed(seed, dimensions)

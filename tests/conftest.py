@@ -1,0 +1,56 @@
+"""A tiny real model for all tests; shapes of public functions are checked at run time here, and only here."""
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from jaxtyping import install_import_hook
+
+install_import_hook(["facevae.nets", "facevae.latent", "facevae.photo", "train.losses", "train.encodings"], "typecheck.check")
+
+import pytest
+import torch
+
+from facevae.checkpoint import Checkpoint
+from facevae.latent.directions import Direction
+from facevae.latent.priors import GaussianMixture
+from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
+from facevae.nets.residual import ResidualConfig, ResidualVAE
+
+TINY = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6, head_channels=3)
+ATTRIBUTES = ("Smiling", "Blond_Hair", "Black_Hair", "Brown_Hair", "Gray_Hair", "Male", "Young", "Eyeglasses")
+
+
+@pytest.fixture
+def tiny_net() -> ResidualVAE:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return ResidualVAE(TINY).eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint() -> Checkpoint:
+    """Random weights, real code: 16 px, 6 latent dimensions."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = ResidualVAE(TINY).eval().requires_grad_(False)
+        classifier = AttributeClassifier(ClassifierConfig(attributes=ATTRIBUTES, size=16, layers=(1, 1, 1, 1))).eval().requires_grad_(False)
+        vectors = torch.linalg.qr(torch.randn(6, 6))[0]
+        spread = torch.randn(2, 6, 6).tril() * 0.1 + torch.eye(6)
+        means = torch.randn(2, 6)
+    directions = {
+        name: Direction(name, "centroid", vectors[i], sigma=1.5, low=-3.0, high=4.0, auroc=0.9)
+        for i, name in enumerate(("Smiling", "Blond_Hair", "Male", "Young"))
+    }
+    return Checkpoint(
+        net=net,
+        classifier=classifier,
+        directions=directions,
+        prior=GaussianMixture(torch.tensor([0.3, 0.7]), means, spread),
+        variance=torch.full((16, 16), 0.01),
+        evaluation={"training": {"nimg": 0}},
+        card="# tiny",
+        name="tiny",
+    )

@@ -1,0 +1,47 @@
+"""Who may know whom (design, section 2), read from the syntax; importing has no effect."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FORBIDDEN = {
+    "facevae": ("train",),
+    "facevae/photo": ("facevae.nets", "facevae.latent", "facevae.ui", "facevae.editor"),
+    "facevae/nets": ("facevae.photo", "facevae.latent", "facevae.ui", "facevae.editor", "facevae.checkpoint"),
+    "facevae/latent": ("facevae.photo", "facevae.nets", "facevae.ui", "facevae.editor", "facevae.checkpoint"),
+    "facevae/ui": ("torch", "facevae.nets", "facevae.latent", "train"),
+    "train": ("facevae.ui", "gradio"),
+}
+
+
+def imported(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    plain = {a.name for n in nodes if isinstance(n, ast.Import) for a in n.names}
+    return plain | {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_rooms_keep_to_their_doors(room: str) -> None:
+    files = list((ROOT / room).rglob("*.py"))
+    assert files
+    for file in files:
+        wrong = [m for m in imported(file) for f in FORBIDDEN[room] if m == f or m.startswith(f + ".")]
+        assert not wrong, f"{file.relative_to(ROOT)} imports {wrong}"
+
+
+def test_gradio_lives_in_ui_alone() -> None:
+    for file in (ROOT / "facevae").rglob("*.py"):
+        if "ui" not in file.relative_to(ROOT / "facevae").parts:
+            assert not [m for m in imported(file) if m.split(".")[0] == "gradio"], file
+
+
+def test_importing_the_editor_draws_no_random_number_and_makes_no_cuda_context() -> None:
+    code = (
+        "import torch; before = torch.get_rng_state(); import facevae.editor; "
+        "assert torch.equal(before, torch.get_rng_state()) and not torch.cuda.is_initialized()"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

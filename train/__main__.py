@@ -1,0 +1,216 @@
+"""python -m train COMMAND: parse, print the config, call one importable function. To resume, run the same command again."""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from train.classifier import ClassifierTrainConfig
+from train.config import PRESETS, TrainConfig
+from train.directions import DirectionsConfig
+
+Positional = tyro.conf.Positional
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Pictures -> memory-mapped arrays. Give exactly one of --celeba, --folder, --synthetic."""
+
+    out: Path
+    celeba: Path | None = None
+    """Folder in CelebA's own layout (img_align_celeba/, list_attr_celeba.txt, list_eval_partition.txt)."""
+    folder: Path | None = None
+    """Any folder of pictures, without labels."""
+    synthetic: int | None = None
+    """This many labelled toy faces drawn by code."""
+    size: int = 128
+    workers: int = 2
+
+    def run(self) -> None:
+        from train.data import CELEBA_CROP_PX, list_celeba, list_folder, prepare
+        from train.synthetic import prepare_synthetic
+
+        if sum(x is not None for x in (self.celeba, self.folder, self.synthetic)) != 1:
+            raise ValueError("give exactly one of --celeba DIR, --folder DIR, --synthetic N")
+        if self.celeba is not None:
+            prepare(list_celeba(self.celeba), self.out, self.size, CELEBA_CROP_PX, self.workers)
+        elif self.folder is not None:
+            prepare(list_folder(self.folder), self.out, self.size, None, self.workers)
+        else:
+            prepare_synthetic(self.out, self.synthetic, self.size, seed=0)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Train a VAE. The run folder holds statistics, sheets and the state; the same command resumes."""
+
+    data: Path
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    preset: Literal[tuple(PRESETS)] = "faces-128"  # type: ignore[valid-type]
+    """Where the values of --config come from; single ones can be changed."""
+    config: TrainConfig = field(default_factory=TrainConfig)
+
+    def run(self) -> None:
+        from train.data import PreparedData
+        from train.loop import fit
+
+        print(f"state: {fit(self.config, PreparedData(self.data), self.run_dir)}")
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Train the attribute classifier, on photos and on a VAE's reconstructions of them."""
+
+    data: Path
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    vae: Path | None = None
+    """Run folder of a VAE whose reconstructions are mixed in."""
+    config: ClassifierTrainConfig = field(default_factory=ClassifierTrainConfig)
+
+    def run(self) -> None:
+        from train.classifier import fit_classifier, vae_reconstruct
+        from train.data import PreparedData
+
+        reconstruct = vae_reconstruct(self.vae) if self.vae is not None else None
+        print(f"state: {fit_classifier(self.config, PreparedData(self.data), self.run_dir, reconstruct)}")
+
+
+@dataclass(frozen=True)
+class Directions:
+    """Find the directions of the attributes, their ranges, and the prior; written to the VAE's run folder."""
+
+    data: Path
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    classifier: Path
+    config: DirectionsConfig = field(default_factory=DirectionsConfig)
+
+    def run(self) -> None:
+        from train.data import PreparedData
+        from train.directions import find_directions
+
+        for name, d in find_directions(self.run_dir, self.classifier, PreparedData(self.data), self.config).items():
+            print(f"{name:22} {d.estimator:12} AUROC {d.auroc:.3f}  range {d.low:g} … {d.high:g} σ")
+
+
+@dataclass(frozen=True)
+class Export:
+    """Put a run, a classifier, the directions and the prior together to a checkpoint folder."""
+
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    classifier: Path
+    out: Path
+
+    def run(self) -> None:
+        from train.export import export
+
+        print(f"{self.out}: {export(self.run_dir, self.classifier, self.out).digest}")
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a checkpoint on held-out faces and print the tables; --write keeps them in the checkpoint and its card."""
+
+    what: Annotated[Literal["all", "reconstruction", "classifier", "edits", "show"], Positional] = "all"
+    """"show" prints what the checkpoint already holds."""
+    checkpoint: Path | None = None
+    """Folder; the embedded checkpoint where not given."""
+    data: Path | None = None
+    split: Literal["train", "valid", "test"] = "test"
+    faces: int = 300
+    """Faces of the edit table."""
+    guided: int = 40
+    """Faces for each goal of guidance; 0 leaves guidance out."""
+    write: bool = False
+
+    def run(self) -> None:
+        from facevae.checkpoint import EMBEDDED, Checkpoint
+        from train.data import PreparedData
+        from train.evaluate import evaluate_classifier, evaluate_edits, evaluate_reconstruction, print_tables
+        from train.export import add_evaluation
+
+        folder = self.checkpoint or EMBEDDED
+        checkpoint = Checkpoint.from_pretrained(folder)
+        if self.what == "show":
+            return print_tables(checkpoint.evaluation)
+        if self.data is None:
+            raise ValueError("--data names a prepared data set; make one with: python -m train prepare")
+        data = PreparedData(self.data)
+        for section, measure in (
+            ("reconstruction", lambda: {"split": self.split} | evaluate_reconstruction(checkpoint, data, self.split)),
+            ("classifier", lambda: {"split": self.split} | evaluate_classifier(checkpoint, data, self.split)),
+            ("edits", lambda: {"split": self.split} | evaluate_edits(checkpoint, data, self.split, self.faces, self.guided)),
+        ):
+            if self.what in ("all", section):
+                values = measure()
+                print_tables({section: values})
+                if self.write:
+                    add_evaluation(folder, section, values)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Draw the pictures of the README: samples, edits and a morph of faces our model drew, and the public-domain photo."""
+
+    out: Path = Path("assets/figures")
+    checkpoint: Path | None = None
+
+    def run(self) -> None:
+        from train.figures import draw_figures
+
+        draw_figures(self.checkpoint, self.out)
+
+
+COMMANDS = {
+    "prepare": Prepare,
+    "fit": Fit,
+    "classifier": Classifier,
+    "directions": Directions,
+    "export": Export,
+    "evaluate": Evaluate,
+    "figures": Figures,
+}
+
+
+def default_for(command: type, args: list[str]) -> object | None:
+    """For `fit`, the values of the preset named on the command line, so that --help shows them and single ones can be changed."""
+    if command is not Fit:
+        return None
+    names = [args[i + 1] for i, a in enumerate(args[:-1]) if a == "--preset"] + [
+        a.partition("=")[2] for a in args if a.startswith("--preset=")
+    ]
+    preset = PRESETS.get(names[-1] if names else "faces-128", TrainConfig())
+    return Fit(data=tyro.MISSING, run_dir=tyro.MISSING, config=preset)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0, or 2 with one sentence for what a user can cause, or 130 for Ctrl-C."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] not in COMMANDS:
+        print("usage: python -m train COMMAND [--help]\n")
+        for name, command in COMMANDS.items():
+            print(f"  {name:12} {command.__doc__.splitlines()[0]}")
+        return 0 if args and args[0] in ("-h", "--help") else 2
+    command, rest = COMMANDS[args[0]], args[1:]
+    dry_run = "--dry-run" in rest
+    parsed = tyro.cli(
+        command, args=[a for a in rest if a != "--dry-run"], prog=f"python -m train {args[0]}", default=default_for(command, rest)
+    )
+    print(json.dumps(asdict(parsed), default=str, indent=1))
+    if dry_run:
+        return 0
+    try:
+        parsed.run()
+    except (ValueError, FloatingPointError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from the last tick", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""Directions and prior of a trained VAE, from encodings of the train split; ranges measured on the valid split."""
+
+import json
+import warnings
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.mixture import GaussianMixture as SklearnMixture
+from tqdm import tqdm
+
+from facevae.attributes import SHOWN
+from facevae.files import write_json, write_tensors
+from facevae.latent.directions import Direction, centroid, correlation, natural, need_both
+from facevae.latent.priors import GaussianMixture
+from train.classifier import load_trained
+from train.data import PreparedData
+from train.encodings import InPhoto, encode_many, load_run
+
+ESTIMATORS = ("centroid", "correlation", "logistic")
+
+
+@dataclass(frozen=True)
+class DirectionsConfig:
+    """How directions, their ranges and the prior are found."""
+
+    train_faces: int = 12_000
+    valid_faces: int = 2_000
+    probe_faces: int = 48
+    """Held-out faces that decide on an estimator and on each end of a range."""
+    ladder: tuple[float, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14)
+    """Strengths that are tried, in σ."""
+    wanted_success: float = 0.92
+    """A range ends at the first strength at which this share of the probe faces changes its label."""
+    choose_at: float = 3.0
+    """Estimators are compared at this strength."""
+    mixture_components: int = 8
+    seed: int = 0
+
+
+def fit_step(estimator: str, z: Float32[np.ndarray, "n d"], labels: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
+    """The step of one σ by one of ESTIMATORS."""
+    if estimator == "centroid":
+        return centroid(z, labels)
+    if estimator == "correlation":
+        return correlation(z, labels.astype(np.float32))
+    mean, spread = z.mean(0), z.std(0) + 1e-8
+    model = LogisticRegression(C=0.05, max_iter=300).fit((z - mean) / spread, labels)
+    return natural(model.coef_[0] / spread, np.cov(z.T))
+
+
+def measure_score(step: Float[np.ndarray, " d"], z_train: np.ndarray, z: np.ndarray, labels: Bool[np.ndarray, " n"]) -> float:
+    """AUROC, on other faces, of the linear score whose cheapest move this step is: w = Σ⁻¹ · step."""
+    covariance = np.cov(z_train.T)
+    weights = np.linalg.solve(covariance + 1e-4 * np.eye(len(step)), step)
+    return float(roc_auc_score(labels, z @ weights)) if 0 < labels.sum() < len(labels) else float("nan")
+
+
+def range_end(view: InPhoto, rows: np.ndarray, column: int, step: torch.Tensor, sign: int, config: DirectionsConfig) -> tuple[float, float]:
+    """The first strength (σ) at which enough faces change their label, and that share; else the best one tried."""
+    best = (config.ladder[0], -1.0)
+    for strength in config.ladder:
+        seen = view.probabilities(rows, sign * strength * step)[:, column]
+        share = float((seen > 0.5).mean() if sign > 0 else (seen < 0.5).mean())
+        if share > best[1] + 0.02:
+            best = (strength, share)
+        if share >= config.wanted_success:
+            break
+    return best
+
+
+def find_directions(run: Path, classifier_run: Path, data: PreparedData, config: DirectionsConfig) -> dict[str, Direction]:
+    """Fit, choose and calibrate a direction for each attribute that the editor shows; write them and the prior to `run`.
+
+    Attributes with one class only, or with too few probe faces, are left out with a line that says so.
+    """
+    net, _, _, _ = load_run(run)
+    classifier = load_trained(classifier_run)
+    attributes = list(classifier.config.attributes)
+    rng = np.random.default_rng(config.seed)
+    pick = lambda split, n: np.sort(rng.permutation(data.indices(split))[:n])  # noqa: E731
+    train, valid = pick("train", config.train_faces), pick("valid", config.valid_faces)
+    z, z_valid = encode_many(net, data, train, "encode train"), encode_many(net, data, valid, "encode valid")
+    write_prior(run, z, config)
+
+    view = InPhoto(net, classifier, data, valid, z_valid)
+    everyone = np.arange(len(valid))
+    plain = view.probabilities(everyone, torch.zeros(z.shape[1]))
+    found: dict[str, Direction] = {}
+    report: dict[str, dict] = {}
+    for name in tqdm([s.name for s in SHOWN if s.name in attributes and s.name in data.attributes], desc="directions"):
+        labels, column = data.label(name), attributes.index(name)
+        lack, have = (np.flatnonzero(m)[: config.probe_faces] for m in (plain[:, column] < 0.2, plain[:, column] > 0.8))
+        try:
+            need_both(name, labels[train])
+        except ValueError as error:
+            warnings.warn(f"{error}; left out", stacklevel=2)
+            continue
+        if not len(lack):
+            warnings.warn(f"attribute {name}: no held-out face lacks it; left out", stacklevel=2)
+            continue
+        steps = {e: torch.from_numpy(fit_step(e, z, labels[train])).float() for e in ESTIMATORS}
+        gains = {e: float(view.probabilities(lack, config.choose_at * s)[:, column].mean()) for e, s in steps.items()}
+        estimator = max(gains, key=gains.__getitem__)
+        step = steps[estimator]
+        high, success = range_end(view, lack, column, step, +1, config)
+        # Nobody who has it among the held-out faces: the other end mirrors this one.
+        low, removal = range_end(view, have, column, step, -1, config) if len(have) else (high, float("nan"))
+        sigma = float(step.norm())
+        auroc = measure_score(step.numpy(), z, z_valid, labels[valid])
+        found[name] = Direction(name, estimator, step / sigma, sigma, -low, high, auroc)
+        report[name] = {
+            "estimator": estimator,
+            "gain_at_choice": gains,
+            "high": high,
+            "success": success,
+            "low": -low,
+            "removal": removal,
+            "auroc": auroc,
+        }
+    write_json(run / "directions.json", {"config": asdict(config), "directions": report})
+    write_tensors(run / "directions.safetensors", {n: d.vector * d.sigma for n, d in found.items()})
+    return found
+
+
+def read_directions(run: Path) -> dict[str, Direction]:
+    """What `find_directions` wrote."""
+    from safetensors.torch import load_file
+
+    if not (run / "directions.json").is_file():
+        raise ValueError(f"{run} has no directions yet; find them with: python -m train directions")
+    table = json.loads((run / "directions.json").read_text())["directions"]
+    steps = load_file(run / "directions.safetensors")
+    return {
+        name: Direction(
+            name, row["estimator"], steps[name] / steps[name].norm(), float(steps[name].norm()), row["low"], row["high"], row["auroc"]
+        )
+        for name, row in table.items()
+    }
+
+
+def write_prior(run: Path, z: Float32[np.ndarray, "n d"], config: DirectionsConfig) -> GaussianMixture:
+    """Fit a mixture of full-covariance Gaussians to encodings and write `prior.safetensors`."""
+    k = min(config.mixture_components, max(1, len(z) // (2 * z.shape[1])))
+    model = SklearnMixture(k, covariance_type="full", reg_covar=1e-3, max_iter=60, random_state=config.seed).fit(z.astype(np.float64))
+    prior = GaussianMixture(
+        weights=torch.from_numpy(model.weights_).float(),
+        means=torch.from_numpy(model.means_).float(),
+        cholesky=torch.linalg.cholesky(torch.from_numpy(model.covariances_)).float(),
+    )
+    write_tensors(run / "prior.safetensors", {"weights": prior.weights, "means": prior.means, "cholesky": prior.cholesky})
+    return prior

@@ -1,0 +1,44 @@
+"""A trained run + classifier + directions + prior -> a checkpoint folder with its card."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from facevae.checkpoint import Checkpoint, save_checkpoint
+from facevae.latent.priors import GaussianMixture
+from train.card import model_card
+from train.classifier import load_trained
+from train.directions import read_directions
+from train.encodings import load_run
+
+
+def export(run: Path, classifier_run: Path, out: Path) -> Checkpoint:
+    """Write the checkpoint folder `out`; its evaluation holds what training knows until `evaluate` adds to it."""
+    net, variance, nimg, config = load_run(run)
+    if not (run / "prior.safetensors").is_file():
+        raise ValueError(f"{run} has no prior yet; fit it with: python -m train directions")
+    checkpoint = Checkpoint(
+        net=net,
+        classifier=load_trained(classifier_run),
+        directions=read_directions(run),
+        prior=GaussianMixture(**load_file(run / "prior.safetensors")),
+        variance=variance,
+        evaluation={"training": {"nimg": nimg, **{k: config[k] for k in ("beta", "seed", "batch_size", "lr")}}},
+        card="",
+        name=out.name,
+    )
+    return write_with_card(out, checkpoint)
+
+
+def write_with_card(out: Path, checkpoint: Checkpoint) -> Checkpoint:
+    """Write the folder with a card that says what its evaluation says."""
+    checkpoint = replace(checkpoint, card=model_card(checkpoint))
+    return replace(checkpoint, digest=save_checkpoint(out, checkpoint))
+
+
+def add_evaluation(folder: Path, section: str, values: Any) -> Checkpoint:
+    """Put one section into the evaluation of a checkpoint folder, and the card and the manifest right."""
+    checkpoint = Checkpoint.from_pretrained(folder)
+    return write_with_card(folder, replace(checkpoint, evaluation=checkpoint.evaluation | {section: values}))

@@ -1,0 +1,139 @@
+"""The pictures of the README: faces our model drew and the public-domain astronaut, never CelebA."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from facevae.editor import Editor, Face
+from facevae.files import write_atomic
+from train.sheets import tile
+
+ROOT = Path(__file__).parent.parent
+ASTRONAUT = ROOT / "assets" / "examples" / "astronaut.jpg"
+SEEDS = tuple(range(32))
+EDITED_SEEDS = (3, 7, 12)
+MORPH_SEEDS = (2, 9)
+SHOWN_EDITS = ("Smiling", "Blond_Hair", "Black_Hair", "Bangs", "Eyeglasses", "Male", "Young", "Mustache", "Gray_Hair")
+GOALS_IN_PHOTO = ("smiling", "blond", "glasses", "older")
+CELL_PX = 128
+CHROMIUM_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
+    """Write samples.png, edits.png, photo.jpg, morph.png, morph.webp and, where Chromium is at hand, page.png to `out`."""
+    editor = Editor(checkpoint)
+    out.mkdir(parents=True, exist_ok=True)
+    faces = editor.generate(SEEDS, temperature=0.7)
+    save(out / "samples.png", tile(np.stack([f.crop for f in faces]), columns=8))
+    a, b = editor.generate(MORPH_SEEDS, temperature=0.7)
+    save(out / "morph.png", tile(editor.morph(a, b, np.linspace(0, 1, 9).tolist()), columns=9))
+    film = editor.save_animation(editor.morph(a, b, np.linspace(0, 1, 30).tolist()), "webp")
+    write_atomic(out / "morph.webp", lambda p: p.write_bytes(film))
+    save(out / "edits.png", edit_sheet(editor, [editor.open_photo(ASTRONAUT), *editor.generate(EDITED_SEEDS, temperature=0.7)]))
+    save(out / "photo.jpg", photo_sheet(editor, editor.open_photo(ASTRONAUT)))
+    if page:
+        shoot_page(checkpoint, out / "page.png", 1280, 900)
+        shoot_page(checkpoint, out / "page-phone.png", 390, 844)
+
+
+def save(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
+    """PNG or JPEG by the path's ending, atomically."""
+    write_atomic(path, lambda p: Image.fromarray(pixels).save(p, format="JPEG" if path.suffix == ".jpg" else "PNG", quality=90))
+    print(path)
+
+
+def caption(text: str, width: int, height: int = 20) -> UInt8[np.ndarray, "h w 3"]:
+    """Black words on white."""
+    picture = Image.new("RGB", (width, height), "white")
+    ImageDraw.Draw(picture).text((width / 2, height / 2), text, fill="black", anchor="mm", font=ImageFont.load_default(13))
+    return np.asarray(picture)
+
+
+def edit_sheet(editor: Editor, faces: list[Face]) -> UInt8[np.ndarray, "h w 3"]:
+    """A row for each face: as it is, then each attribute alone at the end of its slider, in the crop."""
+    controls = [c for name in SHOWN_EDITS for c in editor.controls if c.name == name]
+    titles = ["as it is"] + [("Older" if c.name == "Young" else c.label.partition(" ↔ ")[0]) for c in controls]
+    rows = [np.concatenate([caption(t, CELL_PX + 2) for t in titles], axis=1)]
+    for face in faces:
+        cells = [face.crop]
+        for control in controls:
+            direction = editor.checkpoint.directions[control.name]
+            strength = direction.low if control.name == "Young" else direction.high
+            cells.append(editor.edit(face, {control.name: strength}).crop)
+        strip = tile(np.stack(cells), columns=len(cells))
+        rows.append(np.pad(strip, ((0, 2), (0, 2), (0, 0)), constant_values=255))
+    return np.concatenate(rows)
+
+
+def photo_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
+    """The photo, and the same photo after some of the "Make it …" buttons."""
+    columns = [np.concatenate([caption("photo", face.photo.shape[1], 28), face.photo])]
+    for goal in editor.goals:
+        if goal.name in GOALS_IN_PHOTO:
+            last = list(editor.guide(face, goal.wanted))[-1]
+            columns.append(np.concatenate([caption(goal.label.lower(), face.photo.shape[1], 28), editor.edit(last.face).photo]))
+    sheet = np.concatenate(columns, axis=1)
+    return np.asarray(Image.fromarray(sheet).resize((1600, round(sheet.shape[0] * 1600 / sheet.shape[1])), Image.Resampling.LANCZOS))
+
+
+def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int) -> None:
+    """Start app.py, open it in Chromium, take a screenshot with a slider moved; says so where there is no browser."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        print(f"{path} left as it is: playwright is not installed (pip install '.[test]')")
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port)] + (["--checkpoint", str(checkpoint)] if checkpoint else [])
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/")
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.goto(f"http://127.0.0.1:{port}/")
+            number = page.locator("input[type=number][aria-label*='Smile']").first
+            number.wait_for(timeout=60_000)
+            page.wait_for_timeout(3000)  # the first visit opens the example
+            number.fill("3")
+            number.press("Enter")
+            page.wait_for_timeout(3000)
+            page.evaluate("window.scrollTo(0, 0)")
+            page.screenshot(path=path)
+            browser.close()
+        print(path)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(url: str, seconds: float = 120) -> None:
+    """Until the page answers."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{url} did not answer within {seconds:.0f} s") from None
+            time.sleep(0.3)
