@@ -32,10 +32,12 @@ class DirectionsConfig:
     valid_faces: int = 2_000
     probe_faces: int = 48
     """Held-out faces that decide on an estimator and on each end of a range."""
-    ladder: tuple[float, ...] = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14)
+    ladder: tuple[float, ...] = (1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9, 10)
     """Strengths that are tried, in σ."""
-    wanted_success: float = 0.92
+    wanted_success: float = 0.9
     """A range ends at the first strength at which this share of the probe faces changes its label."""
+    least_success: float = 0.5
+    """A slider whose best strength reaches fewer of them is left out."""
     choose_at: float = 3.0
     """Estimators are compared at this strength."""
     mixture_components: int = 8
@@ -53,11 +55,23 @@ def fit_step(estimator: str, z: Float32[np.ndarray, "n d"], labels: Bool[np.ndar
     return natural(model.coef_[0] / spread, np.cov(z.T))
 
 
-def measure_score(step: Float[np.ndarray, " d"], z_train: np.ndarray, z: np.ndarray, labels: Bool[np.ndarray, " n"]) -> float:
-    """AUROC, on other faces, of the linear score whose cheapest move this step is: w = Σ⁻¹ · step."""
-    covariance = np.cov(z_train.T)
-    weights = np.linalg.solve(covariance + 1e-4 * np.eye(len(step)), step)
-    return float(roc_auc_score(labels, z @ weights)) if 0 < labels.sum() < len(labels) else float("nan")
+def unit_of_score(step: Float[np.ndarray, " d"], precision: Float[np.ndarray, "d d"]) -> Float[np.ndarray, " d"]:
+    """The step made so long that the score w = Σ⁻¹ · step, whose cheapest move it is, rises by one σ.
+
+    One unit for all estimators, the Mahalanobis length, so that their strengths can be compared.
+    """
+    return step / np.sqrt(step @ precision @ step)
+
+
+def auroc_of(score: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> float:
+    """How well a score separates; 0.5, that is not at all, where there is one class only."""
+    return float(roc_auc_score(labels, score)) if 0 < labels.sum() < len(labels) else 0.5
+
+
+def probe_faces(seen: np.ndarray, labels: Bool[np.ndarray, " n"], limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """Faces that lack and that have an attribute, clearly so to the classifier (below 0.2, above 0.8), else by label."""
+    sides = ((seen < 0.2, ~labels), (seen > 0.8, labels))
+    return tuple((np.flatnonzero(clear) if clear.any() else np.flatnonzero(labelled))[:limit] for clear, labelled in sides)
 
 
 def range_end(view: InPhoto, rows: np.ndarray, column: int, step: torch.Tensor, sign: int, config: DirectionsConfig) -> tuple[float, float]:
@@ -87,31 +101,33 @@ def find_directions(run: Path, classifier_run: Path, data: PreparedData, config:
     z, z_valid = encode_many(net, data, train, "encode train"), encode_many(net, data, valid, "encode valid")
     write_prior(run, z, config)
 
+    precision = np.linalg.inv(np.cov(z.T) + 1e-6 * np.eye(z.shape[1]))
     view = InPhoto(net, classifier, data, valid, z_valid)
-    everyone = np.arange(len(valid))
-    plain = view.probabilities(everyone, torch.zeros(z.shape[1]))
     found: dict[str, Direction] = {}
     report: dict[str, dict] = {}
     for name in tqdm([s.name for s in SHOWN if s.name in attributes and s.name in data.attributes], desc="directions"):
         labels, column = data.label(name), attributes.index(name)
-        lack, have = (np.flatnonzero(m)[: config.probe_faces] for m in (plain[:, column] < 0.2, plain[:, column] > 0.8))
+        lack, have = probe_faces(view.plain[:, column], labels[valid], config.probe_faces)
         try:
             need_both(name, labels[train])
         except ValueError as error:
             warnings.warn(f"{error}; left out", stacklevel=2)
             continue
         if not len(lack):
-            warnings.warn(f"attribute {name}: no held-out face lacks it; left out", stacklevel=2)
+            warnings.warn(f"attribute {name}: every held-out face has it; left out", stacklevel=2)
             continue
-        steps = {e: torch.from_numpy(fit_step(e, z, labels[train])).float() for e in ESTIMATORS}
+        steps = {e: torch.from_numpy(unit_of_score(fit_step(e, z, labels[train]), precision)).float() for e in ESTIMATORS}
         gains = {e: float(view.probabilities(lack, config.choose_at * s)[:, column].mean()) for e, s in steps.items()}
         estimator = max(gains, key=gains.__getitem__)
         step = steps[estimator]
         high, success = range_end(view, lack, column, step, +1, config)
+        if success < config.least_success:
+            warnings.warn(f"attribute {name}: only {success:.0%} of the probe faces take it on; left out", stacklevel=2)
+            continue
         # Nobody who has it among the held-out faces: the other end mirrors this one.
         low, removal = range_end(view, have, column, step, -1, config) if len(have) else (high, float("nan"))
         sigma = float(step.norm())
-        auroc = measure_score(step.numpy(), z, z_valid, labels[valid])
+        auroc = auroc_of(z_valid @ precision @ step.numpy(), labels[valid])
         found[name] = Direction(name, estimator, step / sigma, sigma, -low, high, auroc)
         report[name] = {
             "estimator": estimator,

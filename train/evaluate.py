@@ -73,7 +73,7 @@ def evaluate_edits(checkpoint: Checkpoint, data: PreparedData, split: str, faces
     index = np.sort(np.random.default_rng(7).permutation(data.indices(split))[:faces])
     z = encode_many(checkpoint.net, data, index)
     view = InPhoto(checkpoint.net, checkpoint.classifier, data, index, z)
-    plain = view.probabilities(np.arange(len(index)), torch.zeros(z.shape[1]))
+    plain = view.plain
     logit = lambda p: np.log(p.clip(1e-6, 1 - 1e-6) / (1 - p.clip(1e-6, 1 - 1e-6)))  # noqa: E731
     spread = logit(plain).std(0) + 1e-6
     table: dict[str, Any] = {}

@@ -1,0 +1,45 @@
+"""What the README shows is true: its commands parse, its code runs, its front matter and the requirements agree."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from train.__main__ import main
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.S)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("python -m train")]
+
+
+@pytest.mark.parametrize("line", commands())
+def test_training_commands_parse(line: str) -> None:
+    assert main([*shlex.split(line)[3:], "--dry-run"]) == 0
+
+
+def test_python_block_runs_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"```python\n(.*?)```", README, flags=re.S).group(1)
+    names: dict = {}
+    exec(code.replace('"assets/', f'"{ROOT}/assets/'), names)
+    assert names["result"].photo.shape == names["face"].photo.shape
+    assert len(names["film"]) == 30
+    assert (tmp_path / "glasses.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_pictures_exist() -> None:
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures and not [p for p in pictures if not (ROOT / p).is_file()]
+
+
+def test_space_runs_a_gradio_that_the_requirements_allow() -> None:
+    from packaging.requirements import Requirement
+
+    version = re.search(r"^sdk_version: (\S+)$", README, flags=re.M).group(1)
+    lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("gradio")]
+    assert Requirement(lines[0]).specifier.contains(version)
