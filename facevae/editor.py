@@ -35,13 +35,15 @@ MAX_FRAMES = 240
 MAX_SEED = 2**32
 SLIDER_STEP = 0.1
 NO_FACE = "No face was found, so this is the middle of the picture: use Adjust crop to place the face."
+NO_EYES = "The face was found, but not its eyes: if the crop looks wrong, use Adjust crop."
 
 
 @dataclass(frozen=True, eq=False)
 class Face:
     """A face in the latent space and, where it came from a photo, its place in it. Plain NumPy, never changed.
 
-    `offset` is what guidance has added to `latent`; `screen` is the photo at screen size.
+    `offset` is what guidance has added to `latent`; `screen` is the photo at screen size; `start` is
+    G(latent) in [0, 1], kept because every edit is a difference from it.
     """
 
     latent: Float32[np.ndarray, " d"]
@@ -52,6 +54,7 @@ class Face:
     alignment: Alignment | None = None
     found: Alignment | None = None
     """The alignment before the user's adjustment."""
+    start: Float32[np.ndarray, "3 s s"] | None = None
     seed: int | None = None
     name: str = "face"
     message: str = ""
@@ -132,11 +135,11 @@ class Editor:
         alignment = adjust(found, adjustment)
         pixels = crop(photo, alignment, self.size)
         with self._lock, torch.inference_mode():
-            latent = self.checkpoint.net.encode(images.to_float(pixels)).mode[0].numpy()
-        message = "" if found.found or adjustment != Adjustment() else NO_FACE
-        return Face(
-            latent, np.zeros_like(latent), pixels, photo, fit_screen(photo, SCREEN_SIDE_PX), alignment, found, name=name, message=message
-        )
+            z = self.checkpoint.net.encode(images.to_float(pixels)).mode
+            start, latent = self.checkpoint.net.decode(z).clamp(0, 1)[0].numpy(), z[0].numpy()
+        message = "" if found.eyes or adjustment != Adjustment() else NO_EYES if found.found else NO_FACE
+        screen = fit_screen(photo, SCREEN_SIDE_PX)
+        return Face(latent, np.zeros_like(latent), pixels, photo, screen, alignment, found, start, name=name, message=message)
 
     def generate(self, seeds: Sequence[int], temperature: float = 0.8, prior: Literal["fitted", "normal"] = "fitted") -> list[Face]:
         """Draw a new face for each seed; the same seed is the same face in any batch."""
@@ -154,13 +157,18 @@ class Editor:
             faces = []
             for seed in seeds:
                 latent = draw(int(seed), temperature)
-                picture = images.to_uint8(self.checkpoint.net.decode(latent[None]))[0]
-                faces.append(Face(latent.numpy(), np.zeros(d, np.float32), picture, seed=int(seed), name=f"face-{int(seed)}"))
+                start = self.checkpoint.net.decode(latent[None]).clamp(0, 1)
+                picture, still = images.to_uint8(start)[0], np.zeros(d, np.float32)
+                faces.append(Face(latent.numpy(), still, picture, start=start[0].numpy(), seed=int(seed), name=f"face-{int(seed)}"))
         return faces
 
     def reset(self, face: Face) -> Face:
         """The face as it was before any guidance."""
         return replace(face, offset=np.zeros_like(face.latent))
+
+    def bake(self, face: Face, strengths: Mapping[str, float]) -> Face:
+        """The face with these strengths inside, so that all sliders start from zero again."""
+        return replace(face, offset=self._move(face, strengths).numpy())
 
     # Edits ------------------------------------------------------------------------------------------------------------
 
@@ -172,13 +180,13 @@ class Editor:
         move = self._move(face, strengths)
         photo, alignment = self._canvas(face, max_side_px)
         with self._lock, torch.inference_mode():
-            pair = self.checkpoint.net.decode(torch.stack([torch.from_numpy(face.latent), torch.from_numpy(face.latent) + move]))
-            decoded = images.to_uint8(pair[1:])[0]
+            after = self.checkpoint.net.decode((torch.from_numpy(face.latent) + move)[None]).clamp(0, 1)  # (1, 3, s, s)
+            decoded = images.to_uint8(after)[0]
             if photo is None:
                 return Result(decoded, decoded, decoded)
             if not move.any():
                 return Result(face.crop, decoded, photo)
-            change = pair[1:].clamp(0, 1) - pair[:1].clamp(0, 1)  # (1, 3, s, s)
+            change = after - self._start(face)
             in_crop = images.to_uint8(images.to_float(face.crop) + self._mask * change)[0]
             change_pixels = np.ascontiguousarray(change[0].permute(1, 2, 0).numpy())
         return Result(in_crop, decoded, add_change(photo, change_pixels, alignment))
@@ -232,8 +240,7 @@ class Editor:
         latent = torch.from_numpy(face.latent)
         if face.photo is None:
             return lambda move: net.decode((latent + move)[None]).clamp(0, 1)
-        with self._lock, torch.no_grad():
-            before = net.decode(latent[None]).clamp(0, 1)
+        before = self._start(face)
         base = images.to_float(face.crop)
         return lambda move: (base + self._mask * (net.decode((latent + move)[None]).clamp(0, 1) - before)).clamp(0, 1)
 
@@ -322,6 +329,13 @@ class Editor:
         if face.latent.shape != (d,):
             raise ValueError(f"latent has {face.latent.size} values, the checkpoint expects {d}")
         return torch.from_numpy(face.offset) + displacement(self.checkpoint.directions, strengths)
+
+    def _start(self, face: Face) -> Tensor:
+        """G(latent), (1, 3, s, s)."""
+        if face.start is not None:
+            return torch.from_numpy(face.start)[None]
+        with self._lock, torch.no_grad():
+            return self.checkpoint.net.decode(torch.from_numpy(face.latent)[None]).clamp(0, 1)
 
     def _canvas(self, face: Face, max_side_px: int | None) -> tuple[np.ndarray | None, Alignment | None]:
         """The photo, or a copy of at most `max_side_px`, with the alignment that fits it."""

@@ -69,6 +69,13 @@ def test_guidance_carries_the_sliders_and_leaves_weights_alone(editor: Editor, f
     assert not editor.reset(steps[-1].face).offset.any()
 
 
+def test_baked_strengths_give_the_same_picture(editor: Editor, face: Face) -> None:
+    strengths = {"Smiling": 2.0, "Male": -1.0}
+    baked = editor.bake(face, strengths)
+    assert np.array_equal(editor.edit(baked).photo, editor.edit(face, strengths).photo)
+    assert np.array_equal(editor.edit(editor.reset(baked)).photo, face.photo)
+
+
 def test_morph_ends_are_the_faces(editor: Editor) -> None:
     a, b = editor.generate([1, 2])
     for path in ("slerp", "lerp"):

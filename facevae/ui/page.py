@@ -1,0 +1,110 @@
+"""The whole page: four tabs, and the ways by which a face goes from one tab to another."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from facevae.editor import Editor, Face
+from facevae.ui.about import AboutTab
+from facevae.ui.api import Api
+from facevae.ui.edit import EditTab, slider_id
+from facevae.ui.examples import Examples
+from facevae.ui.generate import GenerateTab
+from facevae.ui.morph import MorphTab
+from facevae.ui.parts import QUEUED
+
+HERE = Path(__file__).parent
+TITLE = "<h1>facevae</h1><p>Change a face in a photo, morph two, or meet new ones. Photos stay on this machine.</p>"
+# Gradio scopes `css` to what is inside the page's frame; this is the frame.
+OUTER_STYLE = """<style>
+.gradio-container { overflow: clip !important; } /* hidden would undo every position: sticky inside */
+.gradio-container > .main.fillable { width: 100%; max-width: 1440px !important; }
+@media (max-width: 760px) { .gradio-container > .main.fillable { padding: 8px 14px !important; } }
+</style>"""
+DELETE_CACHE_SEC = (600, 3600)
+"""Every ten minutes, files older than an hour are deleted."""
+
+
+def build_page(editor: Editor) -> tuple[gr.Blocks, dict[str, Any]]:
+    """The page, and what `launch` needs to know for it."""
+    examples = Examples(editor)
+    with gr.Blocks(title="facevae", analytics_enabled=False, delete_cache=DELETE_CACHE_SEC, fill_width=True) as page:
+        Api(editor)  # first: endpoint names are given in order, and those of the page's own handlers yield
+        gr.HTML(TITLE, elem_id="title", apply_default_css=False, elem_classes="plain")
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Edit", id="edit", elem_id="tab-edit", elem_classes="drop-target"):
+                edit = EditTab(editor, examples)
+            with gr.Tab("Morph", id="morph", elem_id="tab-morph", render_children=True):
+                morph = MorphTab(editor, examples)
+            with gr.Tab("Generate", id="generate", elem_id="tab-generate", render_children=True) as generate_tab:
+                generate = GenerateTab(editor)
+            with gr.Tab("About", id="about", elem_id="tab-about"):
+                AboutTab(editor)
+
+        def go(tab: str) -> Any:
+            return gr.Tabs(selected=tab)
+
+        # Faces travel: generated ones to Edit or Morph, the edited one to Morph.
+        generate.to_edit.click(edit.open_face, generate.chosen, edit.opened, **QUEUED).success(lambda: go("edit"), None, tabs, **QUEUED)
+        look = [morph.a, morph.b, morph.position, morph.path]
+
+        def use_edited(face: Face | None, *values: float) -> Any:
+            return morph.use(edit.as_edited(face, *values))
+
+        for button, use, inputs, end in (
+            (generate.to_a, morph.use, generate.chosen, [morph.a, morph.picture_a]),
+            (generate.to_b, morph.use, generate.chosen, [morph.b, morph.picture_b]),
+            (edit.to_morph, use_edited, [edit.face, *edit.sliders], [morph.a, morph.picture_a]),
+        ):
+            button.click(use, inputs, end, **QUEUED).success(
+                morph.redraw, look, [morph.result, morph.strip], show_progress="hidden", **QUEUED
+            ).success(lambda: go("morph"), None, tabs, **QUEUED)
+
+        # First visit: every tab already shows something.
+        page.load(lambda: {edit.gallery: examples.tiles, **edit.open_face(examples.faces[0])}, None, [edit.gallery, *edit.opened], **QUEUED)
+        page.load(morph.first_visit, None, morph.opened, **QUEUED)
+        generate_tab.select(generate.first_visit, generate.faces, generate.drawn, show_progress="hidden", **QUEUED)
+    return page, launch_options(editor)
+
+
+def launch_options(editor: Editor) -> dict[str, Any]:
+    """Look and privacy: system fonts, no analytics, no history of calls in the browser."""
+    zeros = "".join(
+        f"#{slider_id(control)} {{ --zero: {100 * -control.low / (control.high - control.low):.2f}%; }}\n" for control in editor.controls
+    )
+    return {
+        "theme": theme(),
+        "css": (HERE / "style.css").read_text() + zeros,
+        "head": OUTER_STYLE + f"<script>{(HERE / 'page.js').read_text()}</script>",
+        "footer_links": ["api", "settings"],
+        "run_history": False,
+        "show_error": False,
+        "max_file_size": "64mb",
+    }
+
+
+def theme() -> gr.themes.Base:
+    """Stone grey in light and dark: the face is the colour. Fonts of the system, so that none is fetched."""
+    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    return gr.themes.Base(primary_hue="stone", secondary_hue="stone", neutral_hue="stone", radius_size="md", text_size="md", **fonts).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_400",
+        slider_color="*neutral_700",
+        slider_color_dark="*neutral_300",
+        button_primary_background_fill="*neutral_800",
+        button_primary_background_fill_hover="*neutral_700",
+        button_primary_background_fill_dark="*neutral_200",
+        button_primary_background_fill_hover_dark="*neutral_100",
+        button_primary_text_color="white",
+        button_primary_text_color_dark="*neutral_900",
+        button_secondary_background_fill="*neutral_200",
+        button_secondary_background_fill_hover="*neutral_300",
+        button_secondary_background_fill_dark="*neutral_800",
+        button_secondary_background_fill_hover_dark="*neutral_700",
+        button_large_text_weight="500",
+        button_medium_text_weight="500",
+        button_small_text_weight="400",
+    )

@@ -1,0 +1,110 @@
+"""Small pieces that every tab uses: error sentences, the status line, pictures and files for the browser."""
+
+import html
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.processing_utils import save_bytes_to_cache
+from jaxtyping import UInt8
+from PIL import Image
+
+from facevae.editor import Face
+
+PREVIEW_SIDE_PX = 1024
+"""Longest side of a photo while it is being edited; downloads have the photo's own size."""
+FACE_SIDE_PX = 512
+"""A bare face is sent at this size: JPEG would show its blocks at the model's own size."""
+STATE_SEC = 3600
+"""Faces of a visitor are forgotten this long after the last change."""
+
+QUEUED: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 4, "api_visibility": "private"}
+"""Everything that can fail or takes long. The editor's own lock decides who computes."""
+LIVE: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
+"""Previews while a slider moves: outdated ones are dropped, and nothing may raise, for no toast would show it."""
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turn what the editor refuses (ValueError) into a toast; no output of the event changes, so no state is lost."""
+    try:
+        yield
+    except ValueError as error:
+        raise refusal(str(error)) from error
+
+
+def refusal(sentence: str) -> gr.Error:
+    """What to raise for something a user can cause."""
+    return gr.Error(html.escape(sentence), title="Not possible", print_exception=False)
+
+
+def here(face: Face | None) -> Face:
+    """The face of this visitor, who may have been away for longer than faces are kept."""
+    if face is None:
+        raise refusal("There is no face here (any more): open a photo, or choose an example.")
+    return face
+
+
+def status_line(elem_id: str) -> gr.HTML:
+    """One line of text that screen readers announce when it changes."""
+    template = '<p class="status" role="status" aria-live="polite">${value}</p>'
+    return gr.HTML(value="", html_template=template, elem_id=elem_id, apply_default_css=False, elem_classes="plain")
+
+
+def heading(text: str) -> gr.HTML:
+    """A quiet heading inside a column."""
+    return gr.HTML(f"<h3>{html.escape(text)}</h3>", apply_default_css=False, elem_classes="plain")
+
+
+def segmented(choices: list[Any], label: str, elem_id: str, show_label: bool = False) -> gr.Radio:
+    """A few choices side by side, one pressed; the style sheet gives them that look."""
+    value = choices[0][1] if isinstance(choices[0], tuple) else choices[0]
+    return gr.Radio(
+        choices, value=value, label=label, elem_id=elem_id, elem_classes=["bare", "segmented"], show_label=show_label, min_width=60
+    )
+
+
+def say(text: str) -> str:
+    """Text for a status line; it may contain file names, which are not ours."""
+    return html.escape(text)
+
+
+def face_state() -> gr.State:
+    """One face of one visitor: plain arrays, never the model."""
+    return gr.State(None, time_to_live=STATE_SEC)
+
+
+def enlarge(picture: UInt8[np.ndarray, "h w 3"], side_px: int = FACE_SIDE_PX) -> Image.Image:
+    """A small picture, smoothly enlarged to `side_px`; larger ones stay as they are."""
+    image = Image.fromarray(picture)
+    if max(image.size) >= side_px:
+        return image
+    factor = side_px / max(image.size)
+    return image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
+
+
+def portrait(face: Face, side_px: int = FACE_SIDE_PX) -> Image.Image:
+    """How a face is shown where only the face matters."""
+    return enlarge(face.crop, side_px)
+
+
+def to_file(component: gr.components.Component, data: bytes, name: str) -> str:
+    """Write `data` where Gradio serves it from and deletes it on schedule."""
+    return save_bytes_to_cache(data, name, component.GRADIO_CACHE)
+
+
+def upload_button(label: str, elem_id: str) -> gr.UploadButton:
+    """A button that takes any file, so that a wrong one ends in our sentence. page.js adds drop and paste.
+
+    Its handlers run with preprocess=False and get `{"path": ...}`: Gradio's own preprocessing leaves an empty file behind.
+    """
+    return gr.UploadButton(label, file_types=None, size="md", variant="primary", elem_id=elem_id, elem_classes="open-photo")
+
+
+def file_stem(face: Face) -> str:
+    """A file name without its ending and without anything that file systems dislike."""
+    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(face.name).stem).strip("-")
+    return stem[:60] or "face"

@@ -1,0 +1,110 @@
+"""The HTTP API, as a program sees it. Endpoint names are pinned: scripts of others depend on them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio.route_utils import delete_files_created_by_app
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+ENDPOINTS = {"/controls", "/open_photo", "/edit", "/guide", "/morph", "/export_morph", "/generate"}
+
+
+@pytest.fixture(scope="module")
+def client(url, tmp_path_factory):
+    return Client(url, verbose=False, download_files=tmp_path_factory.mktemp("answers"))
+
+
+def pixels(path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def test_endpoint_names_are_pinned(client):
+    api = client.view_api(return_format="dict", print_info=False)
+    assert set(api["named_endpoints"]) == ENDPOINTS
+    assert not api["unnamed_endpoints"]
+
+
+def test_controls_name_every_slider_and_goal(client):
+    answer = client.predict(api_name="/controls")
+    assert len(answer["controls"]) >= 12
+    assert all(control["low"] < 0 < control["high"] for control in answer["controls"])
+    assert "smiling" in {goal["name"] for goal in answer["goals"]}
+
+
+def test_edit_changes_the_face_and_nothing_far_from_it(client, astronaut):
+    photo = pixels(astronaut)
+    same = pixels(client.predict(handle_file(astronaut), {}, {}, api_name="/edit"))
+    assert np.array_equal(same, photo)
+    path = client.predict(handle_file(astronaut), {"Black_Hair": 2.5}, {}, api_name="/edit")
+    edited = pixels(path)
+    assert edited.shape == photo.shape
+    assert np.abs(edited.astype(int) - photo).max() > 20
+    assert np.array_equal(edited[-40:], photo[-40:])
+    assert "AI-edited" in Image.open(path).text["Comment"]
+
+
+@pytest.mark.parametrize(
+    ("strengths", "sentence"),
+    [({"Halo": 1}, "Halo"), ({"Smiling": "much"}, "numbers"), ([1, 2], "JSON object")],
+)
+def test_edit_refuses_in_one_sentence(client, astronaut, strengths, sentence):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(handle_file(astronaut), strengths, {}, api_name="/edit")
+
+
+def test_a_text_file_is_refused_by_name(client, text_file):
+    with pytest.raises(AppError, match=r"notes\.txt"):
+        client.predict(handle_file(text_file), {}, api_name="/open_photo")
+
+
+def test_open_photo_gives_the_crop_and_what_the_classifier_sees(client, astronaut):
+    path, answer = client.predict(handle_file(astronaut), {}, api_name="/open_photo")
+    crop = pixels(path)
+    assert crop.shape[0] == crop.shape[1]
+    assert answer["message"] == ""
+    assert answer["probabilities"]["Smiling"] > 0.5
+    moved, _ = client.predict(handle_file(astronaut), {"shift_x": 0.3}, api_name="/open_photo")
+    assert not np.array_equal(pixels(moved), crop)
+
+
+def test_guide_reaches_what_was_wanted(client, astronaut):
+    path, answer = client.predict(handle_file(astronaut), {"Eyeglasses": True}, {}, api_name="/guide")
+    assert answer["probability"] > 0.5
+    assert pixels(path).shape == pixels(astronaut).shape
+
+
+def test_generate_is_a_function_of_its_seed(client):
+    one = client.predict(5, 1, 0.8, "fitted", api_name="/generate")
+    three = client.predict(4, 3, 0.8, "fitted", api_name="/generate")
+    assert len(one), len(three) == (1, 3)
+    assert np.abs(pixels(one[0]).astype(int) - pixels(three[1])).max() <= 1
+    assert np.abs(pixels(three[0]).astype(int) - pixels(three[2])).max() > 20
+
+
+def test_morph_and_its_film(client, astronaut, tmp_path):
+    other = tmp_path / "other.png"
+    Image.open(client.predict(11, 1, 0.8, "fitted", api_name="/generate")[0]).resize((256, 256)).save(other)
+    ends = [pixels(client.predict(handle_file(astronaut), handle_file(other), t, "slerp", api_name="/morph")) for t in (0, 0.5, 1)]
+    assert not np.array_equal(ends[0], ends[1])
+    assert not np.array_equal(ends[1], ends[2])
+    film = Image.open(client.predict(handle_file(astronaut), handle_file(other), 6, "lerp", "gif", api_name="/export_morph"))
+    assert film.format == "GIF"
+    assert film.n_frames == 10  # six forth, four back
+
+
+def test_uploads_and_results_are_deleted_on_schedule(blocks, url, text_file, astronaut):
+    visitor = Client(url, verbose=False, download_files=False)
+    made = visitor.predict(handle_file(astronaut), {"Smiling": 1}, {}, api_name="/edit")["path"]
+    with pytest.raises(AppError):
+        visitor.predict(handle_file(text_file), {}, api_name="/open_photo")
+    uploads = [Path(name) for name in blocks.upload_file_set]
+    assert Path(made).exists()
+    assert any(path.name == "notes.txt" and path.exists() for path in uploads)
+    frequency, age = blocks.delete_cache
+    assert frequency + age <= 2 * 3600
+    delete_files_created_by_app(blocks, None)
+    assert not Path(made).exists()
+    assert not any(path.exists() for path in uploads)

@@ -1,0 +1,257 @@
+"""The journeys of the page, in a real browser, by mouse and by keyboard."""
+
+import base64
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
+from PIL import Image
+from playwright.sync_api import expect
+
+
+def source(page, picture: str = "#result") -> str:
+    """The address of a picture; Gradio names files by their content, so it changes when the picture does."""
+    image = page.locator(f"{picture} img").first
+    image.wait_for()
+    return image.get_attribute("src")
+
+
+def wait_for_change(page, before: str, picture: str = "#result") -> str:
+    page.wait_for_function("([p, b]) => document.querySelector(`${p} img`)?.src !== b", arg=[picture, before])
+    return source(page, picture)
+
+
+def drag(page, slider: str, share: float) -> None:
+    """Drag a slider's thumb by the mouse, to a share of the whole range beyond where it stands."""
+    track = page.locator(f"{slider} input[type=range]")
+    track.scroll_into_view_if_needed()
+    box = track.bounding_box()
+    at = track.evaluate("e => (e.value - e.min) / (e.max - e.min)")
+    start = box["x"] + 8 + (box["width"] - 16) * at
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(start, y)
+    page.mouse.down()
+    page.mouse.move(start + share * (box["width"] - 16), y, steps=6)
+    page.mouse.up()
+
+
+def value(page, slider: str) -> float:
+    return float(page.locator(f"{slider} input[type=range]").input_value())
+
+
+def drop(page, target: str, name: str, content: bytes, kind: str) -> None:
+    """Drop a file from outside the browser onto an element."""
+    page.evaluate(
+        """([target, name, content, kind]) => {
+            const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([bytes], name, { type: kind }));
+            const element = document.querySelector(target);
+            for (const event of ["dragenter", "dragover", "drop"])
+                element.dispatchEvent(new DragEvent(event, { bubbles: true, cancelable: true, dataTransfer }));
+        }""",
+        [target, name, base64.b64encode(content).decode(), kind],
+    )
+
+
+@pytest.fixture
+def page(laptop):
+    """The laptop's page, brought back to the Edit tab with the astronaut as it was."""
+    laptop.get_by_role("tab", name="Edit").click()
+    for choice in ("#view input[value=Photo]", "#show input[value=Edited]"):
+        laptop.locator(choice).check(force=True)
+    laptop.locator("#examples button").first.click()
+    expect(laptop.locator("#edit-status")).to_contain_text("Opened astronaut")
+    expect(laptop.locator("#result img")).to_have_attribute("alt", "Edited face: no change")
+    for toast in laptop.get_by_test_id("toast-close").all():
+        toast.click()
+    return laptop
+
+
+def test_edit_by_mouse_by_keyboard_by_goal_and_download(page, astronaut, tmp_path):
+    first = source(page)
+
+    drag(page, "#slider-black-hair", 0.35)
+    dragged = wait_for_change(page, first)
+    assert value(page, "#slider-black-hair") > 0
+    expect(page.locator("#result img")).to_have_attribute("alt", re.compile(r"Edited face: Black \+\d"))
+
+    page.locator("#slider-mouth-slightly-open input[type=range]").focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    pressed = wait_for_change(page, dragged)
+    assert value(page, "#slider-mouth-slightly-open") == pytest.approx(0.8)
+    expect(page.locator("#result img")).to_have_attribute("alt", re.compile(r"Mouth open \+0\.8"))
+
+    page.locator("#goal-smiling").click()
+    expect(page.locator("#edit-status")).to_contain_text("Reset all brings the photo back")
+    expect(page.locator("#edit-status")).to_contain_text(re.compile(r"Smiling: the classifier is \d+% sure"))
+    assert value(page, "#slider-black-hair") == 0  # guidance took the sliders' edits over
+
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    saved = tmp_path / download.value.suggested_filename
+    download.value.save_as(saved)
+    with Image.open(saved) as edited, Image.open(astronaut) as photo:
+        assert edited.format == "PNG"
+        assert edited.size == photo.size
+        assert "AI-edited" in edited.text["Comment"]
+        assert np.abs(np.asarray(edited).astype(int) - np.asarray(photo)).max() > 10
+
+    page.locator("#reset").click()
+    expect(page.locator("#edit-status")).to_contain_text("Back to the photo")
+    assert wait_for_change(page, pressed) == first
+
+
+def test_before_and_after_by_keyboard(page):
+    first = source(page)
+    drag(page, "#slider-blond-hair", 0.3)
+    edited = wait_for_change(page, first)
+    page.locator("#show input[value=Original]").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#result img")).to_have_attribute("alt", "Original photo")
+    assert wait_for_change(page, edited) == first
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.locator("#slide img")).to_have_count(2)
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    expect(page.locator("#result img")).to_have_attribute("alt", re.compile("Edited face: Blond"))
+
+
+def test_guidance_can_be_stopped(page):
+    first = source(page)
+    page.locator("#goal-mustache").click()
+    page.locator("#stop:enabled").click()  # before the classifier agrees: nobody is born with 90 % of a mustache
+    expect(page.locator("#edit-status")).to_contain_text(re.compile(r"Stopped\. Mustache: .* Reset all brings the photo back"))
+    expect(page.locator("#stop")).to_be_disabled()
+    expect(page.locator("#goal-mustache")).to_be_enabled()
+    page.locator("#reset").click()
+    expect(page.locator("#edit-status")).to_contain_text("Back to the photo")
+    assert source(page) == first
+
+
+def test_adjust_crop(page):
+    page.locator("#adjust button").first.click()
+    before = source(page, ".crop")
+    drag(page, "#zoom", 0.3)
+    wait_for_change(page, before, ".crop")
+
+
+@pytest.mark.parametrize("way", ["chosen", "dropped"])
+def test_a_text_file_ends_in_one_sentence_and_nothing_is_lost(page, text_file, way):
+    first = source(page)
+    drag(page, "#slider-blond-hair", 0.3)
+    wait_for_change(page, first)
+    at = value(page, "#slider-blond-hair")
+    expect(page.locator("#result img")).to_have_attribute("alt", f"Edited face: Blond {at:+g}")
+    edited = source(page)
+    if way == "chosen":
+        page.locator("#tab-edit input[type=file]").first.set_input_files(text_file)
+    else:
+        drop(page, "#result", text_file.name, text_file.read_bytes(), "text/plain")
+    toast = page.get_by_test_id("toast-body")
+    expect(toast).to_have_count(1)
+    expect(toast).to_contain_text("notes.txt")
+    assert "Traceback" not in toast.inner_text()
+    assert source(page) == edited
+    assert value(page, "#slider-blond-hair") == at
+    drag(page, "#slider-blond-hair", -0.2)
+    wait_for_change(page, edited)
+
+
+def test_a_dropped_photo_is_opened(page, astronaut, tmp_path):
+    first = source(page)
+    turned = tmp_path / "turned.png"
+    with Image.open(astronaut) as photo:
+        photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(turned)
+    drop(page, "#result", turned.name, turned.read_bytes(), "image/png")
+    wait_for_change(page, first)
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    assert download.value.suggested_filename == "turned-facevae.png"
+
+
+def test_morph(page, tmp_path):
+    page.get_by_role("tab", name="Morph").click()
+    first = source(page, "#morph-result")
+    expect(page.locator("#strip img")).to_have_count(8)
+    drag(page, "#position", -0.3)
+    left = wait_for_change(page, first, "#morph-result")
+    page.locator("#strip button").nth(7).click()
+    wait_for_change(page, left, "#morph-result")
+    assert value(page, "#position") == 1
+    page.locator("#frames input[type=number]").fill("8")
+    page.keyboard.press("Tab")
+    with page.expect_download() as download:
+        page.locator("#export").click()
+    film = tmp_path / download.value.suggested_filename
+    download.value.save_as(film)
+    with Image.open(film) as opened:
+        assert opened.format == "GIF"
+        assert opened.n_frames == 14  # eight forth, six back
+    page.locator("#film img").scroll_into_view_if_needed()
+    assert page.locator("#film img").evaluate("e => e.decode().then(() => e.naturalWidth)") >= 32
+
+
+def test_generate_then_edit_then_morph(page):
+    astronaut = source(page)
+    page.get_by_role("tab", name="Generate").click()
+    faces = page.locator("#faces img")
+    expect(faces).to_have_count(12)
+    before = faces.first.get_attribute("src")
+    page.locator("#seed input").fill("77")
+    page.keyboard.press("Enter")
+    page.wait_for_function("b => document.querySelector('#faces img')?.src !== b", arg=before)
+    again = faces.first.get_attribute("src")
+    page.locator("#dice").click()
+    page.wait_for_function("b => document.querySelector('#faces img')?.src !== b", arg=again)
+    page.locator("#seed input").fill("77")
+    page.keyboard.press("Enter")
+    page.wait_for_function("b => document.querySelector('#faces img')?.src === b", arg=again)
+
+    page.locator("#faces button").nth(2).click()
+    expect(page.locator("#generate-status")).to_contain_text("Seed 79")
+    page.locator("#generate-to-edit").click()
+    expect(page.get_by_role("tab", name="Edit")).to_have_attribute("aria-selected", "true")
+    drawn = wait_for_change(page, astronaut)
+    drag(page, "#slider-smiling", 0.3)
+    wait_for_change(page, drawn)
+    end = page.locator("#morph-a img").get_attribute("src") if page.locator("#morph-a img").count() else ""
+    page.locator("#edit-to-morph").click()
+    expect(page.get_by_role("tab", name="Morph")).to_have_attribute("aria-selected", "true")
+    wait_for_change(page, end, "#morph-a")
+
+
+def test_two_visitors_have_their_own_faces(visit):
+    one, two = visit(), visit()
+    first = source(two)
+    two.locator("#examples button").nth(1).click()
+    other = wait_for_change(two, first)
+    drag(one, "#slider-black-hair", 0.3)
+    drag(two, "#slider-black-hair", 0.3)
+    assert wait_for_change(one, first) != wait_for_change(two, other)
+    names = []
+    for page in (one, two):
+        with page.expect_download() as download:
+            page.locator("#download").click()
+        names.append(download.value.suggested_filename)
+    assert names[0] == "astronaut-facevae.png"
+    assert names[1] != names[0]
+
+
+def test_phone(visit):
+    page = visit(width=390, height=844)
+    assert page.locator("#result").bounding_box()["y"] < page.locator("#slider-smiling").bounding_box()["y"]
+    for tab in ("Morph", "Generate", "About", "Edit"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
+    page.locator("#slider-eyeglasses").scroll_into_view_if_needed()
+    expect(page.locator("#result img")).to_be_in_viewport()
+    first = source(page)
+    drag(page, "#slider-eyeglasses", 0.3)
+    wait_for_change(page, first)
