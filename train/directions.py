@@ -13,15 +13,16 @@ from sklearn.metrics import roc_auc_score
 from sklearn.mixture import GaussianMixture as SklearnMixture
 from tqdm import tqdm
 
-from facevae.attributes import SHOWN
+from facevae.attributes import HAIR_COLOURS, SHOWN
 from facevae.files import write_json, write_tensors
-from facevae.latent.directions import Direction, centroid, correlation, natural, need_both
+from facevae.latent.directions import Direction, centroid, correlation, exclusive_centroid, natural, need_both, partial_centroid
 from facevae.latent.priors import GaussianMixture
 from train.classifier import load_trained
 from train.data import PreparedData
 from train.encodings import InPhoto, encode_many, load_run
 
-ESTIMATORS = ("centroid", "correlation", "logistic")
+# Of one unit of leakage (σ of the other logits) an estimator must make up by this much success to be chosen.
+LEAKAGE_PRICE = 0.25
 
 
 @dataclass(frozen=True)
@@ -38,21 +39,28 @@ class DirectionsConfig:
     """A range ends at the first strength at which this share of the probe faces changes its label."""
     least_success: float = 0.5
     """A slider whose best strength reaches fewer of them is left out."""
-    choose_at: float = 3.0
-    """Estimators are compared at this strength."""
+    choose_at: tuple[float, ...] = (3, 5, 8)
+    """Estimators are compared at these strengths."""
     mixture_components: int = 8
     seed: int = 0
 
 
-def fit_step(estimator: str, z: Float32[np.ndarray, "n d"], labels: Bool[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
-    """The step of one σ by one of ESTIMATORS."""
-    if estimator == "centroid":
-        return centroid(z, labels)
-    if estimator == "correlation":
-        return correlation(z, labels.astype(np.float32))
+def fit_steps(z: Float32[np.ndarray, "n d"], labels: Bool[np.ndarray, "n a"], attributes: list[str], name: str) -> dict[str, np.ndarray]:
+    """The step of one σ, (d,), by each estimator that this attribute allows."""
+    column = attributes.index(name)
+    own = labels[:, column]
     mean, spread = z.mean(0), z.std(0) + 1e-8
-    model = LogisticRegression(C=0.05, max_iter=300).fit((z - mean) / spread, labels)
-    return natural(model.coef_[0] / spread, np.cov(z.T))
+    model = LogisticRegression(C=0.05, max_iter=300).fit((z - mean) / spread, own)
+    steps = {
+        "centroid": centroid(z, own),
+        "correlation": correlation(z, own.astype(np.float32)),
+        "logistic": natural(model.coef_[0] / spread, np.cov(z.T)),
+        "partial": partial_centroid(z, labels, column),
+    }
+    rivals = [a for a in HAIR_COLOURS if a in attributes]
+    if name in rivals and len(rivals) > 1:
+        steps["exclusive"] = exclusive_centroid(z, labels[:, [attributes.index(a) for a in rivals]], rivals.index(name))
+    return steps
 
 
 def unit_of_score(step: Float[np.ndarray, " d"], precision: Float[np.ndarray, "d d"]) -> Float[np.ndarray, " d"]:
@@ -66,6 +74,15 @@ def unit_of_score(step: Float[np.ndarray, " d"], precision: Float[np.ndarray, "d
 def auroc_of(score: Float[np.ndarray, " n"], labels: Bool[np.ndarray, " n"]) -> float:
     """How well a score separates; 0.5, that is not at all, where there is one class only."""
     return float(roc_auc_score(labels, score)) if 0 < labels.sum() < len(labels) else 0.5
+
+
+def merit(view: InPhoto, rows: np.ndarray, column: int, step: torch.Tensor, config: DirectionsConfig) -> float:
+    """Success minus priced leakage, the mean over the strengths of `choose_at`."""
+    values = []
+    for strength in config.choose_at:
+        seen = view.probabilities(rows, strength * step)
+        values.append((seen[:, column] > 0.5).mean() - LEAKAGE_PRICE * view.leakage(rows, seen, column))
+    return float(np.mean(values))
 
 
 def probe_faces(seen: np.ndarray, labels: Bool[np.ndarray, " n"], limit: int) -> tuple[np.ndarray, np.ndarray]:
@@ -116,9 +133,10 @@ def find_directions(run: Path, classifier_run: Path, data: PreparedData, config:
         if not len(lack):
             warnings.warn(f"attribute {name}: every held-out face has it; left out", stacklevel=2)
             continue
-        steps = {e: torch.from_numpy(unit_of_score(fit_step(e, z, labels[train]), precision)).float() for e in ESTIMATORS}
-        gains = {e: float(view.probabilities(lack, config.choose_at * s)[:, column].mean()) for e, s in steps.items()}
-        estimator = max(gains, key=gains.__getitem__)
+        fitted = fit_steps(z, data.labels[train].astype(bool), data.attributes, name)
+        steps = {e: torch.from_numpy(unit_of_score(s, precision)).float() for e, s in fitted.items()}
+        merits = {e: merit(view, lack, column, s, config) for e, s in steps.items()}
+        estimator = max(merits, key=merits.__getitem__)
         step = steps[estimator]
         high, success = range_end(view, lack, column, step, +1, config)
         if success < config.least_success:
@@ -131,7 +149,7 @@ def find_directions(run: Path, classifier_run: Path, data: PreparedData, config:
         found[name] = Direction(name, estimator, step / sigma, sigma, -low, high, auroc)
         report[name] = {
             "estimator": estimator,
-            "gain_at_choice": gains,
+            "merits": merits,
             "high": high,
             "success": success,
             "low": -low,

@@ -75,3 +75,15 @@ class InPhoto:
             change = self.net.decode(self.z[part] + move).clamp(0, 1) - self.before[part].float()
             out.append(self.classifier((images.to_float(self.pictures[part]) + self.mask * change).clamp(0, 1)).sigmoid())
         return torch.cat(out).numpy()
+
+    def leakage(self, rows: Int[np.ndarray, " m"], seen: Float32[np.ndarray, "m a"], column: int) -> float:
+        """Mean |change| of the logits of all attributes but `column`, each in its own standard deviation over the faces."""
+        plain = logit(self.plain)
+        change = np.abs(logit(seen) - plain[rows]) / (plain.std(0) + 1e-6)
+        return float(np.delete(change, column, axis=1).mean())
+
+
+def logit(probability: Float32[np.ndarray, "n a"]) -> Float32[np.ndarray, "n a"]:
+    """log(p / (1 - p)), finite at 0 and 1."""
+    p = probability.clip(1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))

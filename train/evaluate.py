@@ -74,12 +74,9 @@ def evaluate_edits(checkpoint: Checkpoint, data: PreparedData, split: str, faces
     z = encode_many(checkpoint.net, data, index)
     view = InPhoto(checkpoint.net, checkpoint.classifier, data, index, z)
     plain = view.plain
-    logit = lambda p: np.log(p.clip(1e-6, 1 - 1e-6) / (1 - p.clip(1e-6, 1 - 1e-6)))  # noqa: E731
-    spread = logit(plain).std(0) + 1e-6
     table: dict[str, Any] = {}
     for control in tqdm(editor.controls, desc="edits"):
         direction, column = checkpoint.directions[control.name], attributes.index(control.name)
-        others = np.array([a != control.name for a in attributes])
         row: dict[str, Any] = {}
         for side, strength, rows in (
             ("add", direction.high, np.flatnonzero(plain[:, column] < 0.2)),
@@ -88,12 +85,12 @@ def evaluate_edits(checkpoint: Checkpoint, data: PreparedData, split: str, faces
             if len(rows):
                 after = view.probabilities(rows, strength * direction.step)
                 flipped = after[:, column] > 0.5 if side == "add" else after[:, column] < 0.5
-                leak = (np.abs(logit(after) - logit(plain[rows])) / spread)[:, others].mean()
+                leak = view.leakage(rows, after, column)
                 row[side] = {
                     "strength": strength,
                     "n": len(rows),
                     "success": round(float(flipped.mean()), 3),
-                    "leakage": round(float(leak), 3),
+                    "leakage": round(leak, 3),
                 }
         table[control.name] = row
     return {"n": len(index), "sliders": table, "guidance": evaluate_guidance(editor, data, index, z, plain, guided) if guided else {}}

@@ -49,6 +49,30 @@ def centroid(z: Float[np.ndarray, "n d"], labels: Bool[np.ndarray, " n"]) -> Flo
     return unit * (z @ unit).std()
 
 
+def partial_centroid(z: Float[np.ndarray, "n d"], labels: Bool[np.ndarray, "n a"], column: int) -> Float[np.ndarray, " d"]:
+    """What label `column` adds to the mean encoding with all other labels held fixed, as the step of one σ.
+
+    Least squares of z on all labels at once: glasses without the age that comes with them in the data.
+    """
+    design = np.column_stack([np.ones(len(z)), labels])
+    effect = np.linalg.lstsq(design, z, rcond=None)[0][1 + column]
+    unit = effect / np.linalg.norm(effect)
+    return unit * (z @ unit).std()
+
+
+def exclusive_centroid(z: Float[np.ndarray, "n d"], labels: Bool[np.ndarray, "n a"], column: int) -> Float[np.ndarray, " d"]:
+    """Mean of one of several exclusive labels (hair colours) minus the plain mean of its rivals' means, as the step of one σ.
+
+    Rivals count alike however rare they are: a step to blond must lead away from gray as much as from black.
+    Faces with none or several of the labels do not count.
+    """
+    single = labels[labels.sum(1) == 1], z[labels.sum(1) == 1]
+    means = [single[1][single[0][:, k]].mean(0) for k in range(labels.shape[1]) if k != column and single[0][:, k].any()]
+    difference = single[1][single[0][:, column]].mean(0) - np.mean(means, axis=0)
+    unit = difference / np.linalg.norm(difference)
+    return unit * (z @ unit).std()
+
+
 def correlation(z: Float[np.ndarray, "n d"], scores: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
     """Pearson correlation of each z_j with a score, in units of z_j's own spread, as the step of one σ."""
     away, score = z - z.mean(0), scores - scores.mean()

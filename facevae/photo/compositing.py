@@ -11,9 +11,9 @@ from facevae.photo.alignment import Alignment
 
 # A superellipse in the unit crop: the face with hair and chin inside, the corners outside.
 MASK_CENTRE = (0.5, 0.5)
-MASK_RADIUS = 0.49
-MASK_EXPONENT = 3.0
-MASK_SOLID = 0.70  # up to this part of the radius the change is laid on in full
+MASK_RADIUS = 0.495
+MASK_EXPONENT = 3.5
+MASK_SOLID = 0.74  # up to this part of the radius the change is laid on in full
 STRIP_ROWS = 512  # the float copy of a 50 MP photo would take 600 MB; a strip takes a few
 
 
