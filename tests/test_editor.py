@@ -117,3 +117,18 @@ def test_animation_goes_there_and_back(editor: Editor, format: str) -> None:
 def test_what_a_user_can_get_wrong_ends_in_a_sentence(editor: Editor, face: Face, call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call(editor, face)
+
+
+def test_a_reversed_slider_takes_its_attribute_away_to_the_right(editor: Editor) -> None:
+    control = next(c for c in editor.controls if c.name == "Male")
+    assert control.label == "Masculine ↔ feminine" and (control.low, control.high) == (-4.0, 3.0)
+    assert control.strength(control.low) == editor.checkpoint.directions["Male"].high
+    plain = next(c for c in editor.controls if c.name == "Smiling")
+    assert (plain.low, plain.high, plain.strength(2.0)) == (-3.0, 4.0, 2.0)
+
+
+def test_withheld_attributes_have_no_slider() -> None:
+    from facevae.attributes import SHOWN, WITHHELD
+
+    assert "Attractive" in WITHHELD
+    assert not {s.name for s in SHOWN} & set(WITHHELD)

@@ -18,14 +18,14 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from facevae.files import write_atomic, write_json, write_tensors
+from facevae.files import write_atomic, write_json
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig, resize
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 from facevae.photo import images
 from train.data import Batches, PreparedData, prefetch
 from train.loop import drop_later_stats
 from train.schedules import cosine
-from train.state import OPTIMIZER_PARTS, config_as_json, read_state
+from train.state import config_as_json, load_state, read_state, save_state
 
 Reconstruct = Callable[[Tensor], Tensor]
 
@@ -84,7 +84,8 @@ def fit_classifier(
     # Resume where the folder holds a state.
     state_path = run / "state.safetensors"
     described = config_as_json(config) | {"attributes": data.attributes}
-    nimg = load_run(state_path, net, ema, optimizer, described) if state_path.is_file() else 0
+    modules = {"net": net, "ema": ema}
+    nimg = load_state(state_path, modules, optimizer, described) if state_path.is_file() else 0
     write_json(run / "config.json", described | {"data": str(data.folder)})
     drop_later_stats(run / "stats.jsonl", nimg)
 
@@ -139,7 +140,7 @@ def fit_classifier(
             bar.set_postfix_str(f"accuracy {stats['valid_accuracy']:.4f} (majority {stats['valid_majority']:.4f})", refresh=False)
             with (run / "stats.jsonl").open("a") as file:
                 file.write(json.dumps(stats) + "\n")
-            save_run(state_path, net, ema, optimizer, described, nimg)
+            save_state(state_path, modules, optimizer, described, nimg)
             loss_sum, tick_start, tick_nimg = torch.zeros(()), time.monotonic(), nimg
     source.close()
     bar.close()
@@ -285,30 +286,6 @@ def average(ema: nn.Module, net: nn.Module, weight: float) -> None:
             slow.lerp_(fast, weight)
         else:
             slow.copy_(fast)
-
-
-def save_run(path: Path, net: nn.Module, ema: nn.Module, optimizer: torch.optim.AdamW, described: dict, nimg: int) -> None:
-    """Write weights, EMA weights, AdamW moments and the clock, atomically."""
-    tensors = {f"{prefix}.{k}": v for prefix, module in (("net", net), ("ema", ema)) for k, v in module.state_dict().items()}
-    for name, parameter in net.named_parameters():
-        tensors |= {f"{part}.{name}": optimizer.state[parameter][part] for part in OPTIMIZER_PARTS}
-    write_tensors(path, tensors, {"nimg": str(nimg), "config": json.dumps(described)})
-
-
-def load_run(path: Path, net: nn.Module, ema: nn.Module, optimizer: torch.optim.AdamW, described: dict) -> int:
-    """Put a saved state back and give its nimg; `ValueError` names each field of the config that differs."""
-    parts, saved, nimg = read_state(path)
-    different = [k for k in described if described[k] != saved.get(k)]
-    if different:
-        changes = ", ".join(f"{k}: {saved.get(k)} in the run, {described[k]} asked for" for k in different)
-        raise ValueError(f"{path.parent} holds a run with another config ({changes}); choose another --run folder")
-    net.load_state_dict(parts["net"], strict=True)
-    ema.load_state_dict(parts["ema"], strict=True)
-    for name, parameter in net.named_parameters():
-        # The moments take the weights' memory format, or the fused step gives up its speed.
-        optimizer.state[parameter] = {p: torch.empty_like(parameter).copy_(parts[p][name]) for p in OPTIMIZER_PARTS if p != "step"}
-        optimizer.state[parameter]["step"] = parts["step"][name]
-    return nimg
 
 
 def load_trained(run: Path) -> AttributeClassifier:

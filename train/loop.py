@@ -47,8 +47,9 @@ def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | Non
 
     # Resume where the folder holds a state.
     state_path = run / "state.safetensors"
-    nimg = load_state(state_path, net, ema, likelihood, optimizer, config) if state_path.is_file() else 0
-    write_json(run / "config.json", config_as_json(config) | {"data": str(data.folder)})
+    modules, described = {"net": net, "ema": ema, "likelihood": likelihood}, config_as_json(config)
+    nimg = load_state(state_path, modules, optimizer, described) if state_path.is_file() else 0
+    write_json(run / "config.json", described | {"data": str(data.folder)})
     drop_later_stats(run / "stats.jsonl", nimg)
     trained, optimizer = accelerator.prepare(net, optimizer)
     batches = Batches(data, "train", config.seed, config.flip, config.shift_px)
@@ -107,7 +108,7 @@ def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | Non
             draw_sheets(ema, held_out, run / "sheets", nimg, device)
             with (run / "stats.jsonl").open("a") as file:
                 file.write(json.dumps(stats) + "\n")
-            save_state(state_path, net, ema, likelihood, optimizer.optimizer, config, nimg)
+            save_state(state_path, modules, optimizer.optimizer, described, nimg)
             sums, steps, tick_start, tick_nimg = torch.zeros(3), 0, time.monotonic(), nimg
     source.close()
     bar.close()

@@ -25,6 +25,7 @@ from facevae.ui.parts import (
     say,
     segmented,
     status_line,
+    tiles,
     to_file,
     upload_button,
 )
@@ -68,18 +69,7 @@ class EditTab:
         self.upload = upload_button("Open a photo", "edit-upload")
         gr.HTML('<p class="hint">or drop or paste one here</p>', apply_default_css=False, elem_classes="plain")
         heading("Examples")
-        self.gallery = gr.Gallery(
-            show_label=False,
-            columns=3,
-            allow_preview=False,
-            buttons=[],
-            format="jpeg",
-            object_fit="cover",
-            height="auto",
-            interactive=False,
-            elem_id="examples",
-            elem_classes="tiles",
-        )
+        self.gallery = tiles("examples", columns=3)
         with gr.Accordion("Adjust crop", open=False, elem_id="adjust"):
             self.crop_picture = gr.Image(
                 show_label=False,
@@ -170,8 +160,12 @@ class EditTab:
         gr.on(moves, self.read_slowly, [self.face, *self.sliders], self.scores, **LIVE)
         gr.on([self.view.input, self.show.input], self.preview, look, pictures, **LIVE)
 
-        self.upload.upload(self.open_photo, self.upload, self.opened, show_progress_on=self.result, preprocess=False, **QUEUED)
-        self.gallery.select(self.open_example, None, self.opened, show_progress_on=self.result, **QUEUED)
+        # A preview that was on its way when another face opened would leave the old face on the page: draw once more.
+        again = {"fn": self.preview, "inputs": look, "outputs": pictures, **LIVE}
+        self.upload.upload(self.open_photo, self.upload, self.opened, show_progress_on=self.result, preprocess=False, **QUEUED).success(
+            **again
+        )
+        self.gallery.select(self.open_example, None, self.opened, show_progress_on=self.result, **QUEUED).success(**again)
         gr.on(
             [event for slider in self.adjustments for event in (slider.input, slider.release)],
             self.adjust,
@@ -189,7 +183,7 @@ class EditTab:
 
         self.reset.click(
             self.put_back, [self.face, self.view, self.show], [self.face, self.status, self.scores, *pictures, *self.sliders], **QUEUED
-        )
+        ).success(**again)
         self.download.click(self.save, [self.face, *self.sliders], self.file, **QUEUED).success(
             None, js="() => document.querySelector('#download-file').click()", api_visibility="private"
         )

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from facevae.editor import Editor, Face
-from facevae.ui.parts import QUEUED, enlarge, face_state, one_sentence, portrait, refusal, say, segmented, status_line
+from facevae.ui.parts import QUEUED, enlarge, face_state, one_sentence, portrait, refusal, say, segmented, status_line, tiles
 
 COUNT, MOST = 12, 48
 SEED_END = 2**32 - MOST
@@ -28,18 +28,7 @@ class GenerateTab:
                 self.temperature = gr.Slider(0.1, 1.2, 0.8, step=0.05, label="Temperature", elem_id="temperature", elem_classes="bare")
                 self.prior = segmented(PRIORS, "Drawn from", "prior", show_label=True)
             with gr.Column(scale=3, min_width=300):
-                self.gallery = gr.Gallery(
-                    show_label=False,
-                    columns=4,
-                    allow_preview=False,
-                    buttons=[],
-                    format="jpeg",
-                    object_fit="cover",
-                    height="auto",
-                    interactive=False,
-                    elem_id="faces",
-                    elem_classes="tiles",
-                )
+                self.gallery = tiles("faces", columns=4)
                 self.status = status_line("generate-status")
             with gr.Column(scale=1, min_width=220, elem_classes="side"):
                 self.picture = gr.Image(
@@ -88,8 +77,8 @@ class GenerateTab:
             raise refusal(f"A seed is a whole number from 0 to {SEED_END - 1}.")
         with one_sentence():
             faces = self.editor.generate(range(int(seed), int(seed) + int(count)), temperature=temperature, prior=prior)
-        tiles = [(enlarge(face.crop, 256), f"Seed {face.seed}") for face in faces]
-        return faces, faces[0], gr.update(value=tiles, selected_index=None), portrait(faces[0]), self.about(faces[0])
+        cells = [(enlarge(face.crop, 256), f"Seed {face.seed}") for face in faces]
+        return faces, faces[0], gr.update(value=cells, selected_index=None), portrait(faces[0]), self.about(faces[0])
 
     def choose(self, faces: list[Face] | None, chosen: gr.SelectData) -> tuple[Any, ...]:
         """One picture of the grid."""

@@ -19,6 +19,7 @@ from facevae.ui.parts import (
     say,
     segmented,
     status_line,
+    tiles,
     to_file,
     upload_button,
 )
@@ -53,18 +54,7 @@ class MorphTab:
                 self.picture_b = self._end_picture("Face B")
                 self.upload_b = upload_button("Open face B", "upload-b")
         self.status = status_line("morph-status")
-        self.strip = gr.Gallery(
-            show_label=False,
-            columns=STRIP,
-            allow_preview=False,
-            buttons=[],
-            format="jpeg",
-            object_fit="cover",
-            height="auto",
-            interactive=False,
-            elem_id="strip",
-            elem_classes="tiles",
-        )
+        self.strip = tiles("strip", columns=STRIP)
         with gr.Row(elem_classes="morph-options"):
             self.path = segmented(PATHS, "Path", "path", show_label=True)
             self.frames = gr.Slider(8, 120, 32, step=1, label="Frames", elem_id="frames", elem_classes="bare", min_width=180)
@@ -145,8 +135,8 @@ class MorphTab:
             return gr.skip(), gr.skip()
         positions = np.linspace(0, 1, STRIP)
         pictures = self.editor.morph(a, b, [position, *positions.tolist()], path)
-        tiles = [(enlarge(picture, 192), f"{at:.0%} of the way") for picture, at in zip(pictures[1:], positions, strict=True)]
-        return enlarge(pictures[0]), tiles
+        cells = [(enlarge(picture, 192), f"{at:.0%} of the way") for picture, at in zip(pictures[1:], positions, strict=True)]
+        return enlarge(pictures[0]), cells
 
     def jump(self, chosen: gr.SelectData) -> float:
         """A picture of the strip was chosen."""

@@ -67,6 +67,22 @@ def segmented(choices: list[Any], label: str, elem_id: str, show_label: bool = F
     )
 
 
+def tiles(elem_id: str, columns: int) -> gr.Gallery:
+    """Small pictures to choose from, without Gradio's own viewer."""
+    return gr.Gallery(
+        show_label=False,
+        columns=columns,
+        allow_preview=False,
+        buttons=[],
+        format="jpeg",
+        object_fit="cover",
+        height="auto",
+        interactive=False,
+        elem_id=elem_id,
+        elem_classes="tiles",
+    )
+
+
 def say(text: str) -> str:
     """Text for a status line; it may contain file names, which are not ours."""
     return html.escape(text)
