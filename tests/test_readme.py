@@ -32,6 +32,14 @@ def test_python_block_runs_as_printed(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tmp_path / "glasses.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_numbers_are_those_of_the_embedded_checkpoint() -> None:
+    from facevae.checkpoint import Checkpoint
+    from train.card import MARKS, numbers
+
+    inside = README.split(MARKS[0] + "\n")[1].split(MARKS[1])[0]
+    assert inside == numbers(Checkpoint.from_pretrained().evaluation)
+
+
 def test_pictures_exist() -> None:
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
     assert pictures and not [p for p in pictures if not (ROOT / p).is_file()]

@@ -121,7 +121,7 @@ class Evaluate:
     split: Literal["train", "valid", "test"] = "test"
     faces: int = 300
     """Faces of the edit table."""
-    guided: int = 40
+    guided: int = 20
     """Faces for each goal of guidance; 0 leaves guidance out."""
     write: bool = False
 

@@ -1,7 +1,11 @@
 """The model card of a checkpoint, made from what the checkpoint knows about itself."""
 
+from pathlib import Path
+from typing import Any
+
 from facevae.attributes import WITHHELD
 from facevae.checkpoint import Checkpoint
+from facevae.files import write_atomic
 
 HEAD = """---
 license: other
@@ -33,9 +37,68 @@ saved pictures carry "AI-edited" and the recipe in their metadata.
 """
 
 
+MARKS = ("<!-- numbers: written by python -m train figures -->", "<!-- end of numbers -->")
+
+
 def percent(value: float | None) -> str:
     """A share as a percentage, a dash where there is none."""
     return "–" if value is None else f"{100 * value:.1f} %"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    return "".join("| " + " | ".join(row) + " |\n" for row in [head, ["---"] * len(head), *rows])
+
+
+def edits_table(section: dict[str, Any]) -> str:
+    """Both ends of each slider: strength, share of faces whose label changes, leakage."""
+    rows = []
+    for name, row in section["sliders"].items():
+        cells = [name]
+        for end in (row.get("add"), row.get("remove")):
+            cells += [f"{end['strength']:g}", percent(end["success"]), f"{end['leakage']:.2f}"] if end else ["–"] * 3
+        rows.append(cells)
+    return table(["attribute", "add at σ", "success", "leak", "remove at σ", "success", "leak"], rows)
+
+
+def guidance_table(section: dict[str, Any]) -> str:
+    """The "Make it …" buttons: faces tried, share that reaches the goal, mean steps."""
+    rows = [[n.replace("_", " "), str(r["n"]), percent(r["success"]), f"{r['steps']:.0f}"] for n, r in section["guidance"].items()]
+    return table(["make it …", "faces", "success", "steps"], rows)
+
+
+EDITS_NOTE = (
+    "Share of faces whose label the classifier sees change, in the photo, from below 0.2 to above 0.5 (add) or from above 0.8 to below 0.5 "
+    "(remove); leak is the mean change of the other logits, in σ. The judge is the classifier that also guides: an upper bound."
+)
+
+
+def numbers(evaluation: dict[str, Any]) -> str:
+    """The numbers of the README, with the commands that print them."""
+    training, reconstruction, classifier, edits = (evaluation[k] for k in ("training", "reconstruction", "classifier", "edits"))
+    mean, decoded = classifier["photos"]["mean"], classifier["reconstructions"]
+    fit, run = "`python -m train fit --preset faces-128`", "`python -m train evaluate {} --data …`"
+    rows = [
+        ["images seen in training", f"{training['nimg']:,}", fit],
+        [f"PSNR, {reconstruction['n']:,} test faces, 128 px", f"{reconstruction['psnr_db']:.2f} dB", run.format("reconstruction")],
+        ["distortion · rate", f"{reconstruction['distortion_nats']:.0f} · {reconstruction['rate_nats']:.0f} nats", "same"],
+        ["bits per dimension", f"{reconstruction['bits_per_dim']:.3f}", "same"],
+        ["classifier, mean accuracy over the attributes", percent(mean["accuracy"]), run.format("classifier")],
+        ["… majority baseline · balanced accuracy", f"{percent(mean['majority'])} · {percent(mean['balanced'])}", "same"],
+        ["… mean AUROC", f"{mean['auroc']:.3f}", "same"],
+        ["… mean accuracy on reconstructions", percent(decoded["accuracy"]), "same"],
+    ]
+    return (
+        f"{table(['figure', 'value', 'command'], rows)}\n{EDITS_NOTE} On {edits['n']} test faces, {run.format('edits')}:\n\n"
+        f"{edits_table(edits)}\n{guidance_table(edits)}\nThe whole table per attribute: `python -m train evaluate show`.\n"
+    )
+
+
+def write_numbers(readme: Path, evaluation: dict[str, Any]) -> None:
+    """Put the numbers of an evaluation between the marks of the README."""
+    before, rest = readme.read_text().split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    write_atomic(readme, lambda p: p.write_text(f"{before}{MARKS[0]}\n{numbers(evaluation)}{MARKS[1]}{after}"))
 
 
 def model_card(checkpoint: Checkpoint) -> str:
@@ -56,30 +119,18 @@ def model_card(checkpoint: Checkpoint) -> str:
             f"{section['bits_per_dim']:.3f} bits/dim.\n"
         )
     if section := evaluation.get("edits"):
-        text += (
-            f"\n## Edits in the photo at the ends of the sliders, {section['n']} held-out faces\n"
-            "Share of faces whose label the classifier sees change (from below 0.2 to above 0.5, or from above 0.8 to below 0.5); leak is "
-            "the mean change of the other logits in σ. The classifier is also the one that guided: read it as an upper bound.\n\n"
-            "| attribute | add at σ | success | leak | remove at σ | success | leak |\n|---|---|---|---|---|---|---|\n"
-        )
-        for name, row in section["sliders"].items():
-            cells = []
-            for side in ("add", "remove"):
-                r = row.get(side)
-                cells += [f"{r['strength']:g}", percent(r["success"]), f"{r['leakage']:.2f}"] if r else ["–"] * 3
-            text += f"| {name} | {' | '.join(cells)} |\n"
-        if section["guidance"]:
-            text += "\n| make it … | faces | success | steps |\n|---|---|---|---|\n"
-            text += "".join(f"| {n} | {r['n']} | {percent(r['success'])} | {r['steps']:.0f} |\n" for n, r in section["guidance"].items())
+        text += f"\n## Edits, {section['n']} held-out faces\n{EDITS_NOTE}\n\n{edits_table(section)}\n"
+        text += guidance_table(section) if section["guidance"] else ""
     if section := evaluation.get("classifier"):
         mean, decoded = section["photos"]["mean"], section["reconstructions"]
         text += (
             f"\n## Classifier, {section['n']} held-out faces\n"
             f"Mean accuracy {percent(mean['accuracy'])} on photos (majority {percent(mean['majority'])}), "
             f"{percent(decoded['accuracy'])} on reconstructions.\n\n"
-            "| attribute | accuracy | majority | balanced | AUROC |\n|---|---|---|---|---|\n"
         )
-        for name, row in section["photos"].items():
-            cells = [percent(row[key]) for key in ("accuracy", "majority", "balanced")]
-            text += f"| {name} | {' | '.join(cells)} | {'–' if row['auroc'] is None else format(row['auroc'], '.3f')} |\n"
+        rows = [
+            [name, *(percent(row[k]) for k in ("accuracy", "majority", "balanced")), "–" if row["auroc"] is None else f"{row['auroc']:.3f}"]
+            for name, row in section["photos"].items()
+        ]
+        text += table(["attribute", "accuracy", "majority", "balanced", "AUROC"], rows)
     return text

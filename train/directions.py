@@ -29,9 +29,9 @@ LEAKAGE_PRICE = 0.25
 class DirectionsConfig:
     """How directions, their ranges and the prior are found."""
 
-    train_faces: int = 12_000
-    valid_faces: int = 2_000
-    probe_faces: int = 48
+    train_faces: int = 8_000
+    valid_faces: int = 1_000
+    probe_faces: int = 40
     """Held-out faces that decide on an estimator and on each end of a range."""
     ladder: tuple[float, ...] = (1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 7, 8, 9, 10)
     """Strengths that are tried, in σ."""

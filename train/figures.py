@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facevae.editor import Editor, Face
 from facevae.files import write_atomic
+from train.card import write_numbers
 from train.sheets import tile
 
 ROOT = Path(__file__).parent.parent
@@ -37,8 +38,13 @@ CHROMIUM_FLAGS = (
 
 
 def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
-    """Write samples.png, edits.png, photo.jpg, morph.png, morph.webp and, where Chromium is at hand, page.png to `out`."""
+    """Write samples.png, edits.png, photo.jpg, morph.png, morph.webp and, where Chromium is at hand, page.png to `out`.
+
+    For the embedded checkpoint the numbers in the README are written anew, too.
+    """
     editor = Editor(checkpoint)
+    if checkpoint is None:
+        write_numbers(ROOT / "README.md", editor.evaluation)
     out.mkdir(parents=True, exist_ok=True)
     faces = editor.generate(SEEDS, temperature=0.7)
     save(out / "samples.png", tile(np.stack([f.crop for f in faces]), columns=8))
@@ -111,9 +117,9 @@ def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int) -> 
             browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
             page = browser.new_page(viewport={"width": width, "height": height})
             page.goto(f"http://127.0.0.1:{port}/")
-            number = page.locator("input[type=number][aria-label*='Smile']").first
-            number.wait_for(timeout=60_000)
-            page.wait_for_timeout(3000)  # the first visit opens the example
+            page.locator("#result img").wait_for(timeout=60_000)  # the first visit opens the example
+            page.wait_for_timeout(2000)
+            number = page.locator("#slider-blond-hair input[type=number]")
             number.fill("3")
             number.press("Enter")
             page.wait_for_timeout(3000)
