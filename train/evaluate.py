@@ -109,7 +109,8 @@ def evaluate_guidance(
         rows = np.flatnonzero(hardest < 0.2)[:guided]
         ends, steps = [], []
         for row in rows:
-            face = Face(z[row], np.zeros_like(z[row]), data.images[index[row]], photo=data.images[index[row]])
+            picture = np.array(data.images[index[row]])
+            face = Face(z[row], np.zeros_like(z[row]), picture, photo=picture)
             last = list(editor.guide(face, goal.wanted))[-1]
             ends.append(last.probability)
             steps.append(last.step)

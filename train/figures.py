@@ -20,10 +20,11 @@ from train.sheets import tile
 ROOT = Path(__file__).parent.parent
 ASTRONAUT = ROOT / "assets" / "examples" / "astronaut.jpg"
 SEEDS = tuple(range(32))
-EDITED_SEEDS = (3, 7, 12)
+EDITED_SEEDS = (5, 7, 23)
+SHOWN_SHARE = 0.6  # of the slider's range: what people use; the end is where nearly every face has changed
 MORPH_SEEDS = (2, 9)
 SHOWN_EDITS = ("Smiling", "Blond_Hair", "Black_Hair", "Bangs", "Eyeglasses", "Male", "Young", "Mustache", "Gray_Hair")
-GOALS_IN_PHOTO = ("smiling", "blond", "glasses", "older")
+GOALS_IN_PHOTO = ("serious", "blond", "bangs", "older")
 CELL_PX = 128
 CHROMIUM_FLAGS = (
     "--headless=new",
@@ -73,7 +74,7 @@ def caption(text: str, width: int, height: int = 20) -> UInt8[np.ndarray, "h w 3
 
 
 def edit_sheet(editor: Editor, faces: list[Face]) -> UInt8[np.ndarray, "h w 3"]:
-    """A row for each face: as it is, then each attribute alone at the end of its slider, in the crop."""
+    """A row for each face: as it is, then each attribute alone at `SHOWN_SHARE` of its slider, in the crop."""
     controls = [c for name in SHOWN_EDITS for c in editor.controls if c.name == name]
     titles = ["as it is"] + [("Older" if c.name == "Young" else c.label.partition(" ↔ ")[0]) for c in controls]
     rows = [np.concatenate([caption(t, CELL_PX + 2) for t in titles], axis=1)]
@@ -81,7 +82,7 @@ def edit_sheet(editor: Editor, faces: list[Face]) -> UInt8[np.ndarray, "h w 3"]:
         cells = [face.crop]
         for control in controls:
             direction = editor.checkpoint.directions[control.name]
-            strength = direction.low if control.name == "Young" else direction.high
+            strength = SHOWN_SHARE * (direction.low if control.name == "Young" else direction.high)
             cells.append(editor.edit(face, {control.name: strength}).crop)
         strip = tile(np.stack(cells), columns=len(cells))
         rows.append(np.pad(strip, ((0, 2), (0, 2), (0, 0)), constant_values=255))
