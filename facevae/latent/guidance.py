@@ -14,14 +14,16 @@ class GuidanceConfig:
     """Weights and limits of the search."""
 
     steps: int = 40
-    rate: float = 0.12
+    rate: float = 0.04
     """Adam's step, in standard deviations of the encodings."""
     target: float = 0.9
     """Stop where every wanted label has at least this probability."""
     keep: float = 0.02
     """Weight of the mean squared change of the other logits."""
-    prior: float = 0.004
+    prior: float = 0.01
     """Weight of the squared Mahalanobis length of the move."""
+    radius: float = 5.5
+    """Longest move, in standard deviations of the encodings: beyond it only the classifier is pleased, not the eye."""
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,5 @@ def guide(
         if done:
             return
         optimizer.step()
+        with torch.no_grad():
+            u.mul_(min(1.0, config.radius / max(u.norm().item(), 1e-12)))
