@@ -7,7 +7,7 @@ from facevae.editor import Editor
 PROMISES = """
 ### Your photos
 Photos are sent to the machine that runs this page and to no other. Uploads and results are deleted there within the
-hour or so; nothing is kept to train on, nothing is logged, and the page loads nothing from elsewhere.
+hour; nothing is kept to train on, nothing is logged, and the page loads nothing from elsewhere.
 Saved pictures carry a note that they were edited with facevae. Please leave it in.
 
 ### What the words mean

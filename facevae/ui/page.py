@@ -22,8 +22,8 @@ OUTER_STYLE = """<style>
 .gradio-container > .main.fillable { width: 100%; max-width: 1440px !important; }
 @media (max-width: 760px) { .gradio-container > .main.fillable { padding: 8px 14px !important; } }
 </style>"""
-DELETE_CACHE_SEC = (600, 3600)
-"""Every ten minutes, files older than an hour are deleted."""
+DELETE_CACHE_SEC = (300, 3300)
+"""Every five minutes, files older than 55 minutes are deleted: none lives longer than an hour."""
 
 
 def build_page(editor: Editor) -> tuple[gr.Blocks, dict[str, Any]]:
