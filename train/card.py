@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from facevae.attributes import WITHHELD
+from facevae.attributes import SHOWN, WITHHELD
 from facevae.checkpoint import Checkpoint
 from facevae.files import write_atomic
 
@@ -112,6 +112,9 @@ def model_card(checkpoint: Checkpoint) -> str:
         nimg=evaluation.get("training", {}).get("nimg", 0),
     )
     text += "\n## Withheld from the sliders\n" + "".join(f"- {name}: {why}\n" for name, why in WITHHELD.items())
+    known = checkpoint.classifier.config.attributes
+    failed = [shown.name for shown in SHOWN if shown.name in known and shown.name not in checkpoint.directions]
+    text += "".join(f"- {name}: no direction that was tried changes the label of half of the held-out faces\n" for name in failed)
     if section := evaluation.get("reconstruction"):
         text += (
             f"\n## Reconstruction, {section['n']} held-out faces of the {section['split']} partition\n"
