@@ -3,6 +3,7 @@
 config.json            format, architecture, attributes, and size and SHA-256 of every other file
 model.safetensors      the VAE, float16 on disk
 classifier.safetensors the attribute classifier, float16 on disk
+aligner.safetensors    the alignment net, float16 on disk
 directions.json/.safetensors, prior.safetensors, likelihood.safetensors
 evaluation.json        what was measured
 README.md              the model card
@@ -23,15 +24,17 @@ from torch import Tensor, nn
 from facevae.files import write_atomic, write_json, write_tensors
 from facevae.latent.directions import Direction
 from facevae.latent.priors import GaussianMixture
+from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 
-FORMAT = 1
+FORMAT = 2  # 2 added the alignment net
 EMBEDDED = Path(__file__).parent.parent / "assets" / "faces-128"
 MAX_FILE_BYTES = 200 * 2**20
 FILES = (
     "model.safetensors",
     "classifier.safetensors",
+    "aligner.safetensors",
     "directions.json",
     "directions.safetensors",
     "prior.safetensors",
@@ -47,6 +50,7 @@ class Checkpoint:
 
     net: ResidualVAE
     classifier: AttributeClassifier
+    aligner: AlignmentNet
     directions: dict[str, Direction]
     prior: GaussianMixture
     variance: Tensor
@@ -113,8 +117,8 @@ def read_config(folder: Path) -> tuple[dict[str, Any], str]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{folder / 'config.json'} is not the description of a checkpoint") from None
     if version != FORMAT:
-        raise ValueError(f"{folder} has checkpoint format {version}, this version of facevae reads {FORMAT}")
-    missing = [key for key in ("net", "classifier", "files") if key not in config]
+        raise ValueError(f"{folder} has checkpoint format {version}, this version of facevae reads {FORMAT}: export it again")
+    missing = [key for key in ("net", "classifier", "aligner", "files") if key not in config]
     if missing:
         raise ValueError(f"{folder / 'config.json'} lacks {', '.join(missing)}")
     return config, hashlib.sha256(raw).hexdigest()
@@ -171,9 +175,11 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     where = str(folder / "config.json")
     net_config = config_from(ResidualConfig, config["net"], f"{where}: net")
     classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
+    aligner_config = config_from(AlignerConfig, config["aligner"], f"{where}: aligner")
     tensors = {file: tensors_from(raw[file], folder / file) for file in FILES if file.endswith(".safetensors")}
     net = fill(ResidualVAE(net_config), tensors["model.safetensors"], folder / "model.safetensors")
     classifier = fill(AttributeClassifier(classifier_config), tensors["classifier.safetensors"], folder / "classifier.safetensors")
+    aligner = fill(AlignmentNet(aligner_config), tensors["aligner.safetensors"], folder / "aligner.safetensors")
     d, s = net_config.latent, net_config.size
     prior = tensors["prior.safetensors"]
     k = prior["weights"].shape[0] if "weights" in prior else 0
@@ -193,6 +199,7 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     return Checkpoint(
         net=net,
         classifier=classifier,
+        aligner=aligner,
         directions=directions,
         prior=GaussianMixture(**prior),
         variance=variance["variance"],
@@ -216,9 +223,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     """Write a checkpoint folder, config.json last; gives its digest. Weights are rounded to float16."""
     half = {k: v.half() for k, v in checkpoint.net.state_dict().items()}
     write_tensors(folder / "model.safetensors", half)
-    # Running statistics of BatchNorm may exceed float16's range of 65,504; its counters are whole numbers.
-    judged = {k: v.half() if v.is_floating_point() and v.abs().max() < 6e4 else v for k, v in checkpoint.classifier.state_dict().items()}
-    write_tensors(folder / "classifier.safetensors", judged)
+    for net in ("classifier", "aligner"):
+        # Running statistics of BatchNorm may exceed float16's range of 65,504; its counters are whole numbers.
+        weights = getattr(checkpoint, net).state_dict().items()
+        small = {k: v.half() if v.is_floating_point() and v.abs().max() < 6e4 else v for k, v in weights}
+        write_tensors(folder / f"{net}.safetensors", small)
     table = {
         name: {"estimator": d.estimator, "sigma": d.sigma, "low": d.low, "high": d.high, "auroc": d.auroc}
         for name, d in checkpoint.directions.items()
@@ -234,6 +243,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         "format": FORMAT,
         "net": asdict(checkpoint.net.config),
         "classifier": asdict(checkpoint.classifier.config),
+        "aligner": asdict(checkpoint.aligner.config),
         "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
     }
     write_json(folder / "config.json", config)

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -21,29 +20,35 @@ from facevae.checkpoint import Checkpoint
 from facevae.latent.directions import displacement
 from facevae.latent.guidance import GuidanceConfig
 from facevae.latent.guidance import guide as guide_latent
+from facevae.latent.inversion import InversionConfig
+from facevae.latent.inversion import refine as invert
 from facevae.latent.paths import lerp, slerp
 from facevae.latent.priors import standard_normal
 from facevae.photo import images
-from facevae.photo.alignment import Adjustment, Alignment, adjust, align, crop
-from facevae.photo.compositing import add_change, soft_mask
+from facevae.photo.alignment import MAX_LOOK_PX, Adjustment, Alignment, adjust, crop, find_faces, middle, rescaled, shrunk, whole
+from facevae.photo.compositing import DETAIL, paste, soft_mask
 
-__all__ = ["Adjustment", "Control", "Editor", "Face", "Goal", "GuideStep", "Result"]
+__all__ = ["DETAIL", "Adjustment", "Control", "Editor", "Face", "Goal", "GuideStep", "InversionConfig", "RefineStep", "Result"]
 
-SCREEN_SIDE_PX = 1024  # previews are composed on a copy of the photo of at most this side
+SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of at most this side, faces found in it
+PROBE_SIDE_PX = 64  # where only the crop is wanted
 MAX_FACES = 64
 MAX_FRAMES = 240
 MAX_SEED = 2**32
 SLIDER_STEP = 0.1
 NO_FACE = "No face was found, so this is the middle of the picture: use Adjust crop to place the face."
-NO_EYES = "The face was found, but not its eyes: if the crop looks wrong, use Adjust crop."
+NOT_SURE = "A face was found, but not for sure: if the crop looks wrong, use Adjust crop."
+SATED = 0.995  # more than this of the unblended crop is asked for by nobody
+SURE = 0.997  # below this confidence of the alignment net the user is asked to look
 
 
 @dataclass(frozen=True, eq=False)
 class Face:
     """A face in the latent space and, where it came from a photo, its place in it. Plain NumPy, never changed.
 
-    `offset` is what guidance has added to `latent`; `screen` is the photo at screen size; `start` is
-    G(latent) in [0, 1], kept because every edit is a difference from it.
+    `offset` is what guidance has added to `latent`; `photo` is what edits are laid over: the pixels of `source` with
+    the edits of its other faces; `screen` is `photo` at screen size; `start` is G(latent) in [0, 1], kept because
+    every edit is a difference from it.
     """
 
     latent: Float32[np.ndarray, " d"]
@@ -52,12 +57,27 @@ class Face:
     photo: UInt8[np.ndarray, "h w 3"] | None = None
     screen: UInt8[np.ndarray, "h2 w2 3"] | None = None
     alignment: Alignment | None = None
-    found: Alignment | None = None
-    """The alignment before the user's adjustment."""
     start: Float32[np.ndarray, "3 s s"] | None = None
+    source: images.Photo | None = None
+    faces: tuple[Alignment, ...] = ()
+    """Where the faces of the photo are, the largest first, as they were found; one entry, the middle, where none was."""
+    index: int = 0
+    """Which of `faces` this one is."""
+    left: tuple["Left", ...] = ()
+    """The other faces of the photo that were edited and then left for this one."""
+    refined: int = 0
+    """Steps of refinement behind `latent`."""
     seed: int | None = None
     name: str = "face"
     message: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """A face that was left for another one of the same photo: all of its edit in its `offset`, and its photo detail."""
+
+    face: Face
+    detail: float
 
 
 @dataclass(frozen=True)
@@ -88,13 +108,24 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class GuideStep:
-    """A step of guidance: the face so far, its picture, and the probability of the hardest wanted label."""
+    """A step of guidance: the face so far, and the probability of the hardest wanted label."""
 
     face: Face
-    picture: UInt8[np.ndarray, "s s 3"]
     step: int
     steps: int
     probability: float
+    done: bool
+
+
+@dataclass(frozen=True, eq=False)
+class RefineStep:
+    """A step of refinement: the face so far, and how near its reconstruction has come to the crop, in dB."""
+
+    face: Face
+    step: int
+    steps: int
+    psnr_before_db: float
+    psnr_db: float
     done: bool
 
 
@@ -116,30 +147,123 @@ class Editor:
 
     # Faces ------------------------------------------------------------------------------------------------------------
 
+    def aligner(self, windows: UInt8[np.ndarray, "n s s 3"]) -> Float64[np.ndarray, "n 6"]:
+        """The alignment net as `facevae.photo.alignment` wants it."""
+        with self._lock, torch.inference_mode():
+            return self.checkpoint.aligner(images.to_float(windows)).double().numpy()
+
     def open_photo(
-        self, source: str | Path | bytes | Image.Image | np.ndarray, adjustment: Adjustment = Adjustment(), name: str = ""
+        self, source: str | Path | bytes | Image.Image | np.ndarray, adjustment: Adjustment = Adjustment(), name: str = "", index: int = 0
     ) -> Face:
-        """Read a photo, find its largest face, encode it; `ValueError` in one sentence where it is no usable picture."""
+        """Read a photo, find its faces, encode one of them (the largest is number 0).
+
+        `ValueError` in one sentence where it is no usable picture or has no face of this number. Where no face is
+        found, the middle of the picture is taken and `message` says so.
+        """
         photo = images.open_photo(source)
-        found = align(photo)
+        screen = shrunk(photo.pixels, SCREEN_SIDE_PX)
+        found = tuple(rescaled(f, screen, photo.pixels) for f in find_faces(screen, self.aligner)) or (middle(photo.pixels),)
+        if not 0 <= index < len(found):
+            raise ValueError(f"face {index} was asked for, the photo has {len(found)}, counted from 0")
         name = name or (Path(source).stem if isinstance(source, str | Path) else "photo")
-        return self._place(photo, found, adjustment, name)
+        return self._place(photo, photo.pixels, screen, found, index, adjustment, (), name)
 
     def readjust(self, face: Face, adjustment: Adjustment) -> Face:
         """The same photo with the crop shifted, zoomed or turned by hand, encoded anew."""
-        if face.photo is None or face.found is None:
+        if face.photo is None or face.source is None or face.screen is None:
             raise ValueError("a generated face has no crop to adjust")
-        return self._place(face.photo, face.found, adjustment, face.name)
+        return self._place(face.source, face.photo, face.screen, face.faces, face.index, adjustment, face.left, face.name)
 
-    def _place(self, photo: np.ndarray, found: Alignment, adjustment: Adjustment, name: str) -> Face:
+    def choose(self, face: Face, index: int, strengths: Mapping[str, float] = {}, detail: float = DETAIL) -> Face:
+        """Another face of the same photo. The edit of this one (strengths in σ) stays in the photo.
+
+        A face that was edited before comes back with its edit, in its `offset`.
+        """
+        if face.source is None:
+            raise ValueError("a generated face has no others beside it")
+        if not 0 <= index < len(face.faces):
+            raise ValueError(f"face {index} was asked for, the photo has {len(face.faces)}, counted from 0")
+        if index == face.index:
+            return self.bake(face, strengths)
+        # What is left behind needs no photo of its own: it gets one when it is chosen again.
+        behind = replace(self.bake(face, strengths), photo=face.source.pixels, screen=None, left=())
+        left = (*face.left, Left(behind, detail))
+        again = [entry.face for entry in left if entry.face.index == index]
+        left = tuple(sorted((entry for entry in left if entry.face.index != index), key=lambda entry: entry.face.index))
+        photo = face.source.pixels
+        for entry in left:
+            photo = self._lay_over(photo, entry.face, entry.detail)
+        screen = shrunk(photo, SCREEN_SIDE_PX)
+        if again:
+            return replace(again[0], photo=photo, screen=screen, left=left)
+        return self._place(face.source, photo, screen, face.faces, index, Adjustment(), left, face.name)
+
+    def thumbnails(self, face: Face, size_px: int = 96) -> list[UInt8[np.ndarray, "s s 3"]]:
+        """The crop of every face of the photo, the largest first."""
+        if face.source is None:
+            return []
+        return [crop(face.source.pixels, alignment, size_px) for alignment in face.faces]
+
+    def _lay_over(self, photo: np.ndarray, face: Face, detail: float) -> np.ndarray:
+        """A photo with the edit of one of its faces in it."""
+        assert face.alignment is not None
+        with self._lock, torch.inference_mode():
+            before, after = as_pixels(self._start(face)), as_pixels(self._decode(torch.from_numpy(face.latent + face.offset)))
+        return paste(photo, before, after, face.alignment, detail) if face.offset.any() else photo
+
+    def _place(
+        self,
+        source: images.Photo,
+        photo: np.ndarray,
+        screen: np.ndarray,
+        faces: tuple[Alignment, ...],
+        index: int,
+        adjustment: Adjustment,
+        left: tuple[Left, ...],
+        name: str,
+    ) -> Face:
+        found = faces[index]
         alignment = adjust(found, adjustment)
         pixels = crop(photo, alignment, self.size)
         with self._lock, torch.inference_mode():
             z = self.checkpoint.net.encode(images.to_float(pixels)).mode
-            start, latent = self.checkpoint.net.decode(z).clamp(0, 1)[0].numpy(), z[0].numpy()
-        message = "" if found.eyes or adjustment != Adjustment() else NO_EYES if found.found else NO_FACE
-        screen = fit_screen(photo, SCREEN_SIDE_PX)
-        return Face(latent, np.zeros_like(latent), pixels, photo, screen, alignment, found, start, name=name, message=message)
+            start, latent = self._decode(z[0])[0].numpy(), z[0].numpy()
+        looks_right = adjustment != Adjustment() or found.confidence >= SURE
+        message = "" if looks_right else NOT_SURE if found.found else NO_FACE
+        return Face(
+            latent, np.zeros_like(latent), pixels, photo, screen, alignment, start, source, faces, index, left, name=name, message=message
+        )
+
+    def refine(self, face: Face, config: InversionConfig = InversionConfig()) -> Iterator[RefineStep]:
+        """Search near the encoder's answer for a latent whose reconstruction is nearer to the crop, step by step.
+
+        Ends early where nothing is gained any more. The edit in `offset` stays. `ValueError` for a generated face: it
+        is its latent.
+        """
+        if face.photo is None:
+            raise ValueError("a generated face has nothing to refine: it is its latent")
+        crop_pixels = images.to_float(face.crop)
+        with self._lock, torch.inference_mode():
+            posterior = self.checkpoint.net.encode(crop_pixels)
+        walk = invert(
+            self.checkpoint.net.decode,
+            self.checkpoint.classifier.features,
+            crop_pixels,
+            self._mask,
+            posterior.mode[0],
+            (0.5 * posterior.logvar[0]).exp(),
+            self._cholesky,
+            config,
+        )
+        first = None
+        while True:
+            with self._lock:
+                step = next(walk, None)
+            if step is None:
+                return
+            first = step.psnr_db if first is None else first
+            better = replace(face, latent=step.latent.numpy(), start=step.picture[0].clamp(0, 1).numpy(), refined=step.index)
+            yield RefineStep(better, step.index, config.steps, first, step.psnr_db, step.done)
 
     def generate(self, seeds: Sequence[int], temperature: float = 0.8, prior: Literal["fitted", "normal"] = "fitted") -> list[Face]:
         """Draw a new face for each seed; the same seed is the same face in any batch."""
@@ -157,7 +281,7 @@ class Editor:
             faces = []
             for seed in seeds:
                 latent = draw(int(seed), temperature)
-                start = self.checkpoint.net.decode(latent[None]).clamp(0, 1)
+                start = self._decode(latent)
                 picture, still = images.to_uint8(start)[0], np.zeros(d, np.float32)
                 faces.append(Face(latent.numpy(), still, picture, start=start[0].numpy(), seed=int(seed), name=f"face-{int(seed)}"))
         return faces
@@ -172,39 +296,47 @@ class Editor:
 
     # Edits ------------------------------------------------------------------------------------------------------------
 
-    def edit(self, face: Face, strengths: Mapping[str, float] = {}, max_side_px: int | None = None) -> Result:
+    def edit(self, face: Face, strengths: Mapping[str, float] = {}, max_side_px: int | None = None, detail: float = DETAIL) -> Result:
         """Move the face along attributes (strengths in σ); the photo keeps its own pixels plus the change.
 
+        `detail` is how much of the photo's own detail stays where the change is one of shape, 0 to 1.
         `max_side_px` composes on a smaller copy of the photo, for a preview.
         """
         move = self._move(face, strengths)
+        if not 0 <= detail <= 1:
+            raise ValueError(f"the photo detail must lie between 0 and 1, not {detail:g}")
         photo, alignment = self._canvas(face, max_side_px)
         with self._lock, torch.inference_mode():
-            after = self.checkpoint.net.decode((torch.from_numpy(face.latent) + move)[None]).clamp(0, 1)  # (1, 3, s, s)
+            after = self._decode(torch.from_numpy(face.latent) + move)  # (1, 3, s, s)
             decoded = images.to_uint8(after)[0]
-            if photo is None:
+            if photo is None or alignment is None:
                 return Result(decoded, decoded, decoded)
             if not move.any():
                 return Result(face.crop, decoded, photo)
-            change = after - self._start(face)
-            in_crop = images.to_uint8(images.to_float(face.crop) + self._mask * change)[0]
-            change_pixels = np.ascontiguousarray(change[0].permute(1, 2, 0).numpy())
-        return Result(in_crop, decoded, add_change(photo, change_pixels, alignment))
+            before = as_pixels(self._start(face))
+        in_crop = paste(face.crop, before, as_pixels(after), whole(self.size), detail)
+        return Result(in_crop, decoded, paste(photo, before, as_pixels(after), alignment, detail))
 
-    def probabilities(self, face: Face, strengths: Mapping[str, float] = {}) -> dict[str, float]:
+    def probabilities(self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL) -> dict[str, float]:
         """What the classifier sees in the crop after the edit: attribute -> probability."""
-        picture = self.edit(face, strengths, max_side_px=64).crop
+        picture = self.edit(face, strengths, max_side_px=PROBE_SIDE_PX, detail=detail).crop
         with self._lock, torch.inference_mode():
             values = self.checkpoint.classifier(images.to_float(picture)).sigmoid()[0].tolist()
         return dict(zip(self.checkpoint.classifier.config.attributes, values, strict=True))
 
     def guide(
-        self, face: Face, wanted: Mapping[str, bool], strengths: Mapping[str, float] = {}, target: float = 0.9, steps: int = 40
+        self,
+        face: Face,
+        wanted: Mapping[str, bool],
+        strengths: Mapping[str, float] = {},
+        target: float = 0.9,
+        steps: int = 40,
+        detail: float = DETAIL,
     ) -> Iterator[GuideStep]:
         """Search for the wanted labels by gradient steps on z, step by step; stops at the target probability.
 
-        The classifier judges what the user gets: the crop plus the change, not the bare decoder. The
-        steps' faces carry the guidance, and the strengths that were set before, in `offset`.
+        The gradient is that of the crop plus the change; the probability that counts is that of the crop as the user gets
+        it. The steps' faces carry the guidance, and the strengths that were set before, in `offset`.
         """
         attributes = list(self.checkpoint.classifier.config.attributes)
         if not wanted:
@@ -216,7 +348,8 @@ class Editor:
         mask = torch.tensor([a in wanted for a in attributes])
         labels = torch.tensor([wanted.get(a, False) for a in attributes])
         start = self._move(face, strengths)
-        config = GuidanceConfig(steps=steps, target=target)
+        # In a photo the blending takes some of the change back: the search goes on until the blended crop has the labels.
+        config = GuidanceConfig(steps=steps, target=target if face.photo is None else max(target, SATED))
         walk = guide_latent(
             self._renderer(face),
             self.checkpoint.classifier,
@@ -231,8 +364,14 @@ class Editor:
                 step = next(walk, None)
             if step is None:
                 return
-            moved = replace(face, offset=step.move.numpy())
-            yield GuideStep(moved, images.to_uint8(step.picture)[0], step.index, steps, step.probability, step.done)
+            moved, probability = replace(face, offset=step.move.numpy()), step.probability
+            if face.photo is not None:
+                seen = self.probabilities(moved, detail=detail)
+                probability = min(seen[name] if want else 1 - seen[name] for name, want in wanted.items())
+            done = step.done or probability >= target
+            yield GuideStep(moved, step.index, steps, probability, done)
+            if done:
+                return
 
     def _renderer(self, face: Face) -> Any:
         """move (d,) -> picture (1, 3, s, s): the crop plus the change, or the decoded face where there is no photo."""
@@ -277,7 +416,7 @@ class Editor:
 
     # Saving -----------------------------------------------------------------------------------------------------------
 
-    def recipe(self, face: Face, strengths: Mapping[str, float] = {}) -> dict[str, Any]:
+    def recipe(self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL) -> dict[str, Any]:
         """What was done, as JSON. The photo itself is not in it."""
         return {
             "facevae": __version__,
@@ -286,18 +425,40 @@ class Editor:
             "seed": face.seed,
             "strengths": {name: round(float(value), 4) for name, value in strengths.items() if value},
             "guidance": [round(float(v), 5) for v in face.offset] if face.offset.any() else None,
+            **self._photo_recipe(face, detail),
         }
 
-    def save_png(self, face: Face, strengths: Mapping[str, float] = {}) -> bytes:
-        """The edit at the photo's full size as a PNG, with the note "AI-edited" and the recipe inside."""
-        result = self.edit(face, strengths)
-        made = "AI-edited" if face.photo is not None else "AI-generated (AI-edited)"
+    def _photo_recipe(self, face: Face, detail: float) -> dict[str, Any]:
+        """What the edit of a photo depends on besides the latent: the crop, the refinement, the other faces."""
+        if face.alignment is None:
+            return {}
+        own = {
+            "face": face.index,
+            "alignment": [round(float(v), 8) for v in face.alignment.matrix.flat],
+            "refined": face.refined,
+            "detail": round(float(detail), 3),
+        }
+        return own | ({"left": [self.recipe(entry.face, {}, entry.detail) for entry in face.left]} if face.left else {})
+
+    def save(
+        self, face: Face, strengths: Mapping[str, float] = {}, format: Literal["original", "png"] = "original", detail: float = DETAIL
+    ) -> tuple[bytes, str]:
+        """The edit at the photo's full size: a file's content and its suffix.
+
+        "original" keeps the photo's format, colour profile and transparency (see `facevae.photo.images.save_photo`);
+        a generated face is a PNG. The note "AI-edited" and the recipe are inside.
+        """
+        if format not in ("original", "png"):
+            raise ValueError(f"the format must be original or png, not {format}")
+        result = self.edit(face, strengths, detail=detail)
         notes = {
             "Software": f"facevae {__version__}",
-            "Comment": f"{made} with facevae",
-            "facevae": json.dumps(self.recipe(face, strengths)),
+            "Comment": f"{'AI-edited' if face.source is not None else 'AI-generated (AI-edited)'} with facevae",
+            "facevae": json.dumps(self.recipe(face, strengths, detail)),
         }
-        return images.png_bytes(result.photo, notes)
+        if face.source is None:
+            return images.png_bytes(result.photo, notes), ".png"
+        return images.save_photo(face.source, result.photo, notes, format)
 
     def save_animation(
         self, frames: UInt8[np.ndarray, "n h w 3"], format: Literal["gif", "webp"] = "webp", duration_ms: int = 60, loop: bool = True
@@ -330,12 +491,16 @@ class Editor:
             raise ValueError(f"latent has {face.latent.size} values, the checkpoint expects {d}")
         return torch.from_numpy(face.offset) + displacement(self.checkpoint.directions, strengths)
 
+    def _decode(self, latent: Tensor) -> Tensor:
+        """G(z) in [0, 1], (d,) -> (1, 3, s, s)."""
+        return self.checkpoint.net.decode(latent[None]).clamp(0, 1)
+
     def _start(self, face: Face) -> Tensor:
         """G(latent), (1, 3, s, s)."""
         if face.start is not None:
             return torch.from_numpy(face.start)[None]
         with self._lock, torch.no_grad():
-            return self.checkpoint.net.decode(torch.from_numpy(face.latent)[None]).clamp(0, 1)
+            return self._decode(torch.from_numpy(face.latent))
 
     def _canvas(self, face: Face, max_side_px: int | None) -> tuple[np.ndarray | None, Alignment | None]:
         """The photo, or a copy of at most `max_side_px`, with the alignment that fits it."""
@@ -344,9 +509,8 @@ class Editor:
         if max_side_px is None or max(face.photo.shape) <= max_side_px:
             return face.photo, face.alignment
         source = face.screen if max(face.screen.shape) >= max_side_px else face.photo
-        small = fit_screen(source, max_side_px)
-        scale = np.array([face.photo.shape[1] / small.shape[1], face.photo.shape[0] / small.shape[0], 1.0])
-        return small, replace(face.alignment, matrix=face.alignment.matrix * scale)
+        small = shrunk(source, max_side_px)
+        return small, rescaled(face.alignment, face.photo, small)
 
 
 def list_controls(checkpoint: Checkpoint) -> list[Control]:
@@ -360,10 +524,6 @@ def list_controls(checkpoint: Checkpoint) -> list[Control]:
     return controls
 
 
-def fit_screen(photo: UInt8[np.ndarray, "h w 3"], side_px: int) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The photo, made smaller where its longer side exceeds `side_px`."""
-    height, width = photo.shape[:2]
-    shrink = side_px / max(height, width)
-    if shrink >= 1:
-        return photo
-    return cv2.resize(photo, (max(1, round(width * shrink)), max(1, round(height * shrink))), interpolation=cv2.INTER_AREA)
+def as_pixels(x: Float32[Tensor, "1 3 s s"]) -> Float32[np.ndarray, "s s 3"]:
+    """One picture in [0, 1], as compositing wants it."""
+    return np.ascontiguousarray(x[0].permute(1, 2, 0).numpy())

@@ -16,6 +16,7 @@ import torch
 from facevae.checkpoint import Checkpoint
 from facevae.latent.directions import Direction
 from facevae.latent.priors import GaussianMixture
+from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 
@@ -32,7 +33,7 @@ def tiny_net() -> ResidualVAE:
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint() -> Checkpoint:
-    """Random weights, real code: 16 px, 6 latent dimensions."""
+    """Random weights, real code: 16 px, 6 latent dimensions. Its alignment net believes in no face."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = ResidualVAE(TINY).eval().requires_grad_(False)
@@ -40,6 +41,7 @@ def tiny_checkpoint() -> Checkpoint:
         vectors = torch.linalg.qr(torch.randn(6, 6))[0]
         spread = torch.randn(2, 6, 6).tril() * 0.1 + torch.eye(6)
         means = torch.randn(2, 6)
+        aligner = AlignmentNet(AlignerConfig(widths=(4, 4, 4), hidden=4)).eval().requires_grad_(False)
     directions = {
         name: Direction(name, "centroid", vectors[i], sigma=1.5, low=-3.0, high=4.0, auroc=0.9)
         for i, name in enumerate(("Smiling", "Blond_Hair", "Male", "Young"))
@@ -47,6 +49,7 @@ def tiny_checkpoint() -> Checkpoint:
     return Checkpoint(
         net=net,
         classifier=classifier,
+        aligner=aligner,
         directions=directions,
         prior=GaussianMixture(torch.tensor([0.3, 0.7]), means, spread),
         variance=torch.full((16, 16), 0.01),

@@ -30,7 +30,7 @@ def test_save_load_save_is_equal(folder: Path, tmp_path: Path) -> None:
     digest = save_checkpoint(tmp_path / "again", once)
     twice = Checkpoint.from_pretrained(tmp_path / "again")
     assert digest == once.digest == twice.digest
-    for a, b in ((once.net, twice.net), (once.classifier, twice.classifier)):
+    for a, b in ((once.net, twice.net), (once.classifier, twice.classifier), (once.aligner, twice.aligner)):
         assert all(torch.equal(v, b.state_dict()[k]) for k, v in a.state_dict().items())
     assert once.directions["Smiling"].high == 4.0
     assert torch.equal(once.directions["Male"].vector, twice.directions["Male"].vector)
@@ -85,10 +85,11 @@ def test_wrong_weights_are_named(folder: Path, change, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 1"),
+        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 2: export it again"),
         (lambda c: c["net"].update(depth=3), "net has unknown keys: depth"),
         (lambda c: c["net"].update(widths=[7, 16]), "not multiples of groups"),
         (lambda c: c.pop("classifier"), "lacks classifier"),
+        (lambda c: c["aligner"].update(size=60), "size 60 cannot be halved 3 times"),
     ],
 )
 def test_wrong_config_is_named(folder: Path, change, message: str) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from facevae.checkpoint import Checkpoint
 from facevae.editor import Adjustment, Editor, Face
+from facevae.photo.alignment import Alignment, Square
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +64,9 @@ def test_guidance_carries_the_sliders_and_leaves_weights_alone(editor: Editor, f
     before = {k: v.clone() for k, v in editor.checkpoint.net.state_dict().items()}
     steps = list(editor.guide(face, {"Smiling": True}, {"Male": 1.0}, target=0.99, steps=5))
     assert steps[-1].done and len(steps) <= 6
-    assert steps[-1].probability >= steps[0].probability
-    assert np.array_equal(editor.edit(steps[-1].face).crop, steps[-1].picture)
+    # What counts is the crop as the user gets it, blended.
+    assert steps[-1].probability == pytest.approx(editor.probabilities(steps[-1].face)["Smiling"])
+    assert (editor.edit(steps[-1].face).crop != face.crop).any()
     assert all((v == before[k]).all() for k, v in editor.checkpoint.net.state_dict().items())
     assert not editor.reset(steps[-1].face).offset.any()
 
@@ -84,13 +86,57 @@ def test_morph_ends_are_the_faces(editor: Editor) -> None:
         assert np.abs(film[2].astype(int) - b.crop).max() <= 1
 
 
-def test_saved_png_says_what_was_done(editor: Editor, face: Face, photo: np.ndarray) -> None:
-    with Image.open(io.BytesIO(editor.save_png(face, {"Smiling": 2.0}))) as file:
+def test_saved_png_says_what_was_done(editor: Editor, face: Face) -> None:
+    content, suffix = editor.save(face, {"Smiling": 2.0}, detail=0.25)
+    assert suffix == ".png"
+    with Image.open(io.BytesIO(content)) as file:
         assert file.size == (70, 90)
         assert "AI-edited" in file.text["Comment"]
         recipe = json.loads(file.text["facevae"])
     assert recipe["strengths"] == {"Smiling": 2.0} and recipe["source"] == "photo"
+    assert recipe["detail"] == 0.25 and recipe["refined"] == 0 and len(recipe["alignment"]) == 6
     assert "photo" not in recipe
+
+
+def test_a_photo_comes_back_in_its_format_with_the_edit_in_it(editor: Editor, photo: np.ndarray) -> None:
+    file = io.BytesIO()
+    Image.fromarray(photo).save(file, "TIFF")
+    face = editor.open_photo(file.getvalue())
+    for format, suffix in (("original", ".tif"), ("png", ".png")):
+        content, ending = editor.save(face, {"Smiling": 3.0}, format)
+        assert ending.startswith(suffix)
+        assert np.array_equal(np.asarray(Image.open(io.BytesIO(content))), editor.edit(face, {"Smiling": 3.0}).photo)
+
+
+@pytest.fixture
+def pair(editor: Editor, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Face:
+    """A photo with two faces, which the tiny alignment net would not see."""
+    two = tuple(Alignment(Square(x, 45, 30).matrix(), found=True, confidence=1.0) for x in (17, 53))
+    monkeypatch.setattr("facevae.editor.find_faces", lambda photo, aligner: list(two))
+    return editor.open_photo(photo)
+
+
+def test_faces_of_a_photo_are_edited_one_after_the_other(editor: Editor, pair: Face, photo: np.ndarray) -> None:
+    assert len(pair.faces) == 2 and len(editor.thumbnails(pair)) == 2 and pair.message == ""
+    first = editor.edit(pair, {"Smiling": 3.0}).photo
+    second = editor.choose(pair, 1, {"Smiling": 3.0})
+    assert second.index == 1 and np.array_equal(second.photo, first)
+    both = editor.edit(second, {"Male": 3.0}).photo
+    assert np.array_equal(both[:, :35], first[:, :35]) and (both[:, 35:] != first[:, 35:]).any()
+    back = editor.choose(second, 0, {"Male": 3.0})
+    assert np.array_equal(editor.edit(back).photo, both)
+    only_second = editor.edit(editor.reset(back)).photo
+    assert np.array_equal(only_second[:, :35], photo[:, :35]) and np.array_equal(only_second[:, 35:], both[:, 35:])
+    assert [entry["face"] for entry in editor.recipe(back)["left"]] == [1]
+    assert all(entry.face.photo is pair.source.pixels and not entry.face.left for entry in back.left)
+
+
+def test_refinement_comes_nearer_and_keeps_the_edit(editor: Editor, face: Face) -> None:
+    baked = editor.bake(face, {"Smiling": 1.0})
+    steps = list(editor.refine(baked))
+    assert steps[-1].done and steps[-1].psnr_db > steps[0].psnr_db == steps[-1].psnr_before_db
+    assert np.array_equal(steps[-1].face.offset, baked.offset) and steps[-1].face.refined == steps[-1].step
+    assert np.array_equal(editor.edit(editor.reset(steps[-1].face)).photo, face.photo)
 
 
 @pytest.mark.parametrize("format", ["gif", "webp"])
@@ -111,6 +157,11 @@ def test_animation_goes_there_and_back(editor: Editor, format: str) -> None:
         (lambda e, f: e.generate([1], temperature=9.0), "temperature must lie between 0 and 3"),
         (lambda e, f: e.morph(f, f, [2.0]), "between 0 and 1"),
         (lambda e, f: e.open_photo(b"hello"), "picture"),
+        (lambda e, f: e.choose(f, 3), "face 3 was asked for, the photo has 1"),
+        (lambda e, f: e.choose(e.generate([1])[0], 0), "no others beside it"),
+        (lambda e, f: list(e.refine(e.generate([1])[0])), "nothing to refine"),
+        (lambda e, f: e.edit(f, {"Smiling": 1.0}, detail=2.0), "photo detail must lie between 0 and 1"),
+        (lambda e, f: e.save(f, format="gif"), "format must be original or png"),
         (lambda e, f: e.readjust(e.generate([1])[0], Adjustment()), "no crop to adjust"),
     ],
 )

@@ -17,6 +17,7 @@ from facevae.checkpoint import Checkpoint
 from facevae.editor import Editor
 from train.__main__ import main
 from train.data import PreparedData
+from train.synthetic import write_celeba_layout
 
 ROOT = Path(__file__).parent.parent
 
@@ -29,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def checkpoint(place: Path) -> Path:
     """A checkpoint made by the commands alone; the fit is killed after its first tick and started again."""
-    data, run, classifier, out = (str(place / name) for name in ("data", "run", "classifier", "toy"))
+    data, run, classifier, aligner, out = (str(place / name) for name in ("data", "run", "classifier", "aligner", "toy"))
     assert main(["prepare", "--synthetic", "400", "--size", "32", "--out", data]) == 0
     sizes = ["--config.total-nimg", "1280", "--config.tick-nimg", "640", "--config.valid-nimg", "32"]
     fit = ["fit", "--preset", "toy-32", "--data", data, "--run", run, *sizes]
@@ -42,9 +43,12 @@ def checkpoint(place: Path) -> Path:
     assert main(fit) == 0
     quick = ["--config.total-nimg=1536", "--config.batch-size=64", "--config.tick-nimg=768", "--config.valid-nimg=40", "--config.size=32"]
     assert main(["classifier", "--data", data, "--run", classifier, "--vae", run, *quick, "--config.layers", "1", "1", "1", "1"]) == 0
+    write_celeba_layout(place / "celeba", 60, seed=0)
+    quick = ["--config.total-nimg=256", "--config.batch-size=32", "--config.tick-nimg=128", "--config.valid-nimg=32"]
+    assert main(["aligner", "--celeba", str(place / "celeba"), "--run", aligner, *quick]) == 0
     few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.probe-faces=8", "--config.least-success=0"]
     assert main(["directions", "--data", data, "--run", run, "--classifier", classifier, *few, "--config.ladder", "1", "3"]) == 0
-    assert main(["export", "--run", run, "--classifier", classifier, "--out", out]) == 0
+    assert main(["export", "--run", run, "--classifier", classifier, "--aligner", aligner, "--out", out]) == 0
     for what in ("reconstruction", "classifier"):
         assert main(["evaluate", what, "--checkpoint", out, "--data", data, "--write"]) == 0
     assert main(["evaluate", "edits", "--checkpoint", out, "--data", data, "--faces", "20", "--guided", "2", "--write"]) == 0
@@ -97,7 +101,7 @@ def test_app_serves_it(checkpoint: Path) -> None:
         (["prepare", "--out", "x"], "give exactly one of"),
         (["prepare", "--celeba", "/no/such", "--out", "x"], "img_align_celeba is missing"),
         (["fit", "--data", "/no/such", "--run", "x"], "not a prepared data set"),
-        (["export", "--run", "/no/such", "--classifier", "x", "--out", "y"], "holds no training run"),
+        (["export", "--run", "/no/such", "--classifier", "x", "--aligner", "x", "--out", "y"], "holds no training run"),
         (["evaluate"], "--data names a prepared data set"),
     ],
 )

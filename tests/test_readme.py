@@ -29,7 +29,7 @@ def test_python_block_runs_as_printed(tmp_path: Path, monkeypatch: pytest.Monkey
     exec(code.replace('"assets/', f'"{ROOT}/assets/'), names)
     assert names["result"].photo.shape == names["face"].photo.shape
     assert len(names["film"]) == 30
-    assert (tmp_path / "glasses.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "glasses.jpg").read_bytes().startswith(b"\xff\xd8\xff")  # the astronaut is a JPEG
 
 
 def test_numbers_are_those_of_the_embedded_checkpoint() -> None:

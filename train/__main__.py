@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from train.aligner import AlignerTrainConfig
 from train.classifier import ClassifierTrainConfig
 from train.config import PRESETS, TrainConfig
 from train.directions import DirectionsConfig
@@ -79,6 +80,24 @@ class Classifier:
 
 
 @dataclass(frozen=True)
+class Aligner:
+    """Train the alignment net, which puts a rough crop of a face right, on CelebA's own frames."""
+
+    celeba: Path
+    """Folder in CelebA's own layout: the frames around the crops are needed, prepared data have lost them."""
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    start: Path | None = None
+    """Run folder whose weights a new run begins with."""
+    config: AlignerTrainConfig = field(default_factory=AlignerTrainConfig)
+
+    def run(self) -> None:
+        from train.aligner import fit_aligner
+        from train.data import list_celeba
+
+        print(f"state: {fit_aligner(self.config, list_celeba(self.celeba), self.run_dir, self.start)}")
+
+
+@dataclass(frozen=True)
 class Directions:
     """Find the directions of the attributes, their ranges, and the prior; written to the VAE's run folder."""
 
@@ -97,57 +116,71 @@ class Directions:
 
 @dataclass(frozen=True)
 class Export:
-    """Put a run, a classifier, the directions and the prior together to a checkpoint folder."""
+    """Put a run, a classifier, an alignment net, the directions and the prior together to a checkpoint folder."""
 
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
     classifier: Path
+    aligner: Path
     out: Path
 
     def run(self) -> None:
         from train.export import export
 
-        print(f"{self.out}: {export(self.run_dir, self.classifier, self.out).digest}")
+        print(f"{self.out}: {export(self.run_dir, self.classifier, self.aligner, self.out).digest}")
 
 
 @dataclass(frozen=True)
 class Evaluate:
     """Measure a checkpoint on held-out faces and print the tables; --write keeps them in the checkpoint and its card."""
 
-    what: Annotated[Literal["all", "reconstruction", "classifier", "edits", "show"], Positional] = "all"
-    """"show" prints what the checkpoint already holds."""
+    what: Annotated[Literal["all", "reconstruction", "classifier", "edits", "alignment", "inversion", "show"], Positional] = "all"
+    """"show" prints what the checkpoint already holds; "all" leaves out what lacks its folder."""
     checkpoint: Path | None = None
     """Folder; the embedded checkpoint where not given."""
     data: Path | None = None
+    """Prepared data: needed for all but "alignment"."""
+    celeba: Path | None = None
+    """Folder in CelebA's own layout, for "alignment": it needs whole frames (of the valid partition)."""
+    photos: Path | None = None
+    """Folder with lfw/ and fairface/, for "alignment": share of faces found in each group."""
+    sheets: Path | None = None
+    """Where "alignment" puts sheets of the crops of --photos, outside the project."""
+    judge: Path | None = None
+    """Run folder of a classifier of another seed, for "inversion"."""
     split: Literal["train", "valid", "test"] = "test"
     faces: int = 300
-    """Faces of the edit table."""
+    """Faces of the edit table, of "alignment" and of "inversion"."""
     guided: int = 20
     """Faces for each goal of guidance; 0 leaves guidance out."""
     write: bool = False
 
     def run(self) -> None:
         from facevae.checkpoint import EMBEDDED, Checkpoint
-        from train.data import PreparedData
-        from train.evaluate import evaluate_classifier, evaluate_edits, evaluate_reconstruction, print_tables
+        from train.evaluate import evaluate, print_tables
         from train.export import add_evaluation
 
         folder = self.checkpoint or EMBEDDED
-        checkpoint = Checkpoint.from_pretrained(folder)
         if self.what == "show":
-            return print_tables(checkpoint.evaluation)
-        if self.data is None:
-            raise ValueError("--data names a prepared data set; make one with: python -m train prepare")
-        data = PreparedData(self.data)
-        for section, measure in (
-            ("reconstruction", lambda: {"split": self.split} | evaluate_reconstruction(checkpoint, data, self.split)),
-            ("classifier", lambda: {"split": self.split} | evaluate_classifier(checkpoint, data, self.split)),
-            ("edits", lambda: {"split": self.split} | evaluate_edits(checkpoint, data, self.split, self.faces, self.guided)),
-        ):
-            if self.what in ("all", section):
-                values = measure()
-                print_tables({section: values})
-                if self.write:
-                    add_evaluation(folder, section, values)
+            return print_tables(Checkpoint.from_pretrained(folder).evaluation)
+        for section, values in evaluate(folder, **{k: v for k, v in vars(self).items() if k not in ("checkpoint", "write")}):
+            print_tables({section: values})
+            if self.write:
+                add_evaluation(folder, section, values)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Time the app's calls, each against a reference in the same run."""
+
+    what: Annotated[Literal["photo"], Positional] = "photo"
+    checkpoint: Path | None = None
+    rounds: int = 7
+
+    def run(self) -> None:
+        from facevae.editor import Editor
+        from train.bench import bench_photo, print_bench
+
+        print_bench(bench_photo(Editor(self.checkpoint), self.rounds))
 
 
 @dataclass(frozen=True)
@@ -156,20 +189,29 @@ class Figures:
 
     out: Path = Path("assets/figures")
     checkpoint: Path | None = None
+    celeba: Path | None = None
+    """With a folder in CelebA's own layout: sheets of its test faces go to --out, and nothing else. They may not be published."""
 
     def run(self) -> None:
-        from train.figures import draw_figures
+        from facevae.editor import Editor
+        from train.blending import compare_blending
+        from train.figures import draw_figures, private_sheets
 
+        if self.celeba is not None:
+            return private_sheets(Editor(self.checkpoint), self.celeba, self.out)
         draw_figures(self.checkpoint, self.out)
+        compare_blending(self.out, self.checkpoint)
 
 
 COMMANDS = {
     "prepare": Prepare,
     "fit": Fit,
     "classifier": Classifier,
+    "aligner": Aligner,
     "directions": Directions,
     "export": Export,
     "evaluate": Evaluate,
+    "bench": Bench,
     "figures": Figures,
 }
 

@@ -1,6 +1,8 @@
 """What a checkpoint can do on held-out faces: reconstruction, classifier, edits. Numbers go to evaluation.json."""
 
 import math
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,62 @@ from tqdm import tqdm
 from facevae.checkpoint import Checkpoint
 from facevae.editor import Editor, Face
 from facevae.photo import images
-from train.classifier import score_pictures
-from train.data import PreparedData
+from facevae.photo.alignment import whole
+from train.alignment import evaluate_alignment, evaluate_photos, print_alignment
+from train.classifier import load_trained, score_pictures
+from train.data import PreparedData, list_celeba
 from train.encodings import BATCH, InPhoto, encode_many
+from train.inversion import evaluate_inversion, print_inversion
 from train.losses import GaussianLikelihood, elbo, psnr_db
+
+
+def evaluate(
+    folder: Path,
+    what: str,
+    data: Path | None,
+    celeba: Path | None,
+    photos: Path | None,
+    sheets: Path | None,
+    judge: Path | None,
+    split: str,
+    faces: int,
+    guided: int,
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Measure the section `what` of a checkpoint, or all whose folders are given; yields (section, values).
+
+    `ValueError` where the folder that a section needs is not given.
+    """
+    checkpoint = Checkpoint.from_pretrained(folder)
+    wanted = ("reconstruction", "classifier", "edits", "alignment", "inversion") if what == "all" else (what,)
+    if what == "all":
+        wanted = tuple(w for w in wanted if (celeba or w != "alignment") and (judge or w != "inversion"))
+    if data is None and wanted != ("alignment",):
+        raise ValueError("--data names a prepared data set; make one with: python -m train prepare")
+    prepared = PreparedData(data) if data is not None else None
+    for section in wanted:
+        if section == "alignment":
+            if celeba is None:
+                raise ValueError("--celeba names the folder with CelebA's own frames, which alignment is measured on")
+            yield section, evaluate_finding(checkpoint, celeba, photos, sheets, faces)
+        elif section == "inversion":
+            if judge is None:
+                raise ValueError("--judge names the run of a classifier of another seed: python -m train classifier --config.seed 1")
+            yield section, evaluate_inversion(checkpoint, load_trained(judge), prepared, split, faces)
+        elif section == "reconstruction":
+            yield section, {"split": split} | evaluate_reconstruction(checkpoint, prepared, split)
+        elif section == "classifier":
+            yield section, {"split": split} | evaluate_classifier(checkpoint, prepared, split)
+        else:
+            yield section, {"split": split} | evaluate_edits(checkpoint, prepared, split, faces, guided)
+
+
+def evaluate_finding(checkpoint: Checkpoint, celeba: Path, photos: Path | None, sheets: Path | None, faces: int) -> dict[str, Any]:
+    """The section "alignment": on CelebA's valid partition, and on the photos of other sets where given."""
+    if (photos is None) != (sheets is None):
+        raise ValueError("--photos and --sheets go together: what was found has to be looked at")
+    editor = Editor(checkpoint)
+    values = evaluate_alignment(editor, list_celeba(celeba), faces=faces)
+    return values | ({"photos": evaluate_photos(editor, photos, sheets)} if photos is not None and sheets is not None else {})
 
 
 @torch.inference_mode()
@@ -72,7 +126,7 @@ def evaluate_edits(checkpoint: Checkpoint, data: PreparedData, split: str, faces
     attributes = list(checkpoint.classifier.config.attributes)
     index = np.sort(np.random.default_rng(7).permutation(data.indices(split))[:faces])
     z = encode_many(checkpoint.net, data, index)
-    view = InPhoto(checkpoint.net, checkpoint.classifier, data, index, z)
+    view = InPhoto(checkpoint.net, checkpoint.classifier, data, index, z, pasted=True)
     plain = view.plain
     table: dict[str, Any] = {}
     for control in tqdm(editor.controls, desc="edits"):
@@ -110,7 +164,7 @@ def evaluate_guidance(
         ends, steps = [], []
         for row in rows:
             picture = np.array(data.images[index[row]])
-            face = Face(z[row], np.zeros_like(z[row]), picture, photo=picture)
+            face = Face(z[row], np.zeros_like(z[row]), picture, photo=picture, screen=picture, alignment=whole(editor.size))
             last = list(editor.guide(face, goal.wanted))[-1]
             ends.append(last.probability)
             steps.append(last.step)
@@ -140,6 +194,10 @@ def print_tables(evaluation: dict[str, Any]) -> None:
             print(f"{name:22}{edit_cells(row.get('add'), 8)}{edit_cells(row.get('remove'), 12)}")
         for name, row in section["guidance"].items():
             print(f"make it {name:14}{row['n']:14}{row['success']:9.3f}   {row['steps']:.1f} steps")
+    if section := evaluation.get("alignment"):
+        print_alignment(section)
+    if section := evaluation.get("inversion"):
+        print_inversion(section)
 
 
 def edit_cells(row: dict[str, float] | None, width: int) -> str:

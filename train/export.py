@@ -8,13 +8,14 @@ from safetensors.torch import load_file
 
 from facevae.checkpoint import Checkpoint, save_checkpoint
 from facevae.latent.priors import GaussianMixture
+from train.aligner import load_aligner
 from train.card import model_card
 from train.classifier import load_trained
 from train.directions import read_directions
 from train.encodings import load_run
 
 
-def export(run: Path, classifier_run: Path, out: Path) -> Checkpoint:
+def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path) -> Checkpoint:
     """Write the checkpoint folder `out`; its evaluation holds what training knows until `evaluate` adds to it."""
     net, variance, nimg, config = load_run(run)
     if not (run / "prior.safetensors").is_file():
@@ -22,6 +23,7 @@ def export(run: Path, classifier_run: Path, out: Path) -> Checkpoint:
     checkpoint = Checkpoint(
         net=net,
         classifier=load_trained(classifier_run),
+        aligner=load_aligner(aligner_run),
         directions=read_directions(run),
         prior=GaussianMixture(**load_file(run / "prior.safetensors")),
         variance=variance,

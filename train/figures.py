@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 from facevae.editor import Editor, Face
 from facevae.files import write_atomic
 from train.card import write_numbers
+from train.data import list_celeba
 from train.sheets import tile
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +27,18 @@ MORPH_SEEDS = (2, 9)
 SHOWN_EDITS = ("Smiling", "Blond_Hair", "Black_Hair", "Bangs", "Eyeglasses", "Male", "Young", "Mustache", "Gray_Hair")
 GOALS_IN_PHOTO = ("older", "blond", "black_hair", "serious")
 CELL_PX = 128
+WAY_STEPS = (-0.9, -0.45, 0.35, 0.7)  # of the slider's ends
+WAY_DETAILS = (0.0, 0.25, 0.5, 0.75, 1.0)
+WAY_CELL_PX = 256
+PRIVATE_EDITS = (
+    ("Smiling", 0.8),
+    ("Smiling", -1.0),
+    ("Eyeglasses", 0.8),
+    ("Blond_Hair", 0.7),
+    ("Bangs", 0.8),
+    ("Young", -0.7),
+    ("Mustache", 0.8),
+)
 CHROMIUM_FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -55,6 +68,7 @@ def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
     write_atomic(out / "morph.webp", lambda p: p.write_bytes(film))
     save(out / "edits.png", edit_sheet(editor, [editor.open_photo(ASTRONAUT), *editor.generate(EDITED_SEEDS, temperature=0.7)]))
     save(out / "photo.jpg", photo_sheet(editor, editor.open_photo(ASTRONAUT)))
+    save(out / "way.jpg", way_sheet(editor, editor.open_photo(ASTRONAUT)))
     if page:
         shoot_page(checkpoint, out / "page.png", 1280, 900)
         shoot_page(checkpoint, out / "page-phone.png", 390, 844)
@@ -98,6 +112,67 @@ def photo_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
             columns.append(np.concatenate([caption(goal.label.lower(), face.photo.shape[1], 28), editor.edit(last.face).photo]))
     sheet = np.concatenate(columns, axis=1)
     return np.asarray(Image.fromarray(sheet).resize((1600, round(sheet.shape[0] * 1600 / sheet.shape[1])), Image.Resampling.LANCZOS))
+
+
+def way_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
+    """The way of a photo: in, refined, edited in the crop and in the photo at several strengths, at several photo details.
+
+    The photo is shown at 100 %, in a window of 256 px around the face.
+    """
+    steps = list(editor.refine(face))
+    refined = steps[-1].face
+    first = [("photo, 100 %", head(face, face.photo)), ("crop", face.crop), (f"encoded, {steps[0].psnr_db:.1f} dB", as_decoded(face))]
+    rows = [[*first, (f"refined, {steps[-1].psnr_db:.1f} dB", as_decoded(refined))]]
+    for attribute in ("Smiling", "Blond_Hair"):
+        direction = editor.checkpoint.directions[attribute]
+        edits = [(share * (direction.high if share > 0 else -direction.low)) for share in WAY_STEPS]
+        results = [(f"{attribute.replace('_', ' ').lower()} {s:+.1f}", editor.edit(refined, {attribute: s})) for s in edits]
+        rows += [[(f"{title}, crop", r.crop) for title, r in results], [(f"{title}, photo", head(face, r.photo)) for title, r in results]]
+    serious = {"Smiling": WAY_STEPS[0] * -editor.checkpoint.directions["Smiling"].low}
+    rows += [[(f"photo detail {d:g}", head(face, editor.edit(refined, serious, detail=d).photo)) for d in WAY_DETAILS]]
+    width = max(len(row) for row in rows)
+    return np.concatenate([np.concatenate([labelled(cell) for cell in row] + [blank()] * (width - len(row)), axis=1) for row in rows])
+
+
+def labelled(cell: tuple[str, UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """A picture at `WAY_CELL_PX` under its title."""
+    picture = Image.fromarray(cell[1]).resize((WAY_CELL_PX, WAY_CELL_PX), Image.Resampling.BICUBIC)
+    return np.pad(np.concatenate([caption(cell[0], WAY_CELL_PX), np.asarray(picture)]), ((0, 4), (0, 4), (0, 0)), constant_values=255)
+
+
+def blank() -> UInt8[np.ndarray, "h w 3"]:
+    """An empty place in a sheet of `labelled` pictures."""
+    return np.full((WAY_CELL_PX + 24, WAY_CELL_PX + 4, 3), 255, np.uint8)
+
+
+def as_decoded(face: Face) -> UInt8[np.ndarray, "s s 3"]:
+    """G(latent)."""
+    return np.rint(np.moveaxis(face.start, 0, 2) * 255).astype(np.uint8)
+
+
+def head(face: Face, photo: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "s s 3"]:
+    """A window of `WAY_CELL_PX` of the photo around the face, or more where the face is larger."""
+    side = min(max(WAY_CELL_PX, round(face.alignment.side_px * 1.15)), *photo.shape[:2])
+    left, top = (
+        int(np.clip(c - side / 2, 0, length - side))
+        for c, length in zip(face.alignment.corners_px.mean(axis=0), photo.shape[1::-1], strict=True)
+    )
+    return photo[top : top + side, left : left + side]
+
+
+def private_sheets(editor: Editor, celeba: Path, out: Path, faces: int = 40) -> None:
+    """Edits of CelebA's test faces in their own frames, to be looked at and never to be published: `out` stays out of git."""
+    listing = list_celeba(celeba)
+    out.mkdir(parents=True, exist_ok=True)
+    members = np.random.default_rng(3).permutation(np.flatnonzero(listing.split == 2))[:faces]
+    ranges = editor.checkpoint.directions
+    edits = [(n, share * (ranges[n].high if share > 0 else -ranges[n].low)) for n, share in PRIVATE_EDITS if n in ranges]
+    for number, part in enumerate(np.array_split(members, -(-len(members) // 5))):
+        rows = []
+        for member in part:
+            *_, last = editor.refine(editor.open_photo(listing.files[member]))
+            rows.append(np.concatenate([last.face.photo, *(editor.edit(last.face, {n: s}).photo for n, s in edits)], axis=1))
+        save(out / f"photos-{number}.png", np.concatenate(rows))
 
 
 def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int) -> None:

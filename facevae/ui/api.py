@@ -7,7 +7,7 @@ import gradio as gr
 import numpy as np
 
 from facevae import __version__
-from facevae.editor import Adjustment, Control, Editor, Face
+from facevae.editor import DETAIL, NO_FACE, Adjustment, Control, Editor, Face
 from facevae.photo.images import png_bytes
 from facevae.ui.parts import file_stem, one_sentence, to_file
 
@@ -48,6 +48,13 @@ def range_of(control: Control) -> dict[str, float]:
     return {"low": low, "high": high}
 
 
+def flag_of(given: Any, name: str) -> bool:
+    """A yes or no."""
+    if not isinstance(given, bool):
+        raise ValueError(f"{name} is true or false, not {given!r}")
+    return given
+
+
 def number_of(given: Any, name: str, low: float, high: float) -> float:
     """A number within its range."""
     if not isinstance(given, int | float) or isinstance(given, bool) or not low <= given <= high:
@@ -71,15 +78,20 @@ class Api:
         path = gr.Radio(["slerp", "lerp"], value="slerp", label="path", visible=False)
         form = gr.Radio(["gif", "webp"], value="gif", label="format", visible=False)
         prior = gr.Radio(["fitted", "normal"], value="fitted", label="prior", visible=False)
+        face, detail = (gr.Number(value, label=label, visible=False) for label, value in (("face", 0), ("photo detail", DETAIL)))
+        refine = gr.Checkbox(True, label="refine", visible=False)
+        kind = gr.Radio(["original", "png"], value="original", label="file format", visible=False)
         self.file = gr.File(label="file", visible=False)
         files = gr.File(label="files", file_count="multiple", visible=False)
         answer = gr.JSON(label="answer", visible=False)
         queued: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 4, "preprocess": False}
         hidden = gr.Button(visible=False)
         hidden.click(self.controls, None, answer, api_name="controls", **queued)
-        hidden.click(self.open_photo, [photo, adjustment], [self.file, answer], api_name="open_photo", **queued)
-        hidden.click(self.edit, [photo, strengths, adjustment], self.file, api_name="edit", **queued)
-        hidden.click(self.guide, [photo, wanted, strengths], [self.file, answer], api_name="guide", **queued)
+        # What came later stands at the end, with a default: old calls still mean what they meant.
+        later = [face, refine, detail, kind]
+        hidden.click(self.open_photo, [photo, adjustment, face], [self.file, answer], api_name="open_photo", **queued)
+        hidden.click(self.edit, [photo, strengths, adjustment, *later], self.file, api_name="edit", **queued)
+        hidden.click(self.guide, [photo, wanted, strengths, *later], [self.file, answer], api_name="guide", **queued)
         hidden.click(self.morph, [photo, photo_b, at, path], self.file, api_name="morph", **queued)
         hidden.click(self.export_morph, [photo, photo_b, frames, path, form], self.file, api_name="export_morph", **queued)
         hidden.click(self.generate, [seed, count, temperature, prior], files, api_name="generate", **queued)
@@ -91,27 +103,56 @@ class Api:
             "goals": [{"name": g.name, "label": g.label, "wanted": dict(g.wanted)} for g in self.editor.goals],
         }
 
-    def open_photo(self, photo: dict[str, Any], adjustment: Any = None) -> tuple[str, dict[str, Any]]:
-        """Find the face: the crop as PNG, a message, and what the classifier sees."""
+    def open_photo(self, photo: dict[str, Any], adjustment: Any = None, face: float = 0) -> tuple[str, dict[str, Any]]:
+        """Find the faces: the crop of one as PNG, a message, and what the classifier sees.
+
+        `faces` is how many there are, the largest being number 0; `found` and `confidence` say whether there is a face
+        at all; `psnr` (dB) is how near the model's picture of the crop is, before any refinement.
+        """
         with one_sentence():
-            face = self._open(photo, adjustment)
-            return to_file(self.file, png_bytes(face.crop, {}), f"{file_stem(face)}-crop.png"), {
-                "message": face.message,
-                "probabilities": self.editor.probabilities(face),
+            opened = self._open(photo, adjustment, face)
+            assert opened.alignment is not None
+            return to_file(self.file, png_bytes(opened.crop, {}), f"{file_stem(opened)}-crop.png"), {
+                "message": opened.message,
+                "probabilities": self.editor.probabilities(opened),
+                "faces": sum(alignment.found for alignment in opened.faces),
+                "found": opened.alignment.found,
+                "confidence": round(opened.alignment.confidence, 4),
+                "psnr": round(next(self.editor.refine(opened)).psnr_db, 2),
             }
 
-    def edit(self, photo: dict[str, Any], strengths: Any = None, adjustment: Any = None) -> str:
-        """Move the sliders of a photo; the whole photo comes back as PNG, at its own size."""
+    def edit(
+        self,
+        photo: dict[str, Any],
+        strengths: Any = None,
+        adjustment: Any = None,
+        face: float = 0,
+        refine: bool = True,
+        detail: float = DETAIL,
+        format: str = "original",
+    ) -> str:
+        """Move the sliders of one face of a photo; the whole photo comes back, at its own size and in its own format or as PNG."""
         with one_sentence():
-            face = self._open(photo, adjustment)
-            return self._png(face, strengths_of(strengths))
+            moved, detail = strengths_of(strengths), number_of(detail, "detail", 0, 1)
+            opened = self._open(photo, adjustment, face, refine)
+            return self._saved(opened, moved, format, detail)
 
-    def guide(self, photo: dict[str, Any], wanted: Any, strengths: Any = None) -> tuple[str, dict[str, Any]]:
-        """Guide a photo until the classifier sees the wanted labels."""
+    def guide(
+        self,
+        photo: dict[str, Any],
+        wanted: Any,
+        strengths: Any = None,
+        face: float = 0,
+        refine: bool = True,
+        detail: float = DETAIL,
+        format: str = "original",
+    ) -> tuple[str, dict[str, Any]]:
+        """Guide one face of a photo until the classifier sees the wanted labels."""
         with one_sentence():
-            *_, last = self.editor.guide(self._open(photo), wanted_of(wanted), strengths_of(strengths))
+            labels, moved, detail = wanted_of(wanted), strengths_of(strengths), number_of(detail, "detail", 0, 1)
+            *_, last = self.editor.guide(self._open(photo, None, face, refine), labels, moved, detail=detail)
             # The last step's face carries the strengths too.
-            return self._png(last.face, {}), {"probability": last.probability, "steps": last.step}
+            return self._saved(last.face, {}, format, detail), {"probability": last.probability, "steps": last.step}
 
     def morph(self, photo_a: dict[str, Any], photo_b: dict[str, Any], position: float = 0.5, path: str = "slerp") -> str:
         """The face between two photos, as PNG."""
@@ -136,12 +177,19 @@ class Api:
             first, n = int(number_of(seed, "seed", 0, MAX_SEED)), int(number_of(count, "count", 1, MOST_FACES))
             temperature = number_of(temperature, "temperature", 0, 3)
             faces = self.editor.generate(range(first, first + n), temperature=temperature, prior=prior)
-            return [self._png(face, {}) for face in faces]
+            return [self._saved(face, {}) for face in faces]
 
-    def _open(self, photo: dict[str, Any] | None, adjustment: Any = None) -> Face:
+    def _open(self, photo: dict[str, Any] | None, adjustment: Any = None, face: Any = 0, refine: Any = False) -> Face:
+        """A face of an upload, refined where that is wanted and a face is there."""
         if not photo:
             raise ValueError("a photo is missing")
-        return self.editor.open_photo(photo["path"], adjustment_of(adjustment))
+        index, refine = number_of(face, "face", 0, MOST_FACES), flag_of(refine, "refine")
+        opened = self.editor.open_photo(photo["path"], adjustment_of(adjustment), index=int(index))
+        if refine and opened.message != NO_FACE:
+            *_, last = self.editor.refine(opened)
+            opened = last.face
+        return opened
 
-    def _png(self, face: Face, strengths: dict[str, float]) -> str:
-        return to_file(self.file, self.editor.save_png(face, strengths), f"{file_stem(face)}-facevae.png")
+    def _saved(self, face: Face, strengths: dict[str, float], format: str = "original", detail: float = DETAIL) -> str:
+        data, suffix = self.editor.save(face, strengths, format, detail)
+        return to_file(self.file, data, f"{file_stem(face)}-facevae{suffix}")

@@ -1,6 +1,6 @@
 """Faces to begin with: public-domain photos from assets/examples, and faces that the model draws."""
 
-from functools import cached_property
+import threading
 from pathlib import Path
 
 from PIL import Image
@@ -17,12 +17,23 @@ class Examples:
 
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
+        self._faces: list[Face] = []
+        self._lock = threading.Lock()
 
-    @cached_property
+    @property
     def faces(self) -> list[Face]:
         """Photos first, then drawn faces."""
-        photos = [self.editor.open_photo(path, name=path.stem) for path in sorted(FOLDER.glob("*.jpg"))]
-        return photos + self.editor.generate(SEEDS)
+        with self._lock:
+            if not self._faces:
+                photos = [self.editor.open_photo(path, name=path.stem) for path in sorted(FOLDER.glob("*.jpg"))]
+                self._faces = photos + self.editor.generate(SEEDS)
+            return self._faces
+
+    def keep(self, face: Face, refined: Face) -> None:
+        """Whoever opens this example next finds it refined already; for any other face, nothing happens."""
+        for index, example in enumerate(self._faces):
+            if example is face:
+                self._faces[index] = refined
 
     @property
     def tiles(self) -> list[tuple[Image.Image, str]]:

@@ -116,7 +116,8 @@ class MorphTab:
         """A dropped, pasted or chosen file for one end."""
         with one_sentence():
             face = self.editor.open_photo(file["path"])
-        return face, portrait(face), say(face.message or f"{face.name} is open.")
+        several = f" It shows {len(face.faces)} faces; this is the largest." if len(face.faces) > 1 else ""
+        return face, portrait(face), say((face.message or f"{face.name} is open.") + several)
 
     def use(self, face: Face | None) -> tuple[Any, ...]:
         """A face sent from another tab, for one end: its state and its picture."""

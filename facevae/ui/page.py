@@ -13,6 +13,7 @@ from facevae.ui.examples import Examples
 from facevae.ui.generate import GenerateTab
 from facevae.ui.morph import MorphTab
 from facevae.ui.parts import QUEUED
+from facevae.ui.session import Session
 
 HERE = Path(__file__).parent
 TITLE = "<h1>facevae</h1><p>Change a face in a photo, morph two, or meet new ones. Photos stay on this machine.</p>"
@@ -22,6 +23,8 @@ OUTER_STYLE = """<style>
 .gradio-container > .main.fillable { width: 100%; max-width: 1440px !important; }
 @media (max-width: 760px) { .gradio-container > .main.fillable { padding: 8px 14px !important; } }
 </style>"""
+MAX_UPLOAD = "36mb"
+"""A bit above our own limit of 30 MB, so that our sentence is the one that is read; beyond it Gradio refuses by itself."""
 DELETE_CACHE_SEC = (300, 3300)
 """Every five minutes, files older than 55 minutes are deleted: none lives longer than an hour."""
 
@@ -46,7 +49,8 @@ def build_page(editor: Editor) -> tuple[gr.Blocks, dict[str, Any]]:
             return gr.Tabs(selected=tab)
 
         # Faces travel: generated ones to Edit or Morph, the edited one to Morph.
-        generate.to_edit.click(edit.open_face, generate.chosen, edit.opened, **QUEUED).success(lambda: go("edit"), None, tabs, **QUEUED)
+        to_edit = generate.to_edit.click(edit.open_face, [edit.session, generate.chosen], edit.opened, **QUEUED)
+        to_edit.success(lambda: go("edit"), None, tabs, **QUEUED)
         look = [morph.a, morph.b, morph.position, morph.path]
 
         def use_edited(face: Face | None, *values: float) -> Any:
@@ -62,7 +66,10 @@ def build_page(editor: Editor) -> tuple[gr.Blocks, dict[str, Any]]:
             ).success(lambda: go("morph"), None, tabs, **QUEUED)
 
         # First visit: every tab already shows something.
-        page.load(lambda: {edit.gallery: examples.tiles, **edit.open_face(examples.faces[0])}, None, [edit.gallery, *edit.opened], **QUEUED)
+        def first_visit(session: Session) -> dict[Any, Any]:
+            return {edit.gallery: examples.tiles, **edit.open_face(session, examples.faces[0])}
+
+        edit.shown(page.load(first_visit, edit.session, [edit.gallery, *edit.opened], **QUEUED))
         page.load(morph.first_visit, None, morph.opened, **QUEUED)
         generate_tab.select(generate.first_visit, generate.faces, generate.drawn, show_progress="hidden", **QUEUED)
     return page, launch_options(editor)
@@ -80,7 +87,7 @@ def launch_options(editor: Editor) -> dict[str, Any]:
         "footer_links": ["api", "settings"],
         "run_history": False,
         "show_error": False,
-        "max_file_size": "64mb",
+        "max_file_size": MAX_UPLOAD,
     }
 
 

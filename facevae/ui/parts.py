@@ -18,6 +18,9 @@ PREVIEW_SIDE_PX = 1024
 """Longest side of a photo while it is being edited; downloads have the photo's own size."""
 FACE_SIDE_PX = 512
 """A bare face is sent at this size: JPEG would show its blocks at the model's own size."""
+FRAME_SEC = 0.12
+"""While guidance or refinement runs, a picture is drawn at most this often: the steps themselves are the work."""
+HINT = "Move a slider, or choose what to make it."
 STATE_SEC = 3600
 """Faces of a visitor are forgotten this long after the last change."""
 
@@ -105,6 +108,14 @@ def enlarge(picture: UInt8[np.ndarray, "h w 3"], side_px: int = FACE_SIDE_PX) ->
 def portrait(face: Face, side_px: int = FACE_SIDE_PX) -> Image.Image:
     """How a face is shown where only the face matters."""
     return enlarge(face.crop, side_px)
+
+
+def reconstruction(face: Face, side_px: int = FACE_SIDE_PX) -> Image.Image | None:
+    """How the model draws the face before any edit, G(z)."""
+    if face.start is None:
+        return None
+    levels = np.rint(face.start.transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8)
+    return enlarge(levels, side_px)
 
 
 def to_file(component: gr.components.Component, data: bytes, name: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 from gradio.route_utils import delete_files_created_by_app
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from hand import GROUP_BOXES_PX
 from PIL import Image
 
 ENDPOINTS = {"/controls", "/open_photo", "/edit", "/guide", "/morph", "/export_morph", "/generate"}
@@ -36,14 +37,50 @@ def test_controls_name_every_slider_and_goal(client):
 
 def test_edit_changes_the_face_and_nothing_far_from_it(client, astronaut):
     photo = pixels(astronaut)
-    same = pixels(client.predict(handle_file(astronaut), {}, {}, api_name="/edit"))
+    same = pixels(client.predict(handle_file(astronaut), {}, {}, format="png", api_name="/edit"))
     assert np.array_equal(same, photo)
-    path = client.predict(handle_file(astronaut), {"Black_Hair": 2.5}, {}, api_name="/edit")
+    path = client.predict(handle_file(astronaut), {"Black_Hair": 2.5}, {}, format="png", api_name="/edit")
     edited = pixels(path)
     assert edited.shape == photo.shape
     assert np.abs(edited.astype(int) - photo).max() > 20
     assert np.array_equal(edited[-40:], photo[-40:])
     assert "AI-edited" in Image.open(path).text["Comment"]
+
+
+def test_edit_of_another_face_in_the_photos_own_format(client, astronaut, group):
+    before = pixels(group).astype(int)
+    path = client.predict(handle_file(group), {"Black_Hair": 3.0}, {}, face=2, refine=False, api_name="/edit")
+    changed = np.abs(pixels(path) - before).max(axis=(0, 2)) > 8  # by column
+    (x, _, side), (x_left, _, side_left) = GROUP_BOXES_PX[2], GROUP_BOXES_PX[1]
+    assert changed[x : x + side].any()
+    assert not changed[: x_left + side_left].any()
+    with Image.open(client.predict(handle_file(astronaut), {"Smiling": -1.0}, refine=False, api_name="/edit")) as edited:
+        assert edited.format == "JPEG"
+
+
+def test_refinement_and_detail_are_part_of_an_edit(client, group):
+    asked = [{}, {"detail": 0.0}, {"refine": False}]
+    answers = [pixels(client.predict(handle_file(group), {"Mouth_Slightly_Open": 2.5}, {}, **more, api_name="/edit")) for more in asked]
+    assert not np.array_equal(answers[0], answers[1])
+    assert not np.array_equal(answers[0], answers[2])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"face": 3}, "the photo has 3"),
+        ({"face": "first"}, "face is a number"),
+        ({"refine": "yes"}, "true or false"),
+        ({"detail": 2}, "detail is a number from 0 to 1"),
+        ({"format": "jpeg"}, "original or png"),
+    ],
+)
+@pytest.mark.parametrize("endpoint", ["/edit", "/guide"])
+def test_what_came_later_is_checked_too(client, group, endpoint, wrong, sentence):
+    with pytest.raises(AppError, match=sentence):
+        client.predict(
+            handle_file(group), {"Smiling": True} if endpoint == "/guide" else {}, **{"refine": False} | wrong, api_name=endpoint
+        )
 
 
 @pytest.mark.parametrize(
@@ -66,12 +103,25 @@ def test_open_photo_gives_the_crop_and_what_the_classifier_sees(client, astronau
     assert crop.shape[0] == crop.shape[1]
     assert answer["message"] == ""
     assert answer["probabilities"]["Smiling"] > 0.5
+    assert (answer["faces"], answer["found"]) == (1, True)
+    assert answer["confidence"] == pytest.approx(0.998)
     moved, _ = client.predict(handle_file(astronaut), {"shift_x": 0.3}, api_name="/open_photo")
     assert not np.array_equal(pixels(moved), crop)
 
 
+def test_open_photo_counts_the_faces_and_says_how_near_its_picture_is(client, group, tmp_path):
+    crops, answers = zip(*(client.predict(handle_file(group), {}, index, api_name="/open_photo") for index in (0, 1)), strict=True)
+    assert [answer["faces"] for answer in answers] == [3, 3]
+    assert not np.array_equal(pixels(crops[0]), pixels(crops[1]))
+    Image.new("RGB", (200, 150), "teal").save(tmp_path / "teal.png")
+    _, nobody = client.predict(handle_file(tmp_path / "teal.png"), api_name="/open_photo")
+    assert (nobody["faces"], nobody["found"], nobody["confidence"]) == (0, False, 0)
+    assert "No face was found" in nobody["message"]
+    assert 10 < nobody["psnr"] < answers[0]["psnr"] < 60  # a drawn face is what the model draws best
+
+
 def test_guide_reaches_what_was_wanted(client, astronaut):
-    path, answer = client.predict(handle_file(astronaut), {"Eyeglasses": True}, {}, api_name="/guide")
+    path, answer = client.predict(handle_file(astronaut), {"Eyeglasses": True}, {}, refine=False, api_name="/guide")
     assert answer["probability"] > 0.5
     assert pixels(path).shape == pixels(astronaut).shape
 

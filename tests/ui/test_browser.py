@@ -1,73 +1,16 @@
 """The journeys of the page, in a real browser, by mouse and by keyboard."""
 
-import base64
 import re
 
 import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
+from hand import drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
-
-def source(page, picture: str = "#result") -> str:
-    """The address of a picture; Gradio names files by their content, so it changes when the picture does."""
-    image = page.locator(f"{picture} img").first
-    image.wait_for()
-    return image.get_attribute("src")
-
-
-def wait_for_change(page, before: str, picture: str = "#result") -> str:
-    page.wait_for_function("([p, b]) => document.querySelector(`${p} img`)?.src !== b", arg=[picture, before])
-    return source(page, picture)
-
-
-def drag(page, slider: str, share: float) -> None:
-    """Drag a slider's thumb by the mouse, to a share of the whole range beyond where it stands."""
-    track = page.locator(f"{slider} input[type=range]")
-    track.scroll_into_view_if_needed()
-    box = track.bounding_box()
-    at = track.evaluate("e => (e.value - e.min) / (e.max - e.min)")
-    start = box["x"] + 8 + (box["width"] - 16) * at
-    y = box["y"] + box["height"] / 2
-    page.mouse.move(start, y)
-    page.mouse.down()
-    page.mouse.move(start + share * (box["width"] - 16), y, steps=6)
-    page.mouse.up()
-
-
-def value(page, slider: str) -> float:
-    return float(page.locator(f"{slider} input[type=range]").input_value())
-
-
-def drop(page, target: str, name: str, content: bytes, kind: str) -> None:
-    """Drop a file from outside the browser onto an element."""
-    page.evaluate(
-        """([target, name, content, kind]) => {
-            const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
-            const dataTransfer = new DataTransfer();
-            dataTransfer.items.add(new File([bytes], name, { type: kind }));
-            const element = document.querySelector(target);
-            for (const event of ["dragenter", "dragover", "drop"])
-                element.dispatchEvent(new DragEvent(event, { bubbles: true, cancelable: true, dataTransfer }));
-        }""",
-        [target, name, base64.b64encode(content).decode(), kind],
-    )
-
-
-@pytest.fixture
-def page(laptop):
-    """The laptop's page, brought back to the Edit tab with the astronaut as it was."""
-    laptop.get_by_role("tab", name="Edit").click()
-    for choice in ("#view input[value=Photo]", "#show input[value=Edited]"):
-        laptop.locator(choice).check(force=True)
-    laptop.locator("#examples button").first.click()
-    expect(laptop.locator("#edit-status")).to_contain_text("Opened astronaut")
-    expect(laptop.locator("#result img")).to_have_attribute("alt", "Edited face: no change")
-    for toast in laptop.get_by_test_id("toast-close").all():
-        toast.click()
-    return laptop
+IMAGE_DESCRIPTION = 0x010E  # the EXIF tag
 
 
 def test_edit_by_mouse_by_keyboard_by_goal_and_download(page, astronaut, tmp_path):
@@ -95,9 +38,9 @@ def test_edit_by_mouse_by_keyboard_by_goal_and_download(page, astronaut, tmp_pat
     saved = tmp_path / download.value.suggested_filename
     download.value.save_as(saved)
     with Image.open(saved) as edited, Image.open(astronaut) as photo:
-        assert edited.format == "PNG"
+        assert edited.format == "JPEG"
         assert edited.size == photo.size
-        assert "AI-edited" in edited.text["Comment"]
+        assert "AI-edited" in edited.getexif()[IMAGE_DESCRIPTION]
         assert np.abs(np.asarray(edited).astype(int) - np.asarray(photo)).max() > 10
 
     page.locator("#reset").click()
@@ -132,13 +75,6 @@ def test_guidance_can_be_stopped(page):
     page.locator("#reset").click()
     expect(page.locator("#edit-status")).to_contain_text("Back to the photo")
     assert source(page) == first
-
-
-def test_adjust_crop(page):
-    page.locator("#adjust button").first.click()
-    before = source(page, ".crop")
-    drag(page, "#zoom", 0.3)
-    wait_for_change(page, before, ".crop")
 
 
 @pytest.mark.parametrize("way", ["chosen", "dropped"])
@@ -239,8 +175,8 @@ def test_two_visitors_have_their_own_faces(visit):
         with page.expect_download() as download:
             page.locator("#download").click()
         names.append(download.value.suggested_filename)
-    assert names[0] == "astronaut-facevae.png"
-    assert names[1] != names[0]
+    assert names[0] == "astronaut-facevae.jpg"
+    assert names[1].endswith("-facevae.png")
 
 
 def test_phone(visit):

@@ -1,0 +1,42 @@
+"""What runs for one visitor right now: the newest action wins, and what it overtakes ends without a word."""
+
+import time
+from dataclasses import dataclass, field
+
+from facevae.editor import Adjustment
+
+
+@dataclass
+class Session:
+    """One visitor's counter of actions and stop sign, shared by everything that runs for that visitor.
+
+    Gradio's own `cancels` would lose the last step of what is stopped, and would not hold back a step that is on its
+    way to the page.
+    """
+
+    turn: int = 0
+    stopped: bool = False
+    moved_sec: float = float("-inf")
+    """When the crop was last moved."""
+    adjustments: dict[int, Adjustment] = field(default_factory=dict)
+    """How the crop of each face of the photo was moved by hand."""
+
+    def take_turn(self) -> int:
+        """A new action begins: whatever still runs with an older number may not touch the page any more."""
+        self.turn += 1
+        self.stopped = False
+        return self.turn
+
+    def stop(self) -> None:
+        """The Stop button: what runs ends, and keeps what it has reached."""
+        self.stopped = True
+
+    def move_crop(self, index: int, adjustment: Adjustment) -> None:
+        """The crop of a face was moved by hand."""
+        self.take_turn()
+        self.moved_sec = time.monotonic()
+        self.adjustments[index] = adjustment
+
+    def rests(self, seconds: float) -> bool:
+        """The crop has not been moved for so long: the hand is off the slider."""
+        return time.monotonic() - self.moved_sec >= seconds

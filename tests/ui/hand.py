@@ -1,0 +1,52 @@
+"""What a visitor does with a page: look, drag, drop. And where the faces of the group photo are."""
+
+import base64
+
+GROUP_PX = (620, 340)
+GROUP_BOXES_PX = ((20, 40, 240), (280, 70, 180), (480, 100, 120))
+"""Left, top and side of each face's crop, the largest first."""
+
+
+def source(page, picture: str = "#result") -> str:
+    """The address of a picture; Gradio names files by their content, so it changes when the picture does."""
+    image = page.locator(f"{picture} img").first
+    image.wait_for()
+    return image.get_attribute("src")
+
+
+def wait_for_change(page, before: str, picture: str = "#result") -> str:
+    page.wait_for_function("([p, b]) => document.querySelector(`${p} img`)?.src !== b", arg=[picture, before])
+    return source(page, picture)
+
+
+def drag(page, slider: str, share: float) -> None:
+    """Drag a slider's thumb by the mouse, to a share of the whole range beyond where it stands."""
+    track = page.locator(f"{slider} input[type=range]")
+    track.scroll_into_view_if_needed()
+    box = track.bounding_box()
+    at = track.evaluate("e => (e.value - e.min) / (e.max - e.min)")
+    start = box["x"] + 8 + (box["width"] - 16) * at
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(start, y)
+    page.mouse.down()
+    page.mouse.move(start + share * (box["width"] - 16), y, steps=6)
+    page.mouse.up()
+
+
+def value(page, slider: str) -> float:
+    return float(page.locator(f"{slider} input[type=range]").input_value())
+
+
+def drop(page, target: str, name: str, content: bytes, kind: str) -> None:
+    """Drop a file from outside the browser onto an element."""
+    page.evaluate(
+        """([target, name, content, kind]) => {
+            const bytes = Uint8Array.from(atob(content), (c) => c.charCodeAt(0));
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([bytes], name, { type: kind }));
+            const element = document.querySelector(target);
+            for (const event of ["dragenter", "dragover", "drop"])
+                element.dispatchEvent(new DragEvent(event, { bubbles: true, cancelable: true, dataTransfer }));
+        }""",
+        [target, name, base64.b64encode(content).decode(), kind],
+    )

@@ -1,0 +1,95 @@
+"""What runs for a visitor, without a browser: which steps reach the page, and which must not."""
+
+import gradio as gr
+import numpy as np
+import pytest
+
+from facevae.editor import Adjustment, Editor
+from facevae.ui.edit import EditTab
+from facevae.ui.examples import Examples
+from facevae.ui.session import Session
+
+
+@pytest.fixture(scope="module")
+def tab(tiny_checkpoint) -> EditTab:
+    editor = Editor(tiny_checkpoint)
+    with gr.Blocks():
+        return EditTab(editor, Examples(editor))
+
+
+@pytest.fixture(scope="module")
+def face(tab):
+    """A photo whose crop was placed by hand: the tiny checkpoint finds no face by itself."""
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3)).astype(np.uint8)
+    return tab.editor.open_photo(pixels, Adjustment(zoom=1.2))
+
+
+def said(tab, updates) -> list[str]:
+    """The texts that a stream writes into the status line."""
+    return [update[tab.status] for update in updates if isinstance(update.get(tab.status), str)]
+
+
+def test_refinement_tells_its_progress_and_its_end(tab, face):
+    updates = list(tab.crop.refine(Session(), face, True))
+    assert "Refining: " in said(tab, updates)[0]
+    assert said(tab, updates)[-1].startswith("Refined: ")
+    faces = [update[tab.face] for update in updates if tab.face in update]
+    assert faces[-1].refined > 0
+    assert not {*tab.sliders, tab.detail, tab.view, tab.show} & {part for update in updates for part in update}
+    assert list(updates[-1]) == [tab.status] and not said(tab, updates[-1:])  # Gradio sends it twice
+
+
+@pytest.mark.parametrize("stream", ["refine", "guide"])
+@pytest.mark.parametrize("overtake", ["open", "choose", "adjust", "reset", "guide", "refine"])
+def test_what_was_overtaken_falls_silent(tab, face, stream, overtake):
+    session, look, zeros = Session(), ("Photo", "Edited", 0.5), tab.zeros
+    goal = tab.editor.goals[0]
+    actions = {
+        "open": lambda: tab.open_face(session, face),
+        "choose": lambda: tab.choose(session, gr.EventData(None, {"index": 0}), face, 0.5, *zeros),
+        "adjust": lambda: tab.adjust(session, face, *look, *zeros, 0, 0, 1.3, 0),
+        "reset": lambda: tab.put_back(session, face, *look[:2]),
+        "guide": lambda: next(tab.goals.follow(goal)(session, face, *look, *zeros)),
+        "refine": lambda: next(tab.crop.refine(session, face, True)),
+    }
+    running = tab.crop.refine(session, face, True) if stream == "refine" else tab.goals.follow(goal)(session, face, *look, *zeros)
+    next(running)
+    actions[overtake]()
+    late = list(running)
+    assert late
+    assert all(list(update) == [tab.status] for update in late)
+    assert not said(tab, late)
+
+
+def test_a_refused_upload_overtakes_nothing(tab, face, tmp_path):
+    session = Session()
+    running = tab.crop.refine(session, face, True)
+    next(running)
+    (tmp_path / "notes.txt").write_text("words")
+    with pytest.raises(gr.Error, match=r"notes\.txt"):
+        tab.open_photo(session, {"path": str(tmp_path / "notes.txt")})
+    assert said(tab, running)[-1].startswith("Refined: ")
+
+
+def test_stop_keeps_what_was_reached(tab, face):
+    session = Session()
+    running = tab.crop.refine(session, face, True)
+    next(running)
+    session.stop()
+    updates = list(running)
+    assert said(tab, updates)[0].startswith("Stopped. Refined: ")
+    assert tab.face in updates[0]
+
+
+def test_what_is_not_worth_refining(tab, face):
+    middle = tab.editor.open_photo(face.source.pixels)
+    drawn = tab.editor.generate([1])[0]
+    for other, wanted in ((middle, True), (drawn, True), (face, False), (None, True)):
+        assert not said(tab, tab.crop.refine(Session(), other, wanted))
+
+
+def test_an_example_is_refined_once_for_all(tab, face, monkeypatch):
+    monkeypatch.setattr(tab.examples, "_faces", [face])
+    list(tab.crop.refine(Session(), face, True))
+    assert tab.examples.faces[0].refined > 0
+    assert not said(tab, tab.crop.refine(Session(), tab.examples.faces[0], True))
