@@ -307,7 +307,8 @@ class Editor:
             raise ValueError(f"the photo detail must lie between 0 and 1, not {detail:g}")
         photo, alignment = self._canvas(face, max_side_px)
         with self._lock, torch.inference_mode():
-            after = self._decode(torch.from_numpy(face.latent) + move)  # (1, 3, s, s)
+            # (1, 3, s, s); without a move it is known already
+            after = self._decode(torch.from_numpy(face.latent) + move) if move.any() else self._start(face)
             decoded = images.to_uint8(after)[0]
             if photo is None or alignment is None:
                 return Result(decoded, decoded, decoded)

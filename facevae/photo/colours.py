@@ -58,7 +58,9 @@ class Colours:
 
     def as_srgb(self, colours: Image.Image) -> Image.Image:
         """A picture in `mode` as sRGB."""
-        return colours.convert("RGB") if self.to_srgb is None else ImageCms.applyTransform(colours, self.to_srgb)
+        if self.to_srgb is None:
+            return colours if colours.mode == "RGB" else colours.convert("RGB")  # converting RGB to RGB copies it
+        return ImageCms.applyTransform(colours, self.to_srgb)
 
 
 def colour_mode(image: Image.Image) -> str:
