@@ -31,7 +31,6 @@ from facevae.photo.compositing import DETAIL, paste, soft_mask
 __all__ = ["DETAIL", "Adjustment", "Control", "Editor", "Face", "Goal", "GuideStep", "InversionConfig", "RefineStep", "Result"]
 
 SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of at most this side, faces found in it
-PROBE_SIDE_PX = 64  # where only the crop is wanted
 MAX_FACES = 64
 MAX_FRAMES = 240
 MAX_SEED = 2**32
@@ -320,8 +319,12 @@ class Editor:
 
     def probabilities(self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL) -> dict[str, float]:
         """What the classifier sees in the crop after the edit: attribute -> probability."""
-        picture = self.edit(face, strengths, max_side_px=PROBE_SIDE_PX, detail=detail).crop
+        move = self._move(face, strengths)
         with self._lock, torch.inference_mode():
+            after = self._decode(torch.from_numpy(face.latent) + move)
+            picture = images.to_uint8(after)[0] if face.photo is None else face.crop
+            if face.photo is not None and move.any():
+                picture = paste(face.crop, as_pixels(self._start(face)), as_pixels(after), whole(self.size), detail)
             values = self.checkpoint.classifier(images.to_float(picture)).sigmoid()[0].tolist()
         return dict(zip(self.checkpoint.classifier.config.attributes, values, strict=True))
 
