@@ -1,10 +1,9 @@
 """Editor: generate, open a photo, edit, guide, morph. Images in, images out; the page is a thin skin over it."""
 
-import io
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +16,7 @@ from torch import Tensor
 from facevae import __version__
 from facevae.attributes import GOALS, SHOWN, Goal
 from facevae.checkpoint import Checkpoint
+from facevae.faces import Control, Face, GuideStep, Left, RefineStep, Result
 from facevae.latent.directions import displacement
 from facevae.latent.guidance import GuidanceConfig
 from facevae.latent.guidance import guide as guide_latent
@@ -26,6 +26,7 @@ from facevae.latent.paths import lerp, slerp
 from facevae.latent.priors import standard_normal
 from facevae.photo import images
 from facevae.photo.alignment import MAX_LOOK_PX, Adjustment, Alignment, adjust, crop, find_faces, middle, rescaled, shrunk, whole
+from facevae.photo.animation import animation_bytes
 from facevae.photo.compositing import DETAIL, paste, soft_mask
 
 __all__ = ["DETAIL", "Adjustment", "Control", "Editor", "Face", "Goal", "GuideStep", "InversionConfig", "RefineStep", "Result"]
@@ -34,98 +35,10 @@ SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of 
 MAX_FACES = 64
 MAX_FRAMES = 240
 MAX_SEED = 2**32
-SLIDER_STEP = 0.1
 NO_FACE = "No face was found, so this is the middle of the picture: use Adjust crop to place the face."
 NOT_SURE = "A face was found, but not for sure: if the crop looks wrong, use Adjust crop."
 SATED = 0.995  # more than this of the unblended crop is asked for by nobody
 SURE = 0.997  # below this confidence of the alignment net the user is asked to look
-
-
-@dataclass(frozen=True, eq=False)
-class Face:
-    """A face in the latent space and, where it came from a photo, its place in it. Plain NumPy, never changed.
-
-    `offset` is what guidance has added to `latent`; `photo` is what edits are laid over: the pixels of `source` with
-    the edits of its other faces; `screen` is `photo` at screen size; `start` is G(latent) in [0, 1], kept because
-    every edit is a difference from it.
-    """
-
-    latent: Float32[np.ndarray, " d"]
-    offset: Float32[np.ndarray, " d"]
-    crop: UInt8[np.ndarray, "s s 3"]
-    photo: UInt8[np.ndarray, "h w 3"] | None = None
-    screen: UInt8[np.ndarray, "h2 w2 3"] | None = None
-    alignment: Alignment | None = None
-    start: Float32[np.ndarray, "3 s s"] | None = None
-    source: images.Photo | None = None
-    faces: tuple[Alignment, ...] = ()
-    """Where the faces of the photo are, the largest first, as they were found; one entry, the middle, where none was."""
-    index: int = 0
-    """Which of `faces` this one is."""
-    left: tuple["Left", ...] = ()
-    """The other faces of the photo that were edited and then left for this one."""
-    refined: int = 0
-    """Steps of refinement behind `latent`."""
-    seed: int | None = None
-    name: str = "face"
-    message: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Left:
-    """A face that was left for another one of the same photo: all of its edit in its `offset`, and its photo detail."""
-
-    face: Face
-    detail: float
-
-
-@dataclass(frozen=True)
-class Control:
-    """A slider: strengths are in σ of the attribute's direction; `low` … `high` is the range measured to work."""
-
-    name: str
-    label: str
-    group: str
-    low: float
-    high: float
-    reversed: bool
-    step: float = SLIDER_STEP
-
-    def strength(self, value: float) -> float:
-        """The strength of the attribute where the slider stands at `value`."""
-        return -value if self.reversed else value
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """An edit: in the crop, as the bare decoder draws it, and in the photo."""
-
-    crop: UInt8[np.ndarray, "s s 3"]
-    decoded: UInt8[np.ndarray, "s s 3"]
-    photo: UInt8[np.ndarray, "h w 3"]
-
-
-@dataclass(frozen=True, eq=False)
-class GuideStep:
-    """A step of guidance: the face so far, and the probability of the hardest wanted label."""
-
-    face: Face
-    step: int
-    steps: int
-    probability: float
-    done: bool
-
-
-@dataclass(frozen=True, eq=False)
-class RefineStep:
-    """A step of refinement: the face so far, and how near its reconstruction has come to the crop, in dB."""
-
-    face: Face
-    step: int
-    steps: int
-    psnr_before_db: float
-    psnr_db: float
-    done: bool
 
 
 class Editor:
@@ -206,9 +119,10 @@ class Editor:
     def _lay_over(self, photo: np.ndarray, face: Face, detail: float) -> np.ndarray:
         """A photo with the edit of one of its faces in it."""
         assert face.alignment is not None
-        with self._lock, torch.inference_mode():
-            before, after = as_pixels(self._start(face)), as_pixels(self._decode(torch.from_numpy(face.latent + face.offset)))
-        return paste(photo, before, after, face.alignment, detail) if face.offset.any() else photo
+        if not face.offset.any():
+            return photo
+        _, _, layers = self._in_crop(face, torch.from_numpy(face.offset), detail)
+        return photo if layers is None else paste(photo, *layers, face.alignment, detail)
 
     def _place(
         self,
@@ -302,29 +216,31 @@ class Editor:
         `max_side_px` composes on a smaller copy of the photo, for a preview.
         """
         move = self._move(face, strengths)
+        photo, alignment = self._canvas(face, max_side_px)
+        in_crop, decoded, layers = self._in_crop(face, move, detail)
+        if photo is None or alignment is None:
+            return Result(decoded, decoded, decoded)
+        return Result(in_crop, decoded, photo if layers is None else paste(photo, *layers, alignment, detail))
+
+    def _in_crop(self, face: Face, move: Tensor, detail: float) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+        """The crop with the edit in it, G(z') alone, and (G(z), G(z')) as `paste` wants them; None where nothing moves or no photo is."""
         if not 0 <= detail <= 1:
             raise ValueError(f"the photo detail must lie between 0 and 1, not {detail:g}")
-        photo, alignment = self._canvas(face, max_side_px)
         with self._lock, torch.inference_mode():
-            # (1, 3, s, s); without a move it is known already
-            after = self._decode(torch.from_numpy(face.latent) + move) if move.any() else self._start(face)
+            start = self._start(face)
+            after = self._decode(torch.from_numpy(face.latent) + move) if move.any() else start
             decoded = images.to_uint8(after)[0]
-            if photo is None or alignment is None:
-                return Result(decoded, decoded, decoded)
-            if not move.any():
-                return Result(face.crop, decoded, photo)
-            before = as_pixels(self._start(face))
-        in_crop = paste(face.crop, before, as_pixels(after), whole(self.size), detail)
-        return Result(in_crop, decoded, paste(photo, before, as_pixels(after), alignment, detail))
+        if face.photo is None:
+            return decoded, decoded, None
+        if not move.any():
+            return face.crop, decoded, None
+        layers = as_pixels(start), as_pixels(after)
+        return paste(face.crop, *layers, whole(self.size), detail), decoded, layers
 
     def probabilities(self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL) -> dict[str, float]:
         """What the classifier sees in the crop after the edit: attribute -> probability."""
-        move = self._move(face, strengths)
+        picture, _, _ = self._in_crop(face, self._move(face, strengths), detail)
         with self._lock, torch.inference_mode():
-            after = self._decode(torch.from_numpy(face.latent) + move)
-            picture = images.to_uint8(after)[0] if face.photo is None else face.crop
-            if face.photo is not None and move.any():
-                picture = paste(face.crop, as_pixels(self._start(face)), as_pixels(after), whole(self.size), detail)
             values = self.checkpoint.classifier(images.to_float(picture)).sigmoid()[0].tolist()
         return dict(zip(self.checkpoint.classifier.config.attributes, values, strict=True))
 
@@ -468,24 +384,7 @@ class Editor:
         self, frames: UInt8[np.ndarray, "n h w 3"], format: Literal["gif", "webp"] = "webp", duration_ms: int = 60, loop: bool = True
     ) -> bytes:
         """An animation of the frames, there and, with `loop`, back again."""
-        if format not in ("gif", "webp"):
-            raise ValueError(f"the format must be gif or webp, not {format}")
-        if not 10 <= duration_ms <= 10_000:
-            raise ValueError(f"a frame must last 10 to 10000 ms, not {duration_ms}")
-        film = [Image.fromarray(frame) for frame in (np.concatenate([frames, frames[-2:0:-1]]) if loop else frames)]
-        if format == "gif":
-            # One palette for the whole film: a palette for each frame takes a hundred times longer and flickers.
-            strip = Image.fromarray(np.concatenate(frames[:: max(1, len(frames) // 16)]))
-            palette = strip.quantize(256, method=Image.Quantize.FASTOCTREE)
-            film = [frame.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for frame in film]
-        buffer = io.BytesIO()
-        comment = (
-            {"comment": b"AI-edited with facevae"}
-            if format == "gif"
-            else {"quality": 90, "method": 2, "xmp": b"<x>AI-edited with facevae</x>"}
-        )
-        film[0].save(buffer, format=format.upper(), save_all=True, append_images=film[1:], duration=duration_ms, loop=0, **comment)
-        return buffer.getvalue()
+        return animation_bytes(frames, format, duration_ms, loop)
 
     # Inside -----------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 from skimage import data as pictures
 from tqdm import tqdm
 
@@ -122,15 +122,10 @@ def rough_start(truth: Alignment, rng: np.random.Generator) -> Alignment:
 
 def errors(face: Alignment, truth: Alignment) -> tuple[float, float]:
     """Mean distance of eyes and mouth in % of the eye distance, and the angle in degrees."""
-    right, said = (points_in_photo(alignment) for alignment in (truth, face))
+    right, said = (a.in_photo(REFERENCE_POINTS) for a in (truth, face))
     eye_distance = np.linalg.norm(right[0] - right[1])
     turns = [math.degrees(math.atan2(a.matrix[0, 1], a.matrix[0, 0])) for a in (face, truth)]
     return float(100 * np.linalg.norm(said - right, axis=1).mean() / eye_distance), abs((turns[0] - turns[1] + 180) % 360 - 180)
-
-
-def points_in_photo(face: Alignment) -> Float64[np.ndarray, "3 2"]:
-    """Eyes and mouth of an aligned face."""
-    return (REFERENCE_POINTS - face.matrix[:, 2]) @ np.linalg.inv(face.matrix[:, :2]).T
 
 
 def first_looks(photo: UInt8[np.ndarray, "h w 3"]) -> list[list[Square]]:

@@ -136,10 +136,12 @@ def numbers(evaluation: dict[str, Any]) -> str:
     return (
         f"{table(['figure', 'value', 'command'], rows)}\n{EDITS_NOTE} On {edits['n']} test faces, {run.format('edits')}:\n\n"
         f"{edits_table(edits)}\n{guidance_table(edits)}\nThe whole table per attribute: `python -m train evaluate show`.\n\n"
-        f"**Finding faces.** {FINDING_NOTE} On {evaluation['alignment']['n']} frames, `python -m train evaluate alignment --celeba …`:\n\n"
+        f"**Finding faces.** {FINDING_NOTE} `python -m train evaluate alignment --celeba … --photos … --sheets … "
+        f"--faces {evaluation['alignment']['n']}`:\n\n"
         f"{finding_tables(evaluation['alignment'])}\n"
         f"**Refinement.** {INVERSION_NOTE} On {evaluation['inversion']['n']} test faces, "
-        f"`python -m train evaluate inversion --data … --judge …`:\n\n{inversion_table(evaluation['inversion'])}"
+        f"`python -m train evaluate inversion --data … --judge … --faces {evaluation['inversion']['n']}`:\n\n"
+        f"{inversion_table(evaluation['inversion'])}"
     )
 
 

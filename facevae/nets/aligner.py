@@ -14,8 +14,8 @@ OUTPUTS = 6
 class AlignerConfig:
     """What an `AlignmentNet` looks like: two convolutions for each entry of `widths`, each entry at half the grid of the one before.
 
-    The first grid is half the picture's already: its pixels are folded into channels, which trains three times faster
-    than convolutions at full size.
+    The first grid is half the picture's already: its pixels are folded into channels, because convolutions at full size
+    would take most of the time.
     """
 
     size: int = 64

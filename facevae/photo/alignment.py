@@ -73,8 +73,11 @@ class Alignment:
     @property
     def corners_px(self) -> Float64[np.ndarray, "4 2"]:
         """The crop's corners in the photo, clockwise from its top left."""
-        unit = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64)
-        return (unit - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
+        return self.in_photo(np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64))
+
+    def in_photo(self, points: Float64[np.ndarray, "n 2"]) -> Float64[np.ndarray, "n 2"]:
+        """Points of the unit crop, in photo pixels."""
+        return (points - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,8 @@ def _look_closely(photo: np.ndarray, window: np.ndarray, aligner: Aligner, logit
     answers = _ask(photo, looks, aligner, mirrored=True)  # (g, 6)
     ends = [_compose(step.matrix(), look) for step, look in zip(_steps(answers), looks, strict=True)]
     mean = np.mean(ends, axis=0)  # similarities are linear in their numbers: their mean is one, too
-    points = np.stack([_points(end) for end in (mean, *ends)])  # (1 + g, 3, 2)
+    in_window = WINDOW.to_unit(REFERENCE_POINTS)
+    points = np.stack([Alignment(end, found=True).in_photo(in_window) for end in (mean, *ends)])  # (1 + g, 3, 2)
     spread = np.linalg.norm(points[1:] - points[0], axis=2).mean() / np.linalg.norm(points[0, 0] - points[0, 1])
     logit, log_expected = answers[:, 4:].mean(axis=0).tolist()
     believed = _sigmoid(logit) >= MIN_CONFIDENCE and math.exp(log_expected) <= MAX_EXPECTED_ERROR and spread <= MAX_SPREAD
@@ -312,11 +316,6 @@ def _ask(photo: np.ndarray, windows: list[np.ndarray], aligner: Aligner, mirrore
 def _steps(answers: np.ndarray) -> list[Square]:
     """Answers of the net as windows in the windows that it was shown; a step is at most a factor of e."""
     return [Square(0.5 + x, 0.5 + y, math.exp(np.clip(log_side, -1, 1)), turn) for x, y, log_side, turn in answers[:, :4].tolist()]
-
-
-def _points(window: np.ndarray) -> Float64[np.ndarray, "3 2"]:
-    """Eyes and mouth in the photo, if the window is right."""
-    return (WINDOW.to_unit(REFERENCE_POINTS) - window[:, 2]) @ np.linalg.inv(window[:, :2]).T
 
 
 def _sigmoid(logit: float) -> float:

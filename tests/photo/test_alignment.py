@@ -63,7 +63,7 @@ def test_face_lies_in_the_crop_as_in_training(astronaut, aligner):
 def test_face_is_found_turned_and_scaled(astronaut, aligner, degrees, scale):
     photo, matrix = warp(astronaut, degrees, scale)
     (upright,), (face,) = find_faces(astronaut, aligner), find_faces(photo, aligner)
-    points = (REFERENCE_POINTS - upright.matrix[:, 2]) @ np.linalg.inv(upright.matrix[:, :2]).T
+    points = upright.in_photo(REFERENCE_POINTS)
     moved = apply(face.matrix, apply(matrix, points))
     eye_distance = np.linalg.norm(REFERENCE_POINTS[0] - REFERENCE_POINTS[1])
     assert np.linalg.norm(moved - REFERENCE_POINTS, axis=1).mean() / eye_distance < 0.06

@@ -96,10 +96,10 @@ def test_a_frame_on_the_canvas_lies_where_its_truth_says() -> None:
     rng = np.random.default_rng(4)
     for _ in range(10):
         photo, truth = place_frame(frame, rng)
-        points = (REFERENCE_POINTS - truth.matrix[:, 2]) @ np.linalg.inv(truth.matrix[:, :2]).T
+        points = truth.in_photo(REFERENCE_POINTS)
         assert all(photo[int(y), int(x)].min() > 150 for x, y in points)
     varied, moved = vary(photo, truth, 20, 0.7, 1.3)
-    points = (REFERENCE_POINTS - moved.matrix[:, 2]) @ np.linalg.inv(moved.matrix[:, :2]).T
+    points = moved.in_photo(REFERENCE_POINTS)
     assert all(varied[int(y), int(x)].min() > 150 for x, y in points)
 
 

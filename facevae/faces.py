@@ -1,0 +1,98 @@
+"""What the editor takes and gives: faces, controls, results and steps. Plain values, never changed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from facevae.photo.alignment import Alignment
+from facevae.photo.images import Photo
+
+SLIDER_STEP = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Face:
+    """A face in the latent space and, where it came from a photo, its place in it. Plain NumPy, never changed.
+
+    `offset` is what guidance has added to `latent`; `photo` is what edits are laid over: the pixels of `source` with
+    the edits of its other faces; `screen` is `photo` at screen size; `start` is G(latent) in [0, 1], kept because
+    every edit is a difference from it.
+    """
+
+    latent: Float32[np.ndarray, " d"]
+    offset: Float32[np.ndarray, " d"]
+    crop: UInt8[np.ndarray, "s s 3"]
+    photo: UInt8[np.ndarray, "h w 3"] | None = None
+    screen: UInt8[np.ndarray, "h2 w2 3"] | None = None
+    alignment: Alignment | None = None
+    start: Float32[np.ndarray, "3 s s"] | None = None
+    source: Photo | None = None
+    faces: tuple[Alignment, ...] = ()
+    """Where the faces of the photo are, the largest first, as they were found; one entry, the middle, where none was."""
+    index: int = 0
+    """Which of `faces` this one is."""
+    left: tuple["Left", ...] = ()
+    """The other faces of the photo that were edited and then left for this one."""
+    refined: int = 0
+    """Steps of refinement behind `latent`."""
+    seed: int | None = None
+    name: str = "face"
+    message: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Left:
+    """A face that was left for another one of the same photo: all of its edit in its `offset`, and its photo detail."""
+
+    face: Face
+    detail: float
+
+
+@dataclass(frozen=True)
+class Control:
+    """A slider: strengths are in σ of the attribute's direction; `low` … `high` is the range measured to work."""
+
+    name: str
+    label: str
+    group: str
+    low: float
+    high: float
+    reversed: bool
+    step: float = SLIDER_STEP
+
+    def strength(self, value: float) -> float:
+        """The strength of the attribute where the slider stands at `value`."""
+        return -value if self.reversed else value
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """An edit: in the crop, as the bare decoder draws it, and in the photo."""
+
+    crop: UInt8[np.ndarray, "s s 3"]
+    decoded: UInt8[np.ndarray, "s s 3"]
+    photo: UInt8[np.ndarray, "h w 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class GuideStep:
+    """A step of guidance: the face so far, and the probability of the hardest wanted label."""
+
+    face: Face
+    step: int
+    steps: int
+    probability: float
+    done: bool
+
+
+@dataclass(frozen=True, eq=False)
+class RefineStep:
+    """A step of refinement: the face so far, and how near its reconstruction has come to the crop, in dB."""
+
+    face: Face
+    step: int
+    steps: int
+    psnr_before_db: float
+    psnr_db: float
+    done: bool
