@@ -12,7 +12,7 @@ README.md              the model card
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from facevae.files import write_atomic, write_json, write_tensors
 from facevae.latent.directions import Direction
 from facevae.latent.priors import GaussianMixture
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
+from facevae.nets.architectures import config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 
@@ -146,19 +147,6 @@ def tensors_from(raw: bytes, path: Path) -> dict[str, Tensor]:
     return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
-def config_from(cls: type, values: Any, where: str) -> Any:
-    """A frozen config from JSON; an unknown or missing key is an error that is named."""
-    if not isinstance(values, dict):
-        raise ValueError(f"{where} must be an object")
-    known = {f.name for f in fields(cls)}
-    if unknown := sorted(set(values) - known):
-        raise ValueError(f"{where} has unknown keys: {', '.join(unknown)}")
-    try:
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
-    except (TypeError, ArithmeticError) as error:
-        raise ValueError(f"{where} cannot be used ({error})") from None
-
-
 def fill(net: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Module:
     """Put weights into a net, strictly; `ValueError` names the keys or the shape that differ."""
     try:
@@ -173,14 +161,16 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     config, digest = read_config(folder)
     raw = {file: read_listed(folder, file, config["files"]) for file in FILES}
     where = str(folder / "config.json")
-    net_config = config_from(ResidualConfig, config["net"], f"{where}: net")
+    vae_config = net_config(config["net"], f"{where}: net")
+    if not isinstance(vae_config, ResidualConfig):
+        raise ValueError(f"{where}: the editor works with residual nets, this one is {config['net']['architecture']}")
     classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
     aligner_config = config_from(AlignerConfig, config["aligner"], f"{where}: aligner")
     tensors = {file: tensors_from(raw[file], folder / file) for file in FILES if file.endswith(".safetensors")}
-    net = fill(ResidualVAE(net_config), tensors["model.safetensors"], folder / "model.safetensors")
+    net = fill(ResidualVAE(vae_config), tensors["model.safetensors"], folder / "model.safetensors")
     classifier = fill(AttributeClassifier(classifier_config), tensors["classifier.safetensors"], folder / "classifier.safetensors")
     aligner = fill(AlignmentNet(aligner_config), tensors["aligner.safetensors"], folder / "aligner.safetensors")
-    d, s = net_config.latent, net_config.size
+    d, s = vae_config.latent, vae_config.size
     prior = tensors["prior.safetensors"]
     k = prior["weights"].shape[0] if "weights" in prior else 0
     need(prior, {"weights": (k,), "means": (k, d), "cholesky": (k, d, d)}, folder / "prior.safetensors")

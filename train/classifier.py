@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from facevae.files import write_atomic, write_json
+from facevae.nets.architectures import build_net, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig, resize
-from facevae.nets.residual import ResidualConfig, ResidualVAE
 from facevae.photo import images
 from train.data import Batches, PreparedData, prefetch
 from train.loop import drop_later_stats
@@ -225,9 +225,8 @@ def cached_pictures(path: Path, data: PreparedData, size: int, change: Reconstru
 def vae_reconstruct(vae_run: Path) -> Reconstruct:
     """x -> G(posterior mean of x), with the EMA weights that a VAE run holds at this moment; bf16."""
     parts, config, _ = read_state(vae_run / "state.safetensors")
-    fields = {k: tuple(v) if isinstance(v, list) else v for k, v in config["net"].items()}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net = ResidualVAE(ResidualConfig(**fields))
+    net = build_net(net_config(config["net"], str(vae_run)))
     net.load_state_dict(parts["ema"], strict=True)
     net.to(device, memory_format=torch.channels_last).requires_grad_(False).eval()
 

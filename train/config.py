@@ -1,32 +1,41 @@
 """What a training run is, as data."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from facevae.nets.convolutional import ConvolutionalConfig
+from facevae.nets.postactivation import PostActivationConfig
 from facevae.nets.residual import ResidualConfig
+from train.schedules import RateSchedule
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides the weights of a run, but for the data. All clocks count images seen (nimg)."""
 
-    net: ResidualConfig = field(default_factory=ResidualConfig)
+    net: ResidualConfig | ConvolutionalConfig | PostActivationConfig = field(default_factory=ResidualConfig)
     seed: int = 0
     total_nimg: int = 704_000
     """Images seen in the whole run."""
     batch_size: int = 64
     lr: float = 1e-3
     lr_final_share: float = 0.02
-    """The cosine ends at this share of lr."""
+    """The cosine ends at this share of lr; 1 keeps it constant."""
     lr_ramp_nimg: int = 6_400
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     """Largest norm of the gradient of the loss in nats per pixel and channel."""
     ema_halflife_nimg: int = 44_000
+    likelihood: Literal["map", "fixed"] = "map"
+    """"map": a variance for each pixel position, learned. "fixed": `variance` everywhere; 0.5 is the plain sum of squared errors."""
+    variance: float = 0.05
+    """Of the pixels at the start of "map", or for good."""
     beta: float = 4.0
-    """Weight of the rate."""
-    beta_ramp_nimg: int = 20_000
+    """Final weight of the rate."""
+    beta_schedule: RateSchedule = field(default_factory=RateSchedule)
+    centre_pull: float = 0.0
+    """How many times more than once ‖mean‖² / 2 counts in the rate that is trained on."""
     flip: bool = True
     shift_px: int = 4
     tick_nimg: int = 12_800
@@ -42,8 +51,96 @@ class TrainConfig:
             )
 
 
+# What the four reports have in common, and leave unsaid: Adam without decay, a constant rate of learning, whole pictures as they are.
+AS_REPORTED: dict[str, Any] = {
+    "lr_final_share": 1.0,
+    "lr_ramp_nimg": 0,
+    "betas": (0.9, 0.999),
+    "weight_decay": 0.0,
+    "ema_halflife_nimg": 2_000,
+    "likelihood": "fixed",
+    "variance": 0.5,
+    "beta_schedule": RateSchedule("constant"),
+    "flip": False,
+    "shift_px": 0,
+}
+
 PRESETS: dict[str, TrainConfig] = {
     "faces-128": TrainConfig(total_nimg=704_000),
+    # MSE + 0.5 · w(t) · KL, summed over pixels and latent dimensions; w a sigmoid over the first half of ten epochs.
+    "residual-64": TrainConfig(
+        **AS_REPORTED
+        | {
+            "net": PostActivationConfig(),
+            "total_nimg": 1_600_000,
+            "batch_size": 16,
+            "lr": 1e-4,
+            "beta": 0.5,
+            "beta_schedule": RateSchedule("sigmoid", ramp_nimg=800_000),
+            "tick_nimg": 32_000,
+        }
+    ),
+    # α · reconstruction + β · KL with α = 1 on the sum of squared errors: variance 1 / (2 α).
+    "disentangling-64": TrainConfig(
+        **AS_REPORTED
+        | {
+            "net": ConvolutionalConfig(
+                height=64,
+                width=64,
+                encoder=((128, 3, 2),) * 5,
+                decoder=(*((128, 3, 2),) * 5, (3, 3, 1)),
+                latent=200,
+                activation="leaky_relu",
+            ),
+            "total_nimg": 1_600_000,
+            "lr": 5e-4,
+            "beta": 1.0,
+            "tick_nimg": 32_000,
+        }
+    ),
+    # λ = 1e-5 with mean squared errors on [-1, 1]: β = λ · 64 · 48 · 3 / 4, see train/report/lambda_study.py.
+    "lambda-64x48": TrainConfig(
+        **AS_REPORTED
+        | {
+            "net": ConvolutionalConfig(
+                height=64,
+                width=48,
+                encoder=((32, 4, 2), (32, 3, 1), (64, 4, 2), (64, 3, 1), (128, 4, 2), (128, 3, 1), (256, 4, 2), (256, 3, 1)),
+                # The report prints stride 1 for the second; only stride 2 comes back to 64 × 48.
+                decoder=((256, 3, 1), (128, 4, 2), (128, 3, 1), (64, 4, 2), (64, 3, 1), (32, 4, 2), (32, 3, 1), (3, 4, 2)),
+                latent=64,
+                norm="instance",
+                output="tanh",
+            ),
+            "total_nimg": 480_000,
+            "lr": 1e-3,
+            "beta": 0.02304,
+            "flip": True,
+            "tick_nimg": 9_600,
+        }
+    ),
+    "twins-24": TrainConfig(
+        **AS_REPORTED
+        | {
+            "net": ConvolutionalConfig(
+                height=24,
+                width=24,
+                encoder=((32, 5, 2), (64, 3, 2), (128, 3, 2)),
+                decoder=((64, 3, 2), (32, 3, 2), (1, 3, 2)),
+                latent=32,
+                channels=1,
+                decoder_norm=False,
+                norm_last=True,
+            ),
+            "total_nimg": 480_000,
+            "lr": 1e-3,
+            "likelihood": "map",  # PPCA learns its noise, so its twin does too
+            "variance": 0.05,
+            "beta": 1.0,
+            "tick_nimg": 48_000,
+            "precision": "no",
+        }
+    ),
     # A first try in a minute, and the tests: toy faces drawn by code, see train/synthetic.py.
     "toy-32": TrainConfig(
         net=ResidualConfig(size=32, patch=2, widths=(16, 32, 48), encoder_blocks=(0, 1, 1), decoder_blocks=(1, 1, 1), latent=32),
@@ -53,7 +150,7 @@ PRESETS: dict[str, TrainConfig] = {
         lr_ramp_nimg=640,
         ema_halflife_nimg=2_000,
         beta=1.0,
-        beta_ramp_nimg=2_000,
+        beta_schedule=RateSchedule(ramp_nimg=2_000),
         shift_px=1,
         tick_nimg=6_400,
         valid_nimg=128,

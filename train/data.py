@@ -1,5 +1,6 @@
 """Pictures on disk -> memory-mapped uint8 arrays -> batches that are a pure function of (seed, nimg)."""
 
+import copy
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,8 @@ from jaxtyping import Bool, Int, UInt8
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from facevae.files import write_json
+from facevae.files import write_atomic, write_json
+from facevae.photo.images import shrink
 
 SPLITS = ("train", "valid", "test")
 CELEBA_CROP_PX = 178
@@ -176,10 +178,34 @@ class PreparedData:
         self.size: int = meta["size"]
         self.attributes: list[str] = meta["attributes"]
         self.files: list[str] = meta["files"]
-        self.images: UInt8[np.ndarray, "n s s 3"] = np.load(folder / "images.npy", mmap_mode="r")
+        self.images: UInt8[np.ndarray, "n h w c"] = np.load(folder / "images.npy", mmap_mode="r")
         self.labels: UInt8[np.ndarray, "n a"] = np.load(folder / "labels.npy")
         self.split: UInt8[np.ndarray, " n"] = np.load(folder / "split.npy")
         self.identity: Int[np.ndarray, " n"] = np.load(folder / "identity.npy")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the pictures."""
+        _, height, width, channels = self.images.shape
+        return (channels, height, width)
+
+    def resized(self, shape: tuple[int, int, int]) -> "PreparedData":
+        """The same pictures in another shape: cut around the centre, shrunk with antialiasing, grey (ITU-R 601) for one channel.
+
+        Made once and kept beside the data. `ValueError` where that would mean to enlarge them.
+        """
+        if shape == self.shape:
+            return self
+        channels, height, width = shape
+        if self.shape[0] != 3 or channels not in (1, 3) or height > self.shape[1] or width > self.shape[2]:
+            raise ValueError(f"{self.folder} holds pictures of {self.size} px, the net wants {height} × {width} px: prepare --size again")
+        path = self.folder / "resized" / f"{height}x{width}x{channels}.npy"
+        if not path.is_file():
+            small = shrink_all(self.images, shape)
+            write_atomic(path, lambda temporary: save_array(temporary, small))
+        other = copy.copy(self)
+        other.images = np.load(path, mmap_mode="r")
+        return other
 
     def indices(self, split: str) -> Int[np.ndarray, " m"]:
         """Positions of the pictures of "train", "valid" or "test"."""
@@ -193,6 +219,21 @@ class PreparedData:
         if attribute not in self.attributes:
             raise ValueError(f"{self.folder} has no attribute {attribute!r}; it has {', '.join(self.attributes) or 'none'}")
         return self.labels[:, self.attributes.index(attribute)].astype(bool)
+
+
+def shrink_all(pictures: UInt8[np.ndarray, "n s s 3"], shape: tuple[int, int, int]) -> UInt8[np.ndarray, "n h w c"]:
+    """See `PreparedData.resized`."""
+    channels, height, width = shape
+    out = np.empty((len(pictures), height, width, channels), np.uint8)
+    for start in tqdm(range(0, len(pictures), CHUNK), unit="chunk", desc=f"resize to {height} × {width}", mininterval=5):
+        out[start : start + CHUNK] = shrink(np.array(pictures[start : start + CHUNK]), shape)
+    return out
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """np.save to exactly this path: it would add an ending of its own."""
+    with path.open("wb") as file:
+        np.save(file, array)
 
 
 class Batches:
@@ -214,17 +255,17 @@ class Batches:
             picked.append(self._order[place])
         return np.array(picked)
 
-    def __call__(self, nimg: int, batch_size: int) -> tuple[UInt8[np.ndarray, "b s s 3"], Int[np.ndarray, " b"]]:
+    def __call__(self, nimg: int, batch_size: int) -> tuple[UInt8[np.ndarray, "b h w c"], Int[np.ndarray, " b"]]:
         """Pictures, flipped and shifted at random (edges repeated), and their positions in the data set."""
         index = self.indices(nimg, batch_size)
         rng = np.random.default_rng((self.seed, 2, nimg))
         flips = self.flip & (rng.random(batch_size) < 0.5)
         corners = rng.integers(0, 2 * self.shift_px + 1, size=(batch_size, 2))
-        size, pad = self.data.size, self.shift_px
-        out = np.empty((batch_size, size, size, 3), np.uint8)
+        (channels, height, width), pad = self.data.shape, self.shift_px
+        out = np.empty((batch_size, height, width, channels), np.uint8)
         for i, (k, (top, left)) in enumerate(zip(index, corners, strict=True)):
             wide = np.pad(self.data.images[k], ((pad, pad), (pad, pad), (0, 0)), mode="edge")
-            cut = wide[top : top + size, left : left + size]
+            cut = wide[top : top + height, left : left + width]
             out[i] = cut[:, ::-1] if flips[i] else cut
         return out, index
 

@@ -8,9 +8,9 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from facevae.checkpoint import config_from
+from facevae.nets.architectures import build_net, net_config
 from facevae.nets.classifier import AttributeClassifier
-from facevae.nets.residual import ResidualConfig, ResidualVAE
+from facevae.nets.vae import VAE
 from facevae.photo import images
 from facevae.photo.alignment import whole
 from facevae.photo.compositing import paste, soft_mask
@@ -20,13 +20,13 @@ from train.state import read_state
 BATCH = 64
 
 
-def load_run(run: Path) -> tuple[ResidualVAE, Float[Tensor, "s s"], int, dict]:
+def load_run(run: Path) -> tuple[VAE, Float[Tensor, "h w"], int, dict]:
     """EMA weights, pixel variance, images seen and config of a training run."""
     path = run / "state.safetensors"
     if not path.is_file():
         raise ValueError(f"{run} holds no training run: {path.name} is missing")
     parts, config, nimg = read_state(path)
-    net = ResidualVAE(config_from(ResidualConfig, config["net"], str(path)))
+    net = build_net(net_config(config["net"], str(path)))
     net.load_state_dict(parts["ema"], strict=True)
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last), parts["likelihood"]["variance"], nimg, config
 
@@ -37,7 +37,7 @@ def device_of(net: torch.nn.Module) -> torch.device:
 
 
 @torch.inference_mode()
-def encode_many(net: ResidualVAE, data: PreparedData, index: Int[np.ndarray, " n"], title: str = "encode") -> Float32[np.ndarray, "n d"]:
+def encode_many(net: VAE, data: PreparedData, index: Int[np.ndarray, " n"], title: str = "encode") -> Float32[np.ndarray, "n d"]:
     """Posterior means of the pictures at `index`."""
     parts = np.array_split(index, -(-len(index) // BATCH))
     rows = [net.encode(images.to_float(data.images[part]).to(device_of(net))).mode.cpu() for part in tqdm(parts, desc=title, unit="batch")]
@@ -53,7 +53,7 @@ class InPhoto:
 
     def __init__(
         self,
-        net: ResidualVAE,
+        net: VAE,
         classifier: AttributeClassifier,
         data: PreparedData,
         index: Int[np.ndarray, " n"],

@@ -4,22 +4,26 @@ import copy
 import json
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from jaxtyping import Float
+from torch import Tensor
 from tqdm import tqdm
 
 from facevae.files import write_atomic, write_json
-from facevae.nets.residual import ResidualVAE
+from facevae.nets.architectures import build_net, describe_net
+from facevae.nets.vae import VAE
 from facevae.photo import images
 from train.config import TrainConfig
 from train.data import Batches, PreparedData, prefetch
 from train.losses import GaussianLikelihood, elbo, psnr_db
-from train.schedules import cosine, linear
+from train.schedules import cosine
 from train.sheets import draw_sheets
-from train.state import config_as_json, load_state, save_state
+from train.state import load_state, save_state
 
 MAX_SKIPPED = 10  # steps in a row with a gradient that is not finite
 
@@ -32,22 +36,25 @@ def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | Non
     unbroken one. `stop_nimg` ends early, as a kill after that tick would. `ValueError` where data,
     run and config do not fit each other, `FloatingPointError` where the gradient stays not finite.
     """
-    if data.size != config.net.size:
-        raise ValueError(f"{data.folder} holds pictures of {data.size} px, the net wants {config.net.size} px: prepare --size again")
-    accelerator = Accelerator(mixed_precision=config.precision, cpu=not torch.cuda.is_available())
+    if data.shape != config.net.shape:
+        raise ValueError(f"{data.folder} holds pictures of {pixels(data.shape)}, the net wants {pixels(config.net.shape)}")
+    # Accelerate's own precision belongs to the process; two runs of one report may differ in theirs.
+    accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
     device = accelerator.device
 
     # The weights come from the seed, without touching anybody else's random numbers.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        net = ResidualVAE(config.net).to(device, memory_format=torch.channels_last)
-    ema = copy.deepcopy(net).requires_grad_(False)
-    likelihood = GaussianLikelihood(config.net.size).to(device)
+        net = build_net(config.net).to(device, memory_format=torch.channels_last)
+    ema = copy.deepcopy(net).requires_grad_(False).eval()
+    learned = 0.01 if config.likelihood == "map" else 0.0
+    likelihood = GaussianLikelihood(config.net.shape[1:], config.variance, learned).to(device)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
 
     # Resume where the folder holds a state.
     state_path = run / "state.safetensors"
-    modules, described = {"net": net, "ema": ema, "likelihood": likelihood}, config_as_json(config)
+    modules = {"net": net, "ema": ema, "likelihood": likelihood}
+    described = json.loads(json.dumps(asdict(config) | {"net": describe_net(config.net)}))  # tuples as lists, as the file gives them back
     nimg = load_state(state_path, modules, optimizer, described) if state_path.is_file() else 0
     write_json(run / "config.json", described | {"data": str(data.folder)})
     drop_later_stats(run / "stats.jsonl", nimg)
@@ -65,13 +72,17 @@ def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | Non
         x = images.to_float(next(source)).to(device)
         for group in optimizer.param_groups:
             group["lr"] = cosine(nimg, config.total_nimg, config.lr, config.lr_final_share, config.lr_ramp_nimg)
-        beta = linear(nimg, config.beta, config.beta_ramp_nimg)
+        beta, target = config.beta_schedule.weight(nimg, config.beta), config.beta_schedule.target(nimg)
         noise = torch.Generator().manual_seed(int(np.random.SeedSequence((config.seed, 3, nimg)).generate_state(1)[0]))
-        mean, posterior = trained(x, noise)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            mean, posterior = trained(x, noise)
         likelihood.update(x, mean)
         bound = elbo(likelihood, x, mean, posterior)
         optimizer.zero_grad()
-        accelerator.backward(bound.loss(beta) / x[0].numel())  # nats per pixel and channel: one clip_norm for every size
+        loss = bound.loss(beta, target)
+        if config.centre_pull:
+            loss = loss + beta * config.centre_pull * 0.5 * posterior.mean.square().sum(1).mean()
+        accelerator.backward(loss / x[0].numel())  # nats per pixel and channel: one clip_norm for every size
         norm = accelerator.clip_grad_norm_(parameters, config.clip_norm)
         if torch.isfinite(norm):
             optimizer.step()
@@ -87,6 +98,8 @@ def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | Non
         # Average the weights; young runs forget faster, so that the average is never mostly noise.
         halflife = min(config.ema_halflife_nimg, max(nimg / 10, 1))
         torch._foreach_lerp_(averages, parameters, 1 - 0.5 ** (config.batch_size / halflife))
+        for slow, fast in zip(ema.buffers(), net.buffers(), strict=True):
+            slow.copy_(fast)  # statistics of BatchNorm are averages already
         sums += torch.stack([bound.distortion.mean(), bound.rate.mean(), norm]).detach().cpu()
         steps += 1
         bar.update(config.batch_size)
@@ -116,17 +129,29 @@ def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | Non
 
 
 @torch.inference_mode()
-def measure(net: ResidualVAE, likelihood: GaussianLikelihood, pictures: np.ndarray, device: torch.device) -> dict[str, float]:
-    """Distortion and rate (nats per image) and PSNR (dB) of reconstructions through the posterior mean."""
-    rows = []
+def measure(net: VAE, likelihood: GaussianLikelihood, pictures: np.ndarray, device: torch.device) -> dict[str, float]:
+    """Distortion and rate (nats per image) and PSNR (dB) of reconstructions through the posterior mean, and the active units."""
+    rows, means = [], []
     for part in np.array_split(pictures, -(-len(pictures) // 64)):
         x = images.to_float(part).to(device)
         posterior = net.encode(x)
         mean = net.decode(posterior.mode)
         bound = elbo(likelihood, x, mean, posterior)
         rows.append(torch.stack([bound.distortion, bound.rate, psnr_db(x, mean)]))
+        means.append(posterior.mode)
     distortion, rate, psnr = torch.cat(rows, dim=1).mean(dim=1).tolist()
-    return {"valid_distortion": distortion, "valid_rate": rate, "valid_psnr_db": psnr}
+    return {"valid_distortion": distortion, "valid_rate": rate, "valid_psnr_db": psnr, "active_units": active_units(torch.cat(means))}
+
+
+def active_units(means: Float[Tensor, "n d"]) -> int:
+    """Latent dimensions whose posterior mean varies over pictures, by more than 0.01 (Burda et al., IWAE, 2016, section 5.2)."""
+    return int((means.var(dim=0) > 0.01).sum())
+
+
+def pixels(shape: tuple[int, int, int]) -> str:
+    """The shape of a picture in words."""
+    channels, height, width = shape
+    return (f"{height} px" if height == width else f"{height} × {width} px") + ("" if channels == 3 else f" and {channels} channel")
 
 
 def drop_later_stats(path: Path, nimg: int) -> None:

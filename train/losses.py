@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from facevae.nets.gaussian import DiagonalGaussian
+from facevae.nets.gaussian import DiagonalGaussian, Point
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -20,9 +20,13 @@ class Elbo:
     distortion: Float[Tensor, " b"]
     rate: Float[Tensor, " b"]
 
-    def loss(self, beta: float = 1.0) -> Float[Tensor, ""]:
-        """Mean of distortion + beta · rate (Higgins et al., beta-VAE, 2017, eq. 4); the negative ELBO at beta = 1."""
-        return (self.distortion + beta * self.rate).mean()
+    def loss(self, beta: float = 1.0, target: float | None = None) -> Float[Tensor, ""]:
+        """Mean of distortion + beta · rate (Higgins et al., beta-VAE, 2017, eq. 4); the negative ELBO at beta = 1.
+
+        With a target in nats, distortion + beta · |rate − target| (Burgess et al., 2018, eq. 8).
+        """
+        rate = self.rate.mean()
+        return self.distortion.mean() + beta * (rate if target is None else (rate - target).abs())
 
 
 class GaussianLikelihood(nn.Module):
@@ -33,15 +37,20 @@ class GaussianLikelihood(nn.Module):
     background, which no latent can hold, costs less; the face gets the nats.
     """
 
-    def __init__(self, size: int, start: float = 0.05, rate: float = 0.01, window_px: int = 9, floor: float = 1e-4) -> None:
+    def __init__(
+        self, size: int | tuple[int, int], start: float = 0.05, rate: float = 0.01, window_px: int = 9, floor: float = 1e-4
+    ) -> None:
+        """`size` is the side, or height and width; with rate 0 the variance stays at `start`, 0.5 being the plain sum of squared errors."""
         super().__init__()
         self.rate, self.window_px, self.floor = rate, window_px, floor
-        self.register_buffer("variance", torch.full((size, size), start))
+        self.register_buffer("variance", torch.full((size, size) if isinstance(size, int) else size, start))
         self.variance: Tensor
 
     @torch.no_grad()
     def update(self, x: Float[Tensor, "b c h w"], mean: Float[Tensor, "b c h w"]) -> None:
         """Move the variance a step towards this batch's squared error."""
+        if not self.rate:
+            return
         error = (x - mean).square().mean(dim=(0, 1))  # (h, w)
         pad = self.window_px // 2
         padded = F.pad(error[None, None], (pad, pad, pad, pad), mode="replicate")
@@ -55,7 +64,7 @@ class GaussianLikelihood(nn.Module):
         return 0.5 * (squares + log_variance)
 
 
-def elbo(likelihood: GaussianLikelihood, x: Tensor, mean: Tensor, posterior: DiagonalGaussian) -> Elbo:
+def elbo(likelihood: GaussianLikelihood, x: Tensor, mean: Tensor, posterior: DiagonalGaussian | Point) -> Elbo:
     """Distortion and rate of a batch x (b, c, h, w) reconstructed as `mean` through `posterior`."""
     return Elbo(likelihood.distortion(x, mean), posterior.kl())
 

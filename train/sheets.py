@@ -8,7 +8,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from facevae.files import write_atomic
-from facevae.nets.residual import ResidualVAE
+from facevae.nets.vae import VAE
 from facevae.photo import images
 
 
@@ -24,12 +24,13 @@ def tile(pictures: UInt8[np.ndarray, "n h w c"], columns: int, gap_px: int = 2) 
 
 
 def save_png(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
-    """Write a PNG atomically."""
-    write_atomic(path, lambda p: Image.fromarray(pixels).save(p, format="PNG"))
+    """Write a PNG, grey where it has one channel, atomically."""
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    write_atomic(path, lambda p: picture.save(p, format="PNG"))
 
 
 @torch.inference_mode()
-def draw_sheets(net: ResidualVAE, pictures: UInt8[np.ndarray, "n s s 3"], folder: Path, nimg: int, device: torch.device) -> None:
+def draw_sheets(net: VAE, pictures: UInt8[np.ndarray, "n h w c"], folder: Path, nimg: int, device: torch.device) -> None:
     """`samples-N.png`: rows from N(0, I), then the same noise through the Gaussian fitted to encodings
     of `pictures`; `reconstructions-N.png`: photo above reconstruction. Same noise at every tick."""
     mean = torch.cat([net.encode(images.to_float(p).to(device)).mode for p in np.array_split(pictures, -(-len(pictures) // 64))])

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
@@ -31,6 +31,7 @@ SHARES = {
     "Wearing_Lipstick": 0.3,
 }
 ATTRIBUTES = sorted([*SHARES, *(name for name in HAIR_COLOURS if name)])
+FACTORS = ["Smiling", "Hair_Colour", "Eyeglasses", "Half_Width", "Skin_Tone", "Rotation_Deg"]
 SUPERSAMPLE = 3
 CELEBA_WIDTH_PX, CELEBA_HEIGHT_PX = 178, 218
 Colour = tuple[int, int, int]
@@ -45,8 +46,30 @@ def draw_faces(n: int, size: int, seed: int) -> tuple[UInt8[np.ndarray, "n s s 3
     return pictures, labels, list(ATTRIBUTES)
 
 
+def draw_factors(n: int, size: int, seed: int) -> tuple[UInt8[np.ndarray, "n s s 3"], Float[np.ndarray, "n f"], list[str]]:
+    """The pictures of `draw_faces`, the true factors that made them, and the factors' names; see `draw_with_factors`."""
+    pictures = np.empty((n, size, size, 3), np.uint8)
+    factors = np.empty((n, len(FACTORS)))
+    for i in range(n):
+        pictures[i], _, factors[i] = draw_with_factors(size, seed, i)
+    return pictures, factors, list(FACTORS)
+
+
 def draw_face(size: int, seed: int, index: int) -> tuple[UInt8[np.ndarray, "s s 3"], UInt8[np.ndarray, " a"]]:
     """One face, eyes and mouth about where CelebA's centre crop has them, and its labels."""
+    picture, labels, _ = draw_with_factors(size, seed, index)
+    return picture, labels
+
+
+def draw_with_factors(
+    size: int, seed: int, index: int
+) -> tuple[UInt8[np.ndarray, "s s 3"], UInt8[np.ndarray, " a"], Float[np.ndarray, " f"]]:
+    """A face, its labels, and its factors in the order of `FACTORS`.
+
+    Smiling and glasses are 0 or 1; hair is its place in `HAIR_COLOURS`; the half width is a share of the picture's side;
+    the skin's tone is its luma (ITU-R 601) from 0 to 1; the rotation is in degrees, anticlockwise. All are drawn
+    independently of each other.
+    """
     if size < 8:
         raise ValueError(f"size {size} is below 8 px, the least in which a face can be told")
     rng = np.random.default_rng((seed, index))
@@ -56,20 +79,23 @@ def draw_face(size: int, seed: int, index: int) -> tuple[UInt8[np.ndarray, "s s 
 
     background = tuple(int(v) for v in rng.integers(40, 236, 3))
     pen = Pen(size * SUPERSAMPLE, background)
-    draw_head(pen, rng, has, near(rng, HAIR_COLOURS[hair_name], 8))
+    half, skin = draw_head(pen, rng, has, near(rng, HAIR_COLOURS[hair_name], 8))
     # Unlabelled variation: a small turn and a shift of the whole head.
+    angle_deg = rng.uniform(-9, 9)
     turned = pen.image.rotate(
-        rng.uniform(-9, 9),
+        angle_deg,
         Image.Resampling.BICUBIC,
         translate=tuple(int(v) for v in rng.uniform(-0.03, 0.03, 2) * pen.side),
         fillcolor=background,
     )
     picture = np.asarray(turned.resize((size, size), Image.Resampling.BOX))
-    return picture, np.array([has[name] for name in ATTRIBUTES], np.uint8)
+    tone = sum(share * level for share, level in zip((0.299, 0.587, 0.114), skin, strict=True)) / 255
+    factors = [has["Smiling"], list(HAIR_COLOURS).index(hair_name), has["Eyeglasses"], half, tone, angle_deg]
+    return picture, np.array([has[name] for name in ATTRIBUTES], np.uint8), np.array(factors, float)
 
 
-def draw_head(pen: "Pen", rng: np.random.Generator, has: dict[str, bool], hair: Colour) -> None:
-    """Hair, head, and face from back to front; lengths are shares of the picture's side."""
+def draw_head(pen: "Pen", rng: np.random.Generator, has: dict[str, bool], hair: Colour) -> tuple[float, Colour]:
+    """Hair, head, and face from back to front; lengths are shares of the picture's side. Gives half the width and the skin's colour."""
     skin = (246, 228, 216) if has["Pale_Skin"] else blend((226, 172, 134), (120, 78, 54), rng.uniform(0, 1))
     skin = near(rng, skin, 5)
     shade = blend(skin, (60, 30, 24), 0.28)
@@ -125,6 +151,7 @@ def draw_head(pen: "Pen", rng: np.random.Generator, has: dict[str, bool], hair: 
             pen.ring(0.5 + side * eye_x, eye_y + 0.005, 0.085, 0.066, 0.016, frame)
             pen.line([(0.5 + side * (eye_x + 0.085), eye_y), (0.5 + side * half, eye_y - 0.015)], 0.014, frame)
         pen.line([(0.5 - eye_x + 0.085, eye_y), (0.5 + eye_x - 0.085, eye_y)], 0.014, frame)
+    return half, skin
 
 
 class Pen:

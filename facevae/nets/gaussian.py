@@ -1,4 +1,4 @@
-"""The posterior of a VAE: a Gaussian with a diagonal covariance."""
+"""What an encoder answers: a Gaussian with a diagonal covariance, or, from an autoencoder, a point."""
 
 from dataclasses import dataclass
 
@@ -33,3 +33,23 @@ class DiagonalGaussian:
     def kl(self) -> Float[Tensor, " b"]:
         """KL(q(z | x) ‖ N(0, I)) in nats per image, summed over the latent dimensions."""
         return 0.5 * (self.mean**2 + self.logvar.exp() - 1 - self.logvar).sum(dim=1)
+
+
+@dataclass(frozen=True)
+class Point:
+    """The code of an autoencoder in the place of a posterior, one row for each image: no spread, and no rate."""
+
+    mean: Float[Tensor, "b d"]
+
+    @property
+    def mode(self) -> Float[Tensor, "b d"]:
+        """The code."""
+        return self.mean
+
+    def sample(self, generator: torch.Generator | None = None) -> Float[Tensor, "b d"]:
+        """The code: an autoencoder draws nothing."""
+        return self.mean
+
+    def kl(self) -> Float[Tensor, " b"]:
+        """Zeros: an autoencoder is charged no rate (that of an exact point would be infinite)."""
+        return torch.zeros_like(self.mean[:, 0])

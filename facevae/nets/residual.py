@@ -4,13 +4,9 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor, nn
 
-from facevae.nets.gaussian import DiagonalGaussian
-
-# exp(logvar / 2) between 0.0025 and 20: wide enough for every posterior, narrow enough for exp in bf16.
-LOGVAR_RANGE = (-12.0, 6.0)
+from facevae.nets.vae import VAE
 
 
 @dataclass(frozen=True)
@@ -38,6 +34,11 @@ class ResidualConfig:
         odd = [w for w in self.widths if w % self.groups]
         if odd:
             raise ValueError(f"widths {odd} are not multiples of groups = {self.groups}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of its pictures."""
+        return (self.channels, self.size, self.size)
 
     @property
     def grid(self) -> int:
@@ -128,32 +129,11 @@ def init_icnr(conv: nn.Conv2d, patch: int) -> None:
         conv.bias.zero_()
 
 
-class ResidualVAE(nn.Module):
-    """Encoder and decoder; it computes and judges nothing (the losses live in `train.losses`)."""
+class ResidualVAE(VAE):
+    """The VAE of the editor."""
 
     def __init__(self, config: ResidualConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-
-    def encode(self, x: Float[Tensor, "b c s s"]) -> DiagonalGaussian:
-        """Posterior of images in [0, 1]; `ValueError` where the size is not the net's."""
-        want = (self.config.channels, self.config.size, self.config.size)
-        if tuple(x.shape[1:]) != want:
-            raise ValueError(f"image has shape {tuple(x.shape[1:])}, the net expects {want}")
-        mean, logvar = self.encoder(x).float().chunk(2, dim=1)
-        return DiagonalGaussian(mean, logvar.clamp(*LOGVAR_RANGE))
-
-    def decode(self, z: Float[Tensor, "b d"]) -> Float[Tensor, "b c s s"]:
-        """Mean of the pixels; values may leave [0, 1] by a little, `images.to_uint8` clamps them."""
-        if z.shape[1] != self.config.latent:
-            raise ValueError(f"latent has {z.shape[1]} values, the net expects {self.config.latent}")
-        return self.decoder(z).float()
-
-    def forward(
-        self, x: Float[Tensor, "b c s s"], generator: torch.Generator | None = None
-    ) -> tuple[Float[Tensor, "b c s s"], DiagonalGaussian]:
-        """Reconstruct through one posterior draw; gives the picture and the posterior."""
-        posterior = self.encode(x)
-        return self.decode(posterior.sample(generator)), posterior

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from PIL import Image, JpegImagePlugin
 from torch import Tensor
@@ -23,6 +24,7 @@ from facevae.photo.colours import DEEP_MODES, orientation, turn, upright_srgb, w
 from facevae.photo.metadata import EDITED, EXIF_IFD, GENERATED, XMP_TAG, clean_exif, png_info, xmp_packet
 from facevae.photo.sniffing import describe, is_bomb, is_directory_bomb, shown_name
 
+GREY = (0.299, 0.587, 0.114)  # ITU-R 601
 MAX_PIXELS = 50_000_000
 MAX_ANIMATED_WEBP_PIXELS = 36_000_000
 """Pillow's decoder for animated WebP holds 16 bytes a pixel: more would take over 600 MB."""
@@ -67,6 +69,23 @@ def to_uint8(x: Float[Tensor, "b c h w"]) -> UInt8[np.ndarray, "b h w c"]:
     """A float batch to pixels 0..255, clamped and rounded to the nearest level."""
     levels = x.detach().float().clamp(0, 1).mul(255).round_().to(torch.uint8)
     return np.ascontiguousarray(levels.permute(0, 2, 3, 1).cpu().numpy())
+
+
+def shrink(pictures: UInt8[np.ndarray, "n s t 3"], shape: tuple[int, int, int]) -> UInt8[np.ndarray, "n h w c"]:
+    """Pictures as a net of another shape (channels, height, width) sees them.
+
+    Cut around the centre, shrunk with antialiasing, grey for one channel.
+    """
+    channels, height, width = shape
+    _, rows, columns, _ = pictures.shape
+    scale = min(rows / height, columns / width)
+    tall, wide = round(height * scale), round(width * scale)
+    top, left = (rows - tall) // 2, (columns - wide) // 2
+    x = torch.from_numpy(pictures[:, top : top + tall, left : left + wide].copy()).permute(0, 3, 1, 2).float()
+    if channels == 1:
+        x = (x * torch.tensor(GREY).view(3, 1, 1)).sum(1, keepdim=True)
+    x = F.interpolate(x, (height, width), mode="bilinear", align_corners=False, antialias=True)
+    return x.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
 
 
 # In -------------------------------------------------------------------------------------------------------------------

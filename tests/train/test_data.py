@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facevae.photo.images import shrink
 from train.data import CELEBA_CROP_PX, Batches, PreparedData, list_celeba, list_folder, load_square, prepare
 from train.synthetic import prepare_synthetic, write_celeba_layout
 
@@ -97,3 +98,55 @@ def test_batches_depend_on_seed_and_nimg_alone(tmp_path: Path) -> None:
     epoch = np.concatenate([one.indices(i, 1) for i in range(n)])
     assert sorted(epoch) == sorted(data.indices("train"))
     assert not np.array_equal(epoch, np.concatenate([one.indices(n + i, 1) for i in range(n)]))
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> PreparedData:
+    prepare_synthetic(tmp_path / "toys", 10, 32, seed=0)
+    return PreparedData(tmp_path / "toys")
+
+
+def test_grey_is_that_of_itu_601(toys: PreparedData) -> None:
+    grey = toys.resized((1, 32, 32))
+    assert grey.images.shape == (10, 32, 32, 1) and grey.shape == (1, 32, 32)
+    expected = np.stack([np.asarray(Image.fromarray(picture).convert("L")) for picture in toys.images])  # Pillow's L is ITU-R 601
+    assert np.abs(grey.images[..., 0].astype(int) - expected).max() <= 1
+    assert grey.attributes == toys.attributes and np.array_equal(grey.labels, toys.labels)
+    assert toys.shape == (3, 32, 32)  # the data themselves stay as they were
+
+
+def test_a_narrow_shape_keeps_the_middle_columns(toys: PreparedData) -> None:
+    """64 × 48 of 64 × 64 leaves out 8 columns on either side; here half of that. Nothing outside shines in when it is shrunk as well."""
+    assert np.array_equal(toys.resized((3, 32, 24)).images, toys.images[:, :, 4:28])
+    pictures = np.full((2, 32, 32, 3), 255, np.uint8)
+    pictures[:, :, 4:28] = np.arange(24, dtype=np.uint8)[:, None] * 4
+    small = shrink(pictures, (3, 16, 12)).astype(int)
+    assert small.shape == (2, 16, 12, 3) and small.max() <= 23 * 4
+    assert np.array_equal(small[0, 8, 1:-1, 0], 2 + 8 * np.arange(1, 11))  # each pixel the mean of its two columns
+
+
+def test_shrinking_sees_every_column() -> None:
+    """One white column in four is a quarter of white; without antialiasing it would fall between the samples."""
+    pictures = np.zeros((1, 32, 32, 3), np.uint8)
+    pictures[:, :, ::4] = 255
+    assert np.abs(shrink(pictures, (3, 8, 8))[0, :, 1:-1] - 255 / 4).max() < 3
+
+
+def test_resized_pictures_are_made_once(toys: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    import train.data as module
+
+    first = toys.resized((1, 8, 8))
+    monkeypatch.setattr(module, "shrink_all", lambda *a: pytest.fail("made again"))
+    assert np.array_equal(PreparedData(toys.folder).resized((1, 8, 8)).images, first.images)
+    assert toys.resized((3, 32, 32)) is toys
+
+
+@pytest.mark.parametrize("shape", [(3, 33, 32), (3, 32, 48), (1, 64, 64), (4, 16, 16)])
+def test_enlarging_is_refused(toys: PreparedData, shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match=rf"pictures of 32 px, the net wants {shape[1]} × {shape[2]} px"):
+        toys.resized(shape)
+
+
+def test_grey_pictures_get_no_colour_back(toys: PreparedData) -> None:
+    with pytest.raises(ValueError, match="the net wants 8 × 8 px"):
+        toys.resized((1, 16, 16)).resized((3, 8, 8))

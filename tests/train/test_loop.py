@@ -13,15 +13,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from facevae.nets.convolutional import ConvolutionalConfig
 from facevae.nets.residual import ResidualConfig
 from train.config import TrainConfig
 from train.data import PreparedData
 from train.loop import drop_later_stats, fit
+from train.schedules import RateSchedule
 from train.synthetic import prepare_synthetic
 
 NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
 CONFIG = TrainConfig(
-    net=NET, total_nimg=256, batch_size=8, tick_nimg=64, lr_ramp_nimg=16, beta_ramp_nimg=64, ema_halflife_nimg=50, shift_px=1, valid_nimg=16
+    net=NET,
+    total_nimg=256,
+    batch_size=8,
+    tick_nimg=64,
+    lr_ramp_nimg=16,
+    beta_schedule=RateSchedule(ramp_nimg=64),
+    ema_halflife_nimg=50,
+    shift_px=1,
+    valid_nimg=16,
 )
 
 
@@ -51,7 +61,8 @@ def test_killed_run_is_bit_equal_after_resume(data: PreparedData, whole: Path, t
     run = tmp_path / "killed"
     code = (
         f"import pathlib, train.loop as loop, time\n"
-        f"from train.config import TrainConfig\nfrom facevae.nets.residual import ResidualConfig\nfrom train.data import PreparedData\n"
+        f"from train.config import TrainConfig\nfrom train.schedules import RateSchedule\n"
+        f"from facevae.nets.residual import ResidualConfig\nfrom train.data import PreparedData\n"
         f"old = loop.elbo\n"
         f"def slow(*a):\n    time.sleep(0.05)\n    return old(*a)\n"
         f"loop.elbo = slow\n"
@@ -85,11 +96,9 @@ def test_wrong_picture_size_is_named(data: PreparedData, tmp_path: Path) -> None
 def test_broken_gradient_stops_the_run_and_keeps_the_last_state(
     data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import train.loop as loop
-
     fit(CONFIG, data, tmp_path, stop_nimg=64)
     before = load_file(tmp_path / "state.safetensors")
-    monkeypatch.setattr(loop, "linear", lambda *a: float("nan"))
+    monkeypatch.setattr(RateSchedule, "weight", lambda *a: float("nan"))
     with pytest.raises(FloatingPointError, match="not finite"):
         fit(CONFIG, data, tmp_path)
     after = load_file(tmp_path / "state.safetensors")
@@ -109,3 +118,37 @@ def test_fit_leaves_the_callers_random_numbers_alone(data: PreparedData, tmp_pat
     fit(CONFIG, data, tmp_path, stop_nimg=64)
     assert torch.equal(expected, torch.get_rng_state())
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+@pytest.mark.parametrize("pull", [0.0, 1.0])
+def test_what_is_differentiated_is_the_loss_with_its_pull_to_the_centre(
+    data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pull: float
+) -> None:
+    """distortion + β · (KL + pull · ‖mean‖² / 2), in nats per pixel and channel."""
+    import train.loop as loop
+
+    bounds, means, losses, elbo, backward = [], [], [], loop.elbo, loop.Accelerator.backward
+
+    def listen(likelihood, x, mean, posterior):
+        bounds.append(elbo(likelihood, x, mean, posterior))
+        means.append(posterior.mean)
+        return bounds[-1]
+
+    monkeypatch.setattr(loop, "elbo", listen)
+    monkeypatch.setattr(loop.Accelerator, "backward", lambda self, loss: losses.append(loss.item()) or backward(self, loss))
+    fit(replace(CONFIG, centre_pull=pull, beta=3.0, beta_schedule=RateSchedule("constant"), precision="no"), data, tmp_path, stop_nimg=8)
+    assert len(losses) == 1 and means[0].square().sum() > 0
+    distortion, rate = bounds[0].distortion.mean().item(), bounds[0].rate.mean().item()
+    centre = 0.5 * means[0].square().sum(dim=1).mean().item()
+    assert losses[0] * 3 * 16 * 16 == pytest.approx(distortion + 3 * (rate + pull * centre), rel=1e-6)
+    assert 3 * centre > 1e-5 * distortion  # or the line above could not tell
+
+
+def test_a_net_with_batch_norm_goes_on_as_if_unbroken(data: PreparedData, tmp_path: Path) -> None:
+    net = ConvolutionalConfig(16, 16, encoder=((8, 3, 2), (8, 3, 2)), decoder=((8, 3, 2), (3, 3, 2)), latent=4)
+    config = replace(CONFIG, net=net, precision="no")
+    fit(config, data, tmp_path / "broken", stop_nimg=64)
+    broken = load_file(fit(config, data, tmp_path / "broken", stop_nimg=128))
+    unbroken = load_file(fit(config, data, tmp_path / "whole", stop_nimg=128))
+    assert any("running_var" in k for k in broken)
+    assert broken.keys() == unbroken.keys() and all(torch.equal(broken[k], unbroken[k]) for k in broken)

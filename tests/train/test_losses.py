@@ -103,6 +103,16 @@ def test_loss_weighs_the_rate() -> None:
     assert Elbo(torch.tensor([1.0, 3.0]), torch.tensor([10.0, 20.0])).loss(beta=2.0) == 2 + 2 * 15
 
 
+def test_a_target_charges_the_distance_of_the_mean_rate_to_it() -> None:
+    """Burgess et al. (2018), eq. 8: above the target the rate is pulled down, below it up."""
+    rate = torch.tensor([10.0, 20.0], requires_grad=True)
+    bound = Elbo(torch.tensor([1.0, 3.0]), rate)
+    for target, loss, slope in ((11.0, 2 + 2 * 4, 1.0), (18.0, 2 + 2 * 3, -1.0), (0.0, 2 + 2 * 15, 1.0)):
+        value = bound.loss(beta=2.0, target=target)
+        (gradient,) = torch.autograd.grad(value, rate)
+        assert value == loss and gradient.tolist() == [slope, slope]
+
+
 def test_variance_map_follows_the_squared_error_of_each_place() -> None:
     likelihood = GaussianLikelihood(16, rate=0.5, window_px=3)
     x, mean = torch.zeros(4, 3, 16, 16), torch.zeros(4, 3, 16, 16)

@@ -2,9 +2,19 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from train.data import PreparedData, list_celeba, prepare
-from train.synthetic import ATTRIBUTES, HAIR_COLOURS, draw_face, draw_faces, prepare_synthetic, write_celeba_layout
+from train.synthetic import (
+    ATTRIBUTES,
+    FACTORS,
+    HAIR_COLOURS,
+    draw_face,
+    draw_faces,
+    draw_factors,
+    prepare_synthetic,
+    write_celeba_layout,
+)
 
 
 def test_face_depends_on_seed_and_index_alone():
@@ -75,3 +85,35 @@ def test_celeba_layout_goes_through_prepare(tmp_path):
     assert np.array_equal(data.labels, labels)
     small = drawn[0, ::2].mean(axis=(0, 1))
     assert np.abs(data.images[0].mean(axis=(0, 1)) - small).max() < 3
+
+
+def test_faces_are_those_of_earlier_versions():
+    """Means of 4 × 4 blocks, written down before the factors could be asked for: the order of the random numbers is kept."""
+    picture, labels = draw_face(32, 5, 7)
+    blocks = picture.astype(float).reshape(4, 8, 4, 8, 3).mean(axis=(1, 3, 4))
+    before = [[96, 78, 80, 96], [92, 102, 111, 96], [101, 216, 221, 103], [96, 149, 163, 97]]
+    assert np.abs(blocks - before).max() < 2  # Pillow may come to draw an edge a little otherwise
+    assert labels.tolist() == [1, 0, 0, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0]
+
+
+def test_factors_are_those_of_the_faces(monkeypatch):
+    angles, rotate = [], Image.Image.rotate
+    monkeypatch.setattr(Image.Image, "rotate", lambda self, angle, *a, **k: angles.append(angle) or rotate(self, angle, *a, **k))
+    pictures, factors, names = draw_factors(60, 32, seed=2)
+    plain, labels, attributes = draw_faces(60, 32, seed=2)
+    assert names == FACTORS and np.array_equal(pictures, plain)
+    factor = dict(zip(names, factors.T, strict=True))
+    label = dict(zip(attributes, labels.T.astype(bool), strict=True))
+    assert factor["Rotation_Deg"].tolist() == angles[:60]
+    for name in ("Smiling", "Eyeglasses"):
+        assert np.array_equal(factor[name] == 1, label[name])
+    for i, name in enumerate(HAIR_COLOURS):
+        assert not name or np.array_equal(factor["Hair_Colour"] == i, label[name])
+    assert np.array_equal(factor["Half_Width"] > 0.28, label["Chubby"])
+    clear = (np.abs(factor["Rotation_Deg"]) < 4) & (factor["Eyeglasses"] == 0)
+    row = pictures[clear, 18].astype(float)  # from ear to ear, below the eyes
+    skin = np.median(row[:, 11:21], axis=1)
+    assert np.median(np.abs(skin @ [0.299, 0.587, 0.114] / 255 - factor["Skin_Tone"][clear])) < 0.002
+    widths = (np.abs(row - skin[:, None]).max(axis=2) < 12).sum(axis=1)
+    wide = factor["Half_Width"][clear] > 0.28
+    assert np.median(widths[wide]) > np.median(widths[~wide]) + 3
