@@ -12,6 +12,7 @@ from train.aligner import AlignerTrainConfig
 from train.classifier import ClassifierTrainConfig
 from train.config import PRESETS, TrainConfig
 from train.directions import DirectionsConfig
+from train.report.runs import BudgetName
 
 Positional = tyro.conf.Positional
 
@@ -52,13 +53,14 @@ class Fit:
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
     preset: Literal[tuple(PRESETS)] = "faces-128"  # type: ignore[valid-type]
     """Where the values of --config come from; single ones can be changed."""
-    config: TrainConfig = field(default_factory=TrainConfig)
+    config: tyro.conf.AvoidSubcommands[TrainConfig] = field(default_factory=TrainConfig)
+    """Of the net, the values of the preset's own architecture can be changed."""
 
     def run(self) -> None:
         from train.data import PreparedData
         from train.loop import fit
 
-        print(f"state: {fit(self.config, PreparedData(self.data), self.run_dir)}")
+        print(f"state: {fit(self.config, PreparedData(self.data).resized(self.config.net.shape), self.run_dir)}")
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,60 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Report:
+    """Reproduce one of the four reports: train what it needs, measure, write report.md with "claimed / found" for each claim."""
+
+    name: Annotated[Literal["residual", "disentangling", "lambda", "twins"], Positional]
+    budget: BudgetName = "short"
+    """full: as the report trained. short: at most 40 minutes on two cores. smoke: toy faces drawn by code, tiny nets, under a minute."""
+    data: Path | None = None
+    """Prepared data; not needed for smoke."""
+    out: Path | None = None
+    """Folder of the runs, the page and the figures; runs/reports/NAME-BUDGET where not given."""
+    classifier: Path | None = None
+    """Run folder of the classifier that edits and guides; the embedded checkpoint's where not given."""
+    judge: Path | None = None
+    """Run folder of a classifier of another seed, which scores; trained where not given."""
+    publish: Path | None = None
+    """Folder of documents (docs): the page and those figures that show no photo of the data go to its reports/NAME."""
+
+    def run(self) -> None:
+        from train.report.command import run_report
+
+        out = self.out or Path("runs/reports") / f"{self.name}-{self.budget}"
+        print(f"report: {run_report(self.name, self.budget, out, self.data, self.classifier, self.judge, self.publish)}")
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """Measure the latent space of a run for the page's Latent space tab (app.py --exhibits). It holds nobody's encoding."""
+
+    data: Path
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    judge: Path
+    """Run folder of a classifier of another seed than the one that guides."""
+    out: Path
+    title: str = ""
+    """Name in the tab; that of the run's folder where not given."""
+    twins: Path | None = None
+    """With the runs folder of the report "twins": the four exhibits that are embedded, --run being that of the embedded checkpoint."""
+
+    def run(self) -> None:
+        from facevae.checkpoint import EMBEDDED
+        from train.classifier import load_trained
+        from train.data import PreparedData
+        from train.exhibits import make_exhibit, make_exhibits, subject_of_run
+
+        data = PreparedData(self.data)
+        if self.twins is not None:
+            make_exhibits(EMBEDDED, self.run_dir, self.twins, data, self.judge, self.out)
+        else:
+            title = self.title or self.run_dir.name
+            make_exhibit(subject_of_run(self.run_dir), data, load_trained(self.judge), self.out, title, f"The run {self.run_dir.name}.")
+        print(f"exhibit: {self.out}")
+
+
+@dataclass(frozen=True)
 class Bench:
     """Time the app's calls, each against a reference in the same run."""
 
@@ -211,6 +267,8 @@ COMMANDS = {
     "directions": Directions,
     "export": Export,
     "evaluate": Evaluate,
+    "report": Report,
+    "exhibit": Exhibit,
     "bench": Bench,
     "figures": Figures,
 }

@@ -1,0 +1,120 @@
+"""What the reports measure, on pictures and on latents."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float32, UInt8
+from torch import Tensor
+
+from facevae.latent.paths import noise_from_seed
+from facevae.nets.aligner import AlignmentNet
+from facevae.nets.classifier import AttributeClassifier
+from facevae.nets.gaussian import DiagonalGaussian
+from facevae.nets.vae import VAE
+from facevae.photo import images
+
+BATCH = 64
+FACE_LOGIT = 4  # the column of the alignment net's answer, see facevae.nets.aligner
+
+
+@torch.inference_mode()
+def encode(net: VAE, pictures: UInt8[np.ndarray, "n h w c"]) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
+    """Posterior means and log variances (-inf for an autoencoder)."""
+    found = [net.encode(images.to_float(pictures[i : i + BATCH])) for i in range(0, len(pictures), BATCH)]
+    mean = torch.cat([q.mean for q in found])
+    logvar = torch.cat([q.logvar if isinstance(q, DiagonalGaussian) else torch.full_like(q.mean, -torch.inf) for q in found])
+    return mean, logvar
+
+
+@torch.inference_mode()
+def decode(net: VAE, z: Float[Tensor, "n d"]) -> UInt8[np.ndarray, "n h w c"]:
+    """The pictures of latents."""
+    return np.concatenate([images.to_uint8(net.decode(z[i : i + BATCH])) for i in range(0, len(z), BATCH)])
+
+
+def noises(count: int, dimensions: int, start: int = 0) -> Float[Tensor, "n d"]:
+    """N(0, I) noise of the seeds start, start + 1, …: the same faces wherever they are drawn."""
+    return torch.stack([noise_from_seed(start + i, dimensions) for i in range(count)])
+
+
+def kl_of_dimensions(mean: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
+    """Mean KL to N(0, 1) of each latent dimension, in nats."""
+    return 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean(dim=0)
+
+
+def psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> float:
+    """Mean over the pictures of the peak signal-to-noise ratio, dB."""
+    error = ((a.astype(np.float64) - b) / 255) ** 2
+    return float(np.mean(-10 * np.log10(error.mean(axis=(1, 2, 3)).clip(1e-12))))
+
+
+def sharpness(pictures: UInt8[np.ndarray, "n h w c"]) -> float:
+    """High-frequency energy: mean squared Laplacian of the grey picture in [0, 1], times 1000."""
+    grey = torch.from_numpy(pictures.astype(np.float32) / 255).mean(dim=-1)[:, None]
+    kernel = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]).view(1, 1, 3, 3)
+    return float(1000 * F.conv2d(grey, kernel).square().mean())
+
+
+def for_judge(pictures: UInt8[np.ndarray, "n h w c"]) -> Float[Tensor, "n 3 s s"]:
+    """Pictures as a classifier wants them: three channels, square (the border repeated), in [0, 1]."""
+    x = images.to_float(pictures).expand(-1, 3, -1, -1)
+    height, width = x.shape[-2:]
+    across, down = max(height - width, 0), max(width - height, 0)
+    return F.pad(x, (across // 2, across - across // 2, down // 2, down - down // 2), mode="replicate") if across or down else x
+
+
+@torch.inference_mode()
+def logits(judge: AttributeClassifier, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n a"]:
+    """What a classifier says of pictures of any size."""
+    return torch.cat([judge(for_judge(pictures[i : i + BATCH])) for i in range(0, len(pictures), BATCH)]).numpy()
+
+
+def probabilities(judge: AttributeClassifier, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n a"]:
+    """Probabilities of all attributes."""
+    return 1 / (1 + np.exp(-logits(judge, pictures)))
+
+
+@torch.inference_mode()
+def features(judge: AttributeClassifier, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n f"]:
+    """The judge's last level, averaged over the picture: 512 numbers a face."""
+    parts = [judge.features(for_judge(pictures[i : i + BATCH]), levels=4)[-1].mean(dim=(2, 3)) for i in range(0, len(pictures), BATCH)]
+    return torch.cat(parts).numpy()
+
+
+def frechet(a: Float32[np.ndarray, "n f"], b: Float32[np.ndarray, "m f"]) -> float:
+    """Fréchet distance of two Gaussians fitted to judge features; not the FID, whose features are Inception's.
+
+    Source: Heusel et al., GANs trained by a two time-scale update rule (2017), eq. 6.
+    """
+    mean_a, mean_b = a.mean(0, dtype=np.float64), b.mean(0, dtype=np.float64)
+    cov_a, cov_b = np.cov(a.T.astype(np.float64)), np.cov(b.T.astype(np.float64))
+    # tr sqrt(A B) by the eigenvalues of the symmetric sqrt(A) B sqrt(A), which has the same ones.
+    values, vectors = np.linalg.eigh(cov_a)
+    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
+    cross = np.sqrt(np.linalg.eigvalsh(root @ cov_b @ root).clip(0)).sum()
+    return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * cross)
+
+
+def diversity(found: Float32[np.ndarray, "n f"]) -> float:
+    """Mean distance between two faces in judge features."""
+    distance = np.linalg.norm(found[:, None] - found[None], axis=-1)
+    return float(distance.sum() / (len(found) * (len(found) - 1)))
+
+
+@torch.inference_mode()
+def face_confidence(aligner: AlignmentNet, pictures: UInt8[np.ndarray, "n h w c"]) -> float:
+    """Mean probability of "there is a face", by the alignment net: it has learned on windows with and without one.
+
+    Distances in the judge's features would not do: it knows faces only, and takes nearly any smooth picture for one.
+    """
+    size, logits = aligner.config.size, []
+    for i in range(0, len(pictures), BATCH):
+        x = F.interpolate(for_judge(pictures[i : i + BATCH]), (size, size), mode="bilinear", align_corners=False, antialias=True)
+        logits.append(aligner(x)[:, FACE_LOGIT])
+    return float(torch.cat(logits).sigmoid().mean())
+
+
+def step_changes(pictures: UInt8[np.ndarray, "n h w c"]) -> Float[np.ndarray, " m"]:
+    """Root mean square change from each picture of a strip to the next, in grey levels."""
+    steps = pictures[1:].astype(np.float64) - pictures[:-1]
+    return np.sqrt((steps**2).mean(axis=(1, 2, 3)))
