@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 
 
 def main() -> None:
@@ -9,6 +10,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="facevae: edit, morph and draw faces in the browser")
     parser.add_argument("--checkpoint", help="folder or Hub id of a checkpoint; the embedded one without this flag")
     parser.add_argument("--revision", help="commit, tag or branch of a Hub checkpoint")
+    parser.add_argument(
+        "--exhibits", type=Path, help="folder with more models for the Latent space tab (python -m train exhibit makes them)"
+    )
     parser.add_argument("--host", help="address to listen on; this machine only without this flag")
     parser.add_argument("--port", type=int, help="port to listen on; the first free one from 7860 without this flag")
     parser.add_argument("--share", action="store_true", help="open a temporary public link through Gradio's servers")
@@ -22,9 +26,9 @@ def main() -> None:
 
     try:
         editor = Editor(flags.checkpoint, revision=flags.revision)
+        page, options = build_page(editor, flags.exhibits)
     except ValueError as error:
         parser.error(str(error))
-    page, options = build_page(editor)
     page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, **options)
 
 

@@ -52,7 +52,7 @@ CHROMIUM_FLAGS = (
 
 
 def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
-    """Write samples.png, edits.png, photo.jpg, morph.png, morph.webp and, where Chromium is at hand, page.png to `out`.
+    """Write samples, edits, photo, morph and, where Chromium is at hand, pictures of the page (page, page-phone, page-latent) to `out`.
 
     For the embedded checkpoint the numbers in the README are written anew, too.
     """
@@ -72,6 +72,7 @@ def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
     if page:
         shoot_page(checkpoint, out / "page.png", 1280, 900)
         shoot_page(checkpoint, out / "page-phone.png", 390, 844)
+        shoot_page(checkpoint, out / "page-latent.png", 1280, 1600, tab="latent")
 
 
 def save(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
@@ -175,8 +176,8 @@ def private_sheets(editor: Editor, celeba: Path, out: Path, faces: int = 40) -> 
         save(out / f"photos-{number}.png", np.concatenate(rows))
 
 
-def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int) -> None:
-    """Start app.py, open it in Chromium, take a screenshot with a slider moved; says so where there is no browser."""
+def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int, tab: str = "edit") -> None:
+    """Start app.py, open it in Chromium, take a screenshot of a tab (of "edit" with a slider moved); says so where there is no browser."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
@@ -195,9 +196,13 @@ def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int) -> 
             page.goto(f"http://127.0.0.1:{port}/")
             page.locator("#result img").wait_for(timeout=60_000)  # the first visit opens the example
             page.wait_for_timeout(2000)
-            number = page.locator("#slider-blond-hair input[type=number]")
-            number.fill("3")
-            number.press("Enter")
+            if tab == "edit":
+                number = page.locator("#slider-blond-hair input[type=number]")
+                number.fill("3")
+                number.press("Enter")
+            else:
+                page.get_by_role("tab", name="Latent space").click()
+                page.locator("#latent-sheet img").first.wait_for(timeout=60_000)
             page.wait_for_timeout(3000)
             page.evaluate("window.scrollTo(0, 0)")
             page.screenshot(path=path)

@@ -1,4 +1,4 @@
-"""The whole page: four tabs, and the ways by which a face goes from one tab to another."""
+"""The whole page: five tabs, and the ways by which a face goes from one tab to another."""
 
 from pathlib import Path
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 import gradio as gr
 
 from facevae.editor import Editor, Face
+from facevae.exhibit import open_exhibits
 from facevae.ui.about import AboutTab
 from facevae.ui.api import Api
 from facevae.ui.edit import EditTab, slider_id
 from facevae.ui.examples import Examples
 from facevae.ui.generate import GenerateTab
+from facevae.ui.latent_space import LatentSpaceTab
 from facevae.ui.morph import MorphTab
 from facevae.ui.parts import QUEUED
 from facevae.ui.session import Session
@@ -29,9 +31,12 @@ DELETE_CACHE_SEC = (300, 3300)
 """Every five minutes, files older than 55 minutes are deleted: none lives longer than an hour."""
 
 
-def build_page(editor: Editor) -> tuple[gr.Blocks, dict[str, Any]]:
-    """The page, and what `launch` needs to know for it."""
-    examples = Examples(editor)
+def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Blocks, dict[str, Any]]:
+    """The page, and what `launch` needs to know for it. `more_exhibits` is a folder with models for the Latent space tab.
+
+    `ValueError` where an exhibit is not as it was written.
+    """
+    examples, exhibits = Examples(editor), open_exhibits(editor.checkpoint.net, more_exhibits)
     with gr.Blocks(title="facevae", analytics_enabled=False, delete_cache=DELETE_CACHE_SEC, fill_width=True) as page:
         Api(editor)  # first: endpoint names are given in order, and those of the page's own handlers yield
         gr.HTML(TITLE, elem_id="title", apply_default_css=False, elem_classes="plain")
@@ -42,6 +47,9 @@ def build_page(editor: Editor) -> tuple[gr.Blocks, dict[str, Any]]:
                 morph = MorphTab(editor, examples)
             with gr.Tab("Generate", id="generate", elem_id="tab-generate", render_children=True) as generate_tab:
                 generate = GenerateTab(editor)
+            if exhibits:
+                with gr.Tab("Latent space", id="latent", elem_id="tab-latent", render_children=True) as latent_tab:
+                    latent = LatentSpaceTab(editor, examples, exhibits)
             with gr.Tab("About", id="about", elem_id="tab-about"):
                 AboutTab(editor)
 
@@ -72,6 +80,9 @@ def build_page(editor: Editor) -> tuple[gr.Blocks, dict[str, Any]]:
         edit.shown(page.load(first_visit, edit.session, [edit.gallery, *edit.opened], **QUEUED))
         page.load(morph.first_visit, None, morph.opened, **QUEUED)
         generate_tab.select(generate.first_visit, generate.faces, generate.drawn, show_progress="hidden", **QUEUED)
+        if exhibits:
+            seen = [latent.opened, latent.together, *latent.shown]
+            latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
     return page, launch_options(editor)
 
 

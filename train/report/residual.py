@@ -49,7 +49,7 @@ def report(study: Study) -> ReportPage:
         )
     if same_weights(study.classifier, study.judge):
         page.text("Judge and guide are one and the same net here: what the judge says of edits below is no second opinion.")
-    curves(page, main)
+    curves(page, main, runs["means-annealed"])
     collapse(page, study, runs)
     temperatures(page, study, main)
     interpolations(page, study, main)

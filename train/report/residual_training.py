@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
 from train.config import TrainConfig
 from train.report import measures
@@ -55,13 +56,9 @@ def verdict_of_turns(turns: list[dict[str, Any]]) -> Verdict:
     return "found" if all(as_claimed) else "partly" if any(risen) else "not found"
 
 
-def curves(page: ReportPage, run: Run) -> None:
-    """Reconstruction and KL over epochs, and the weight that pulls between them."""
-    config, stats, epochs = run.config, run.stats, epoch_of(run.stats, run.config)
-    error = {side: [squared_error(row[f"{p}distortion"], config) for row in stats] for side, p in (("train", ""), ("valid", "valid_"))}
-    rate = {side: stat(stats, f"{p}rate")[1] for side, p in (("train", ""), ("valid", "valid_"))}
-    turns = {side: turn(epochs, error[side], rate[side]) for side in error}
-    weights = {row["nimg"]: config.beta_schedule.weight(row["nimg"], config.beta) for row in stats}
+def curves(page: ReportPage, main: Run, means: Run) -> None:
+    """Reconstruction and KL over epochs, and the weight that pulls between them: the loss read with sums, and with means."""
+    config = main.config
     page.section(
         "Training curves",
         "Reconstruction is the sum of squared errors of an image, KL the sum over the dimensions, both in nats per image. Train and "
@@ -69,35 +66,57 @@ def curves(page: ReportPage, run: Run) -> None:
         "z of the posterior, so it also pays for the posterior's width; **valid** is one measurement at the tick's end of the "
         f"*averaged* net (half-life {config.ema_halflife_nimg:,} images) through the posterior's *mean*, on {config.valid_nimg} held-out "
         "faces. A gap between the two is therefore no generalisation gap. The weight of the KL follows a sigmoid over "
-        f"{config.beta_schedule.ramp_nimg / config.total_nimg * EPOCHS:.2g} epochs, half of its final {config.beta:g} in the middle of "
+        f"{config.beta_schedule.ramp_nimg / config.total_nimg * EPOCHS:.2g} epochs, half of its final value in the middle of "
         "them: as long as it is small the net is an autoencoder that may spend nats freely, and what it is charged for them rises from "
         "epoch to epoch. The loss of one epoch is not that of the next, so a reconstruction error that rises while the KL falls is that "
-        "trade and need not be overfitting.",
+        "trade and need not be overfitting. The report does not say over what its loss was summed or averaged: the upper row reads it "
+        "with sums, the lower one (a shorter run) with torch's default means; see the next section.",
     )
-    figure, (left, middle, right) = panels(3)
-    draw_lines(left, {side: (epochs, error[side]) for side in error}, "epoch", "squared error per image", "Reconstruction")
-    draw_lines(middle, {side: (epochs, rate[side]) for side in rate}, "epoch", "nats per image", "KL")
+    figure, axes = panels(3, 2)
+    turns, rows, numbers = {}, [], {}
+    for place, (reading, run) in enumerate((("sums", main), ("means", means))):
+        epochs, error, rate, weights = draw_curves(axes[3 * place : 3 * place + 3], reading, run)
+        turns[reading] = [turn(epochs, error[side], rate[side]) for side in error]
+        for side, t in zip(error, turns[reading], strict=True):
+            there = weights[epochs.index(t["epoch"])]
+            name = f"{reading}, {side}"
+            rows.append([name, t["epoch"], t["lowest"], t["last"], f"{t['rise']:+.1%}", t["rate_at_lowest"], t["rate_last"], there])
+        numbers[reading] = {"epochs": epochs, "squared_error": error, "rate": rate, "weight": weights, "turns": turns[reading]}
+    page.figure("training-curves", figure, "Reconstruction error, KL and the weight of the KL; above with sums, below with means.")
+    page.table(["", "lowest error at epoch", "lowest", "at the end", "rise", "KL there", "KL at the end", "β · w there"], rows)
+    page.claim(
+        "Reconstruction falls for three epochs, then rises while KL keeps falling",
+        "; ".join(f"{r[0]}: lowest at epoch {r[1]:g}, {r[4]} at the end, KL {r[5]:.1f} → {r[6]:.1f} nats" for r in rows),
+        verdict_of_readings([verdict_of_turns(t) for t in turns.values()]),
+    )
+    page.text(
+        f"Rule: under one reading it is found where both curves are lowest at epoch 2 to 4, end more than {RISE:.0%} above that, and the "
+        "KL falls at every tick after, partly where one curve rises so while its KL ends lower, at whatever epoch. All in all: found "
+        "where it is under both readings, partly where it is at least partly under one."
+    )
+    page.number("curves", numbers)
+
+
+def draw_curves(
+    axes: list[Axes], reading: str, run: Run
+) -> tuple[list[float], dict[str, list[float]], dict[str, list[float]], list[float]]:
+    """Three panels of one run; gives its epochs, errors and rates of train and valid, and weights of the KL."""
+    config, stats, epochs = run.config, run.stats, epoch_of(run.stats, run.config)
+    error = {side: [squared_error(row[f"{p}distortion"], config) for row in stats] for side, p in (("train", ""), ("valid", "valid_"))}
+    rate = {side: stat(stats, f"{p}rate")[1] for side, p in (("train", ""), ("valid", "valid_"))}
+    weights = [config.beta_schedule.weight(row["nimg"], config.beta) for row in stats]
+    draw_lines(axes[0], {side: (epochs, error[side]) for side in error}, "epoch", "squared error per image", f"Reconstruction, {reading}")
+    draw_lines(axes[1], {side: (epochs, rate[side]) for side in rate}, "epoch", "nats per image", f"KL, {reading}")
     ramp = np.linspace(0, config.total_nimg, 200)
     weight = [config.beta_schedule.weight(int(n), config.beta) for n in ramp]
-    draw_lines(right, {"β · w(t)": (list(ramp * EPOCHS / config.total_nimg), weight)}, "epoch", "weight of the KL", "Annealing")
-    page.figure("training-curves", figure, "Reconstruction error, KL and the weight of the KL over the main run.")
-    columns = ["", "lowest error at epoch", "lowest", "at the end", "rise", "KL there", "KL at the end", "β · w there"]
-    nimg_of = {e: row["nimg"] for e, row in zip(epochs, stats, strict=True)}
-    rows = [
-        [s, t["epoch"], t["lowest"], t["last"], f"{t['rise']:+.1%}", t["rate_at_lowest"], t["rate_last"], weights[nimg_of[t["epoch"]]]]
-        for s, t in turns.items()
-    ]
-    page.table(columns, rows)
-    found = "; ".join(
-        f"{side}: lowest at epoch {t['epoch']:g}, {t['rise']:+.1%} at the end, KL {t['rate_at_lowest']:.1f} → {t['rate_last']:.1f} nats"
-        for side, t in turns.items()
-    )
-    page.claim("Reconstruction falls for three epochs, then rises while KL keeps falling", found, verdict_of_turns(list(turns.values())))
-    page.text(
-        f"Rule: found where both curves are lowest at epoch 2 to 4, end more than {RISE:.0%} above that, and the KL falls at every tick "
-        "after; partly where one curve rises so while its KL ends lower, at whatever epoch."
-    )
-    page.number("curves", {"epochs": epochs, "squared_error": error, "rate": rate, "weight": list(weights.values()), "turns": turns})
+    line = (list(ramp * EPOCHS / config.total_nimg), weight)
+    draw_lines(axes[2], {"β · w(t)": line}, "epoch", "weight of the KL", f"Annealing, {reading}")
+    return epochs, error, rate, weights
+
+
+def verdict_of_readings(verdicts: list[Verdict]) -> Verdict:
+    """Found under all readings, at least partly under one, or under none."""
+    return "found" if set(verdicts) == {"found"} else "partly" if {"found", "partly"} & set(verdicts) else "not found"
 
 
 def collapsed(stats: list[dict[str, Any]], latent: int) -> bool:
@@ -113,14 +132,15 @@ def halfway(stats: list[dict[str, Any]]) -> float:
 
 
 def collapse(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
-    """Active units and rate over images seen: KL at full weight from the start, and annealed, under both readings of the loss."""
+    """Active units and rate over images seen: KL at full weight from the start, and annealed, under three readings of the loss."""
     main = runs["main"]
     latent, values = main.config.net.latent, math.prod(main.config.net.shape)
     page.section(
         "Posterior collapse",
         f"The report does not say over what its MSE and KL were summed. Read with **sums**, β = {main.config.beta:g} is what it says. "
         f"Read with torch's default **means** over the {values:,} values of a picture and the {latent} dimensions of z, SSE / D + β · KL "
-        f"/ d is SSE + (β · D / d) · KL: the KL weighs {values / latent:.3g} times as much. Full weight means β = 1 from the first step, "
+        f"/ d is SSE + (β · D / d) · KL: the KL weighs {values / latent:.3g} times as much. **Mixed**, with a mean over the values but the "
+        f"usual sum over the dimensions, it weighs {values:,} times as much. Full weight means β = 1 from the first step, "
         f"with batches of 32; the cure is β = {main.config.beta:g}, annealed, with batches of 16. Batches of 32 also mean half as many "
         "steps for the same images. A unit is active where its posterior mean has a variance above 0.01 over held-out faces. Collapsed: "
         f"less than {COLLAPSED_NATS:g} nat of rate, or less than {COLLAPSED_SHARE:.0%} of the units active, "
@@ -166,8 +186,12 @@ def collapse(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
 
 
 def claim_collapse(page: ReportPage, stats: dict[str, list[dict[str, Any]]], latent: int) -> None:
-    """Collapse and cure, each under both readings."""
-    readings = {"sums": ("full-weight", "main"), "means": ("means-full-weight", "means-annealed")}
+    """Collapse and cure, each under all readings."""
+    readings = {
+        "sums": ("full-weight", "main"),
+        "means": ("means-full-weight", "means-annealed"),
+        "mixed": ("mixed-full-weight", "mixed-annealed"),
+    }
     fell = {reading: collapsed(stats[bad], latent) for reading, (bad, _) in readings.items()}
     saved = {reading: not collapsed(stats[good], latent) for reading, (_, good) in readings.items()}
     say = lambda row: f"{row['valid_rate']:.2f} nats, {row['active_units']} of {latent} units"  # noqa: E731
@@ -186,8 +210,8 @@ def claim_collapse(page: ReportPage, stats: dict[str, list[dict[str, Any]]], lat
         verdict(*cures) if cures else "not testable",
     )
     page.text(
-        "Rules: collapse is found where it shows under both readings, partly where under one. The cure is judged under the readings "
+        "Rules: collapse is found where it shows under all readings, partly where under some. The cure is judged under the readings "
         "that collapse: found where the annealed run of each of them does not. Each run is judged at its own end, where the weight is "
-        "full; the main run goes on for longer than the three others, so the table shows it after as many images too, with its weight "
+        "full; the main run goes on for longer than the others, so the table shows it after as many images too, with its weight "
         "still on the way up."
     )

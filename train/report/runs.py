@@ -29,7 +29,7 @@ class Budget:
     small: dict[str, dict[str, Any]]
     """Changes of the nets, by report."""
     collapse_share: float = 0.2
-    """Length of the three runs about posterior collapse, as a share of the main run of "residual"."""
+    """Length of the runs about posterior collapse, as a share of the main run of "residual"."""
 
 
 # Tiny nets for the tests: every line of a report runs, no figure means anything.
@@ -48,8 +48,6 @@ BUDGETS: dict[BudgetName, Budget] = {
     "smoke": Budget(32, 32, 32, 64, faces=16, encoded=120, judge_nimg=640, small=SMOKE_NETS, collapse_share=0.5),
 }
 
-# MSE + β · KL read with sums, as everywhere here, and read with torch's default means over pixels and latent dimensions:
-# SSE / D + β · KL / d is SSE + (β · D / d) · KL, so the same β weighs D / d times as much.
 LAMBDAS = (1e-3, 1e-4, 1e-5, 1e-6)
 BEST_LAMBDA = 1e-5
 LATENTS = (32, 128)
@@ -75,12 +73,18 @@ def epochs(config: TrainConfig, epoch_nimg: int) -> TrainConfig:
 
 
 def residual_runs(budget: Budget) -> dict[str, TrainConfig]:
-    """The report's run; then KL at full weight from the start with a larger batch, and both again with means instead of sums."""
+    """The report's run; then KL at full weight from the start with a larger batch; and both again under two other readings of the loss.
+
+    MSE + β · KL is read with sums, as everywhere here. With torch's default means over the D values of a picture and the d latent
+    dimensions, SSE / D + β · KL / d is SSE + (β · D / d) · KL. With a mean over the values but a sum over the dimensions, which
+    mixes torch's loss with the usual formula of the KL, SSE / D + β · KL is SSE + (β · D) · KL.
+    """
     preset = PRESETS["residual-64"]
     net: PostActivationConfig = replace(preset.net, **budget.small.get("residual", {}))
     main = epochs(replace(preset, net=net), budget.residual_nimg)
     channels, height, width = net.shape
-    means = channels * height * width / net.latent
+    mixed = channels * height * width
+    means = mixed / net.latent
     brief_nimg = round(budget.residual_nimg * budget.collapse_share / 32) * 32
     brief = epochs(replace(preset, net=net), max(32, brief_nimg))
     full_weight = {"batch_size": 32, "beta_schedule": RateSchedule("constant")}
@@ -89,6 +93,8 @@ def residual_runs(budget: Budget) -> dict[str, TrainConfig]:
         "full-weight": replace(brief, beta=1.0, **full_weight),
         "means-full-weight": replace(brief, beta=1.0 * means, **full_weight),
         "means-annealed": replace(brief, beta=0.5 * means),
+        "mixed-full-weight": replace(brief, beta=1.0 * mixed, **full_weight),
+        "mixed-annealed": replace(brief, beta=0.5 * mixed),
     }
 
 
