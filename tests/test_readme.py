@@ -2,11 +2,13 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 
 from train.__main__ import main
+from train.report.page import write_index
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -51,3 +53,12 @@ def test_space_runs_a_gradio_that_the_requirements_allow() -> None:
     version = re.search(r"^sdk_version: (\S+)$", README, flags=re.M).group(1)
     lines = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line.startswith("gradio")]
     assert Requirement(lines[0]).specifier.contains(version)
+
+
+def test_table_of_claims_is_what_the_published_reports_found(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "docs" / "reports", tmp_path / "reports")
+    assert {p.name for p in (tmp_path / "reports").iterdir()} == {"residual", "disentangling", "lambda", "twins"}
+    assert write_index(tmp_path).read_text() == (ROOT / "docs" / "reports.md").read_text()
+    for page in (tmp_path / "reports").glob("*/report.md"):
+        links = re.findall(r"\]\((figures/[^)]+)\)", page.read_text())
+        assert links and all((page.parent / link).is_file() for link in links)

@@ -4,7 +4,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import UInt8
@@ -17,7 +17,7 @@ from train.sheets import save_png
 
 INDEX = """\
 Written by `python -m train report NAME --publish docs`. A claim is *found* where all of its parts hold by the rule that its sentence
-states, *partly* where some do. The short budget is a tenth to a hundredth of what the reports trained: a claim that is not found here may
+states, *partly* where some do. The short budget sees a fiftieth to a quarter of the full one's images: a claim that is not found here may
 still hold for a net that saw more pictures, and the other way round."""
 Verdict = Literal["found", "partly", "not found", "not testable"]
 
@@ -79,7 +79,7 @@ class ReportPage:
         """Frames as an endless `name`.webp."""
         pictures = [Image.fromarray(enlarge(f, scale).repeat(3 // f.shape[-1], axis=-1)) for f in frames]
         path = self.folder / "figures" / f"{name}.webp"
-        options = {"format": "WebP", "save_all": True, "append_images": pictures[1:], "duration": frame_ms, "loop": 0, "lossless": True}
+        options = {"format": "WebP", "save_all": True, "append_images": pictures[1:], "duration": frame_ms, "loop": 0, "quality": 85}
         write_atomic(path, lambda temporary: pictures[0].save(temporary, **options))
         self._show(path, caption, private=False)
 
@@ -131,11 +131,13 @@ def publish(folder: Path, docs: Path) -> Path:
 
 def write_index(docs: Path) -> Path:
     """docs/reports.md: every claim of the reports in docs/reports, in one table."""
-    lines = ["# Four reports, reproduced", INDEX]
-    for path in sorted((docs / "reports").glob("*/results.json")):
-        found = json.loads(path.read_text())
+    reports = {path.parent.name: json.loads(path.read_text()) for path in sorted((docs / "reports").glob("*/results.json"))}
+    verdicts = [c["verdict"] for found in reports.values() for c in found["claims"]]
+    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in get_args(Verdict) if v in verdicts)
+    lines = ["# Four reports, reproduced", INDEX, f"{len(verdicts)} claims: {counts}."]
+    for name, found in reports.items():
         rows = [[c["claimed"], c["found"], f"**{c['verdict']}**"] for c in found["claims"]]
-        lines += [f"## [{found['title']}](reports/{path.parent.name}/report.md), budget `{found['budget']}`"]
+        lines += [f"## [{found['title']}](reports/{name}/report.md), budget `{found['budget']}`"]
         lines += [markdown_table(["claimed", "found here", ""], rows)]
     write_atomic(docs / "reports.md", lambda temporary: temporary.write_text("\n\n".join(lines) + "\n"))
     return docs / "reports.md"
