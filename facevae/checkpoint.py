@@ -100,10 +100,10 @@ def download(repo: str, revision: str | None) -> Path:
         raise ValueError(f"{repo} could not be downloaded from the Hub ({error})") from None
 
 
-def read_bytes(path: Path) -> bytes:
-    """A whole file, refused where it is missing or larger than any checkpoint of ours."""
+def read_bytes(path: Path, kind: str = "checkpoint") -> bytes:
+    """A whole file of a checkpoint (or of another `kind` of folder), refused where it is missing or larger than any of ours."""
     if not path.is_file():
-        raise ValueError(f"the checkpoint {path.parent} lacks {path.name}")
+        raise ValueError(f"the {kind} {path.parent} lacks {path.name}")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"{path} has {path.stat().st_size} bytes, more than the {MAX_FILE_BYTES} allowed")
     return path.read_bytes()
@@ -125,13 +125,13 @@ def read_config(folder: Path) -> tuple[dict[str, Any], str]:
     return config, hashlib.sha256(raw).hexdigest()
 
 
-def read_listed(folder: Path, name: str, listed: Mapping[str, str]) -> bytes:
-    """A file whose content is the one that config.json lists."""
-    raw = read_bytes(folder / name)
+def read_listed(folder: Path, name: str, listed: Mapping[str, str], kind: str = "checkpoint") -> bytes:
+    """A file whose content is the one that the folder's description lists."""
+    raw, description = read_bytes(folder / name, kind), "config.json" if kind == "checkpoint" else f"{kind}.json"
     if name not in listed:
-        raise ValueError(f"{folder / 'config.json'} does not list {name}")
+        raise ValueError(f"{folder / description} does not list {name}")
     if hashlib.sha256(raw).hexdigest() != listed[name]:
-        raise ValueError(f"{folder / name} is not the file that config.json lists: its SHA-256 differs")
+        raise ValueError(f"{folder / name} is not the file that {description} lists: its SHA-256 differs")
     return raw
 
 

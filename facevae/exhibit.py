@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from facevae.checkpoint import need, tensors_from
+from facevae.checkpoint import need, read_bytes, read_listed, tensors_from
 from facevae.files import write_json, write_tensors
 from facevae.nets.architectures import build_net, describe_net, net_config
 from facevae.nets.ppca import PPCA
@@ -29,7 +29,6 @@ from facevae.nets.vae import VAE
 Kind = Literal["vae", "ae", "ppca"]
 FORMAT = 1
 EMBEDDED = Path(__file__).parent.parent / "assets" / "exhibits"
-MAX_FILE_BYTES = 100 * 2**20
 MAX_SIDE_PX, MAX_LATENT, MAX_POINTS, MAX_TEXT = 512, 4096, 5000, 400
 
 
@@ -191,7 +190,7 @@ def load_exhibit(folder: Path, net: VAE | None = None) -> Exhibit:
         about = description_from(described)
     except (TypeError, KeyError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(f"{where} is not the description of an exhibit ({error})") from None
-    tensors = {name: tensors_from(read_listed(folder, name, described["files"]), folder / name) for name in described["files"]}
+    tensors = {name: tensors_from(read_listed(folder, name, described["files"], "exhibit"), folder / name) for name in described["files"]}
     space = tensors.pop("latent.safetensors", {})
     n = space["points"].shape[0] if "points" in space and space["points"].dim() else 0
     need(space, shapes_of_space(about, n), folder / "latent.safetensors")
@@ -204,7 +203,7 @@ def load_exhibit(folder: Path, net: VAE | None = None) -> Exhibit:
 def read_description(folder: Path) -> dict[str, Any]:
     """exhibit.json with the right keys, of our format."""
     path = folder / "exhibit.json"
-    raw = read_bytes(path)
+    raw = read_bytes(path, "exhibit")
     try:
         described = json.loads(raw)
         version = described["format"]
@@ -306,20 +305,3 @@ def model_from(
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit the net of exhibit.json: {' '.join(str(error).split())[:300]}") from None
     return model.eval().requires_grad_(False)
-
-
-def read_bytes(path: Path) -> bytes:
-    """A whole file, refused where it is missing or larger than any exhibit of ours."""
-    if not path.is_file():
-        raise ValueError(f"the exhibit {path.parent} lacks {path.name}")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"{path} has {path.stat().st_size} bytes, more than the {MAX_FILE_BYTES} allowed")
-    return path.read_bytes()
-
-
-def read_listed(folder: Path, name: str, listed: Mapping[str, str]) -> bytes:
-    """A file whose content is the one that exhibit.json lists."""
-    raw = read_bytes(folder / name)
-    if hashlib.sha256(raw).hexdigest() != listed[name]:
-        raise ValueError(f"{folder / name} is not the file that exhibit.json lists: its SHA-256 differs")
-    return raw

@@ -98,7 +98,7 @@ PRESETS: dict[str, TrainConfig] = {
             "tick_nimg": 32_000,
         }
     ),
-    # λ = 1e-5 with mean squared errors on [-1, 1]: β = λ · 64 · 48 · 3 / 4, see train/report/lambda_study.py.
+    # λ = 1e-5 with mean squared errors on [-1, 1]: β = λ · 64 · 48 · 3 / 4, see beta_of_lambda in train/report/runs.py.
     "lambda-64x48": TrainConfig(
         **AS_REPORTED
         | {
