@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -192,7 +193,9 @@ class Report:
         from train.report.command import run_report
 
         out = self.out or Path("runs/reports") / f"{self.name}-{self.budget}"
-        print(f"report: {run_report(self.name, self.budget, out, self.data, self.classifier, self.judge, self.publish)}")
+        start = time.monotonic()
+        page = run_report(self.name, self.budget, out, self.data, self.classifier, self.judge, self.publish)
+        print(f"report: {page}, after {(time.monotonic() - start) / 60:.1f} min")
 
 
 @dataclass(frozen=True)

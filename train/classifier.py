@@ -22,7 +22,7 @@ from facevae.files import write_atomic, write_json
 from facevae.nets.architectures import build_net, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig, resize
 from facevae.photo import images
-from train.data import Batches, PreparedData, prefetch
+from train.data import Batches, PreparedData, prefetch, save_array
 from train.loop import drop_later_stats
 from train.schedules import cosine
 from train.state import config_as_json, load_state, read_state, save_state
@@ -208,12 +208,7 @@ def cached_pictures(path: Path, data: PreparedData, size: int, change: Reconstru
                 x = images.to_float(np.array(data.images[start : start + 64])).to(device)
                 small[start : start + 64] = images.to_uint8(resize(x if change is None else change(x), size))
                 bar.update(len(x))
-
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as file:
-                np.save(file, small)
-
-        write_atomic(path, write)
+        write_atomic(path, lambda temporary: save_array(temporary, small))
     pictures = np.load(path, mmap_mode="r")
     if pictures.shape != (len(data.images), size, size, 3):
         raise ValueError(

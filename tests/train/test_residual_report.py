@@ -12,6 +12,7 @@ from train.config import PRESETS
 from train.losses import GaussianLikelihood
 from train.report.amplification import Link, amplified, chance_limit, pearson, shared, strongest, top_links, verdict_of_groups
 from train.report.label_guidance import PlainConfig, guide_plainly
+from train.report.residual import training_gflop
 from train.report.residual_training import collapsed, squared_error, turn, verdict_of_turns
 
 
@@ -115,3 +116,8 @@ def test_collapse_is_little_rate_or_hardly_an_active_unit() -> None:
     assert collapsed(run(2, 6.0, 5.0), 256)
     assert not collapsed(run(3, 6.0, 5.0), 256)
     assert not collapsed(run(200, 0.1, 0.2), 256), "small, but on the way up"
+
+
+def test_the_published_net_costs_what_torch_counts() -> None:
+    """The report gives about 16; its own order of layers would cost 48."""
+    assert training_gflop(PRESETS["residual-64"].net) == pytest.approx(23.3, abs=0.1)

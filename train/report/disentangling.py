@@ -9,10 +9,9 @@ from PIL import Image
 from torch import Tensor
 
 from facevae.latent.directions import centroid, need_both
-from facevae.latent.paths import lerp
 from train.disentanglement import BINS, mig, sap
 from train.loop import active_units
-from train.report.measures import decode, encode, logits, noises, psnr, sharpness, step_changes
+from train.report.measures import decode, encode, interpolate, kl_of_dimensions, logits, noises, psnr, sharpness, step_changes
 from train.report.page import ReportPage, in_words
 from train.report.plots import draw_lines, panels, rows_of, stat
 from train.report.schedules_plot import draw_schedules
@@ -79,11 +78,11 @@ def measure(study: Study, run: Run, held_out: np.ndarray) -> dict[str, Any]:
     back = decode(run.net, mean)
     values: dict[str, Any] = {
         "psnr_db": psnr(shown, back),
-        "rate_nats": float(0.5 * (mean**2 + logvar.exp() - 1 - logvar).sum(dim=1).mean()),
+        "rate_nats": float(kl_of_dimensions(mean, logvar).sum()),
         "active_units": active_units(mean),
         "sharpness_of_reconstructions": sharpness(back),
         "sharpness_of_samples": sharpness(decode(run.net, noises(len(shown), mean.shape[1]))),
-        "morph_step": float(step_changes(morph(run, mean[0], mean[1])).mean()),
+        "morph_step": float(step_changes(interpolate(run.net, mean[0], mean[1], STRIP)).mean()),
     }
     if not study.data.attributes:
         return values
@@ -178,18 +177,13 @@ def means_of(run: Run) -> dict[str, list[float]]:
     }
 
 
-def morph(run: Run, a: Float[Tensor, " d"], b: Float[Tensor, " d"]) -> UInt8[np.ndarray, "m h w c"]:
-    """Decoded points of the straight line from a to b."""
-    return decode(run.net, torch.stack([lerp(a, b, i / (STRIP - 1)) for i in range(STRIP)]))
-
-
 def draw_morphs(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
     """Between drawn faces in public, between encoded photos in private; two of each at both β."""
     drawn, encoded = [], []
     for run in (runs["low-beta"], runs["high-beta"]):
         z, (mean, _) = noises(4, run.config.net.latent), encode(run.net, study.pictures(run, study.held_out()[:4]))
-        drawn += [morph(run, z[i], z[i + 1]) for i in (0, 2)]
-        encoded += [morph(run, mean[i], mean[i + 1]) for i in (0, 2)]
+        drawn += [interpolate(run.net, z[i], z[i + 1], STRIP) for i in (0, 2)]
+        encoded += [interpolate(run.net, mean[i], mean[i + 1], STRIP) for i in (0, 2)]
     page.figure("morphs", rows_of(drawn), "Between two drawn faces")
     page.figure("morphs-photos", rows_of(encoded), "Between two encoded photos", private=True)
 

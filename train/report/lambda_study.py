@@ -3,13 +3,22 @@
 from typing import Any
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float32, UInt8
-from torch import Tensor
+from jaxtyping import Float32, UInt8
 
-from facevae.latent.paths import lerp
 from train.loop import active_units
-from train.report.measures import decode, encode, face_confidence, features, frechet, noises, probabilities, psnr, step_changes
+from train.report.measures import (
+    decode,
+    encode,
+    face_confidence,
+    features,
+    frechet,
+    interpolate,
+    kl_of_dimensions,
+    noises,
+    probabilities,
+    psnr,
+    step_changes,
+)
 from train.report.page import ReportPage
 from train.report.plots import draw_lines, panels, rows_of, stat
 from train.report.runs import BEST_LAMBDA, LAMBDAS, LATENTS, beta_of_lambda
@@ -76,13 +85,12 @@ def report(study: Study) -> ReportPage:
 def measure(study: Study, run: Run, shown: UInt8[np.ndarray, "n h w c"], real: Float32[np.ndarray, "n f"]) -> dict[str, Any]:
     """Reconstructions, samples and interpolations of one run."""
     mean, logvar = encode(run.net, shown)
-    rate = 0.5 * (mean**2 + logvar.exp() - 1 - logvar).sum(dim=1)
     samples = decode(run.net, noises(len(shown), mean.shape[1]))
     seen = features(study.judge, samples)
-    strips = [step_changes(interpolate(run, mean[2 * i], mean[2 * i + 1])) for i in range(min(PAIRS, len(mean) // 2))]
+    strips = [step_changes(interpolate(run.net, mean[2 * i], mean[2 * i + 1], STRIP)) for i in range(min(PAIRS, len(mean) // 2))]
     return {
         "psnr_db": psnr(shown, decode(run.net, mean)),
-        "rate_nats": float(rate.mean()),
+        "rate_nats": float(kl_of_dimensions(mean, logvar).sum()),
         "active_units": active_units(mean),
         "norm_of_mean": float(mean.norm(dim=1).mean()),
         "frechet": frechet(seen, real),
@@ -92,11 +100,6 @@ def measure(study: Study, run: Run, shown: UInt8[np.ndarray, "n h w c"], real: F
         "travel": float(np.mean([s.sum() for s in strips])),
         "uneven": float(np.mean([s.max() / (s.mean() + 1e-9) for s in strips])),
     }
-
-
-def interpolate(run: Run, a: Float[Tensor, " d"], b: Float[Tensor, " d"], count: int = STRIP) -> UInt8[np.ndarray, "m h w c"]:
-    """Decoded points of the straight line from a to b."""
-    return decode(run.net, torch.stack([lerp(a, b, i / (count - 1)) for i in range(count)]))
 
 
 def mean_distance(pictures: UInt8[np.ndarray, "n h w c"]) -> float:
@@ -196,10 +199,10 @@ def draw_sheets(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
         z = noises(SHEET, run.config.net.latent)
         page.section(f"{name} (latent {run.config.net.latent}, λ = {run.config.beta / beta_of_lambda(1, run.config.net.shape):.0e})")
         page.figure(f"samples-{name}", rows_of(decode(run.net, z).reshape(2, SHEET // 2, *shape_of(run))), "Samples from N(0, I)", scale=2)
-        strips = [interpolate(run, z[2 * i], z[2 * i + 1]) for i in range(2)]
+        strips = [interpolate(run.net, z[2 * i], z[2 * i + 1], STRIP) for i in range(2)]
         page.figure(f"interpolation-{name}", rows_of(strips), "Interpolations between two drawn faces", scale=2)
         mean = encode(run.net, study.pictures(run, held_out))[0]
-        strips = [interpolate(run, mean[2 * i], mean[2 * i + 1]) for i in range(2)]
+        strips = [interpolate(run.net, mean[2 * i], mean[2 * i + 1], STRIP) for i in range(2)]
         page.figure(f"interpolation-photos-{name}", rows_of(strips), "Interpolations between two encoded photos", private=True, scale=2)
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
-from facevae.latent.paths import noise_from_seed
+from facevae.latent.paths import lerp, noise_from_seed
 from facevae.nets.aligner import AlignmentNet
 from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.gaussian import DiagonalGaussian
@@ -30,6 +30,11 @@ def encode(net: VAE, pictures: UInt8[np.ndarray, "n h w c"]) -> tuple[Float[Tens
 def decode(net: VAE, z: Float[Tensor, "n d"]) -> UInt8[np.ndarray, "n h w c"]:
     """The pictures of latents."""
     return np.concatenate([images.to_uint8(net.decode(z[i : i + BATCH])) for i in range(0, len(z), BATCH)])
+
+
+def interpolate(net: VAE, a: Float[Tensor, " d"], b: Float[Tensor, " d"], count: int) -> UInt8[np.ndarray, "n h w c"]:
+    """`count` pictures along the straight line from a to b."""
+    return decode(net, torch.stack([lerp(a, b, i / (count - 1)) for i in range(count)]))
 
 
 def noises(count: int, dimensions: int, start: int = 0) -> Float[Tensor, "n d"]:

@@ -1,13 +1,16 @@
 """The report "residual": a VAE of full-resolution residual blocks, its posterior's collapse and cure, and two ways to edit with it."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from matplotlib.figure import Figure
+from torch.utils.flop_counter import FlopCounterMode
 
-from facevae.latent.paths import lerp
+from facevae.nets.architectures import build_net
+from facevae.nets.postactivation import PostActivationConfig
 from train.classifier import score_pictures
 from train.report import measures
 from train.report.amplification import amplification
@@ -43,8 +46,9 @@ def report(study: Study) -> ReportPage:
     net, reported = main.config.net, 64
     page = study.page("Report “residual”: amplification and label guidance", INTRODUCTION)
     if net.width != reported:
+        gflop = training_gflop(replace(net, width=reported))
         page.text(
-            f"The report's net has {reported} base channels and costs some 19 GFLOP an image in training; this budget trains one of "
+            f"The report's net has {reported} base channels and costs {gflop:.0f} GFLOP an image in training; this budget trains one of "
             f"{net.width} base channels at {net.size} px with {net.latent} latent dimensions."
         )
     if same_weights(study.classifier, study.judge):
@@ -64,6 +68,16 @@ def same_weights(a: torch.nn.Module, b: torch.nn.Module) -> bool:
     """True where two nets are the same one."""
     left, right = a.state_dict(), b.state_dict()
     return left.keys() == right.keys() and all(v.shape == right[k].shape and torch.equal(v, right[k]) for k, v in left.items())
+
+
+def training_gflop(config: PostActivationConfig) -> float:
+    """Floating-point operations of one image forward and back, in 10⁹, as torch counts them."""
+    with torch.random.fork_rng(devices=[]):  # new weights are drawn, and thrown away
+        net = build_net(config)
+    with FlopCounterMode(display=False) as counter:
+        mean, posterior = net(torch.zeros(1, *config.shape))
+        (mean.sum() + posterior.kl().sum()).backward()
+    return counter.get_total_flops() / 1e9
 
 
 def temperatures(page: ReportPage, study: Study, run: Run) -> None:
@@ -114,8 +128,7 @@ def scores_of_faces(study: Study, pictures: UInt8[np.ndarray, "n h w c"]) -> tup
 
 def interpolations(page: ReportPage, study: Study, run: Run) -> None:
     """Straight lines between drawn faces, to see; between held-out faces, to measure."""
-    shares = np.linspace(0, 1, STEPS + 1)
-    way = lambda a, b: measures.decode(run.net, torch.stack([lerp(a, b, float(t)) for t in shares]))  # noqa: E731
+    way = lambda a, b: measures.interpolate(run.net, a, b, STEPS + 1)  # noqa: E731
     ends = measures.noises(8, run.config.net.latent, start=200)
     page.section("Interpolations", f"Straight lines in z, {STEPS + 1} pictures each.")
     names = [f"pair {i + 1}" for i in range(4)]
