@@ -4,7 +4,7 @@ config.json            format, architecture, attributes, and size and SHA-256 of
 model.safetensors      the VAE, float16 on disk
 classifier.safetensors the attribute classifier, float16 on disk
 aligner.safetensors    the alignment net, float16 on disk
-directions.json/.safetensors, prior.safetensors, likelihood.safetensors
+directions.json/.safetensors, prior.safetensors (a mixture or a flow, as config.json says), likelihood.safetensors
 evaluation.json        what was measured
 README.md              the model card
 """
@@ -23,13 +23,15 @@ from torch import Tensor, nn
 
 from facevae.files import write_atomic, write_json, write_tensors
 from facevae.latent.directions import Direction
+from facevae.latent.flow import CouplingFlow, FlowConfig
 from facevae.latent.priors import GaussianMixture
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.nets.architectures import config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 
-FORMAT = 2  # 2 added the alignment net
+FORMAT = 3  # 2 added the alignment net, 3 the choice of prior
+READABLE = (2, 3)
 EMBEDDED = Path(__file__).parent.parent / "assets" / "faces-128"
 MAX_FILE_BYTES = 200 * 2**20
 FILES = (
@@ -45,6 +47,9 @@ FILES = (
 )
 
 
+Prior = GaussianMixture | CouplingFlow
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A VAE with all that an editor needs to know about it."""
@@ -53,7 +58,7 @@ class Checkpoint:
     classifier: AttributeClassifier
     aligner: AlignmentNet
     directions: dict[str, Direction]
-    prior: GaussianMixture
+    prior: Prior
     variance: Tensor
     """Variance of each pixel position under the likelihood, (s, s)."""
     evaluation: dict[str, Any]
@@ -117,8 +122,9 @@ def read_config(folder: Path) -> tuple[dict[str, Any], str]:
         version = config["format"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{folder / 'config.json'} is not the description of a checkpoint") from None
-    if version != FORMAT:
-        raise ValueError(f"{folder} has checkpoint format {version}, this version of facevae reads {FORMAT}: export it again")
+    if version not in READABLE:
+        known = " and ".join(map(str, READABLE))
+        raise ValueError(f"{folder} has checkpoint format {version}, this version of facevae reads {known}: export it again")
     missing = [key for key in ("net", "classifier", "aligner", "files") if key not in config]
     if missing:
         raise ValueError(f"{folder / 'config.json'} lacks {', '.join(missing)}")
@@ -171,9 +177,8 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     classifier = fill(AttributeClassifier(classifier_config), tensors["classifier.safetensors"], folder / "classifier.safetensors")
     aligner = fill(AlignmentNet(aligner_config), tensors["aligner.safetensors"], folder / "aligner.safetensors")
     d, s = vae_config.latent, vae_config.size
-    prior = tensors["prior.safetensors"]
-    k = prior["weights"].shape[0] if "weights" in prior else 0
-    need(prior, {"weights": (k,), "means": (k, d), "cholesky": (k, d, d)}, folder / "prior.safetensors")
+    # Folders from before there was a choice hold a mixture and say nothing.
+    prior = prior_from(config.get("prior", {"kind": "mixture"}), tensors["prior.safetensors"], d, folder / "prior.safetensors", where)
     variance = tensors["likelihood.safetensors"]
     need(variance, {"variance": (s, s)}, folder / "likelihood.safetensors")
     try:
@@ -191,7 +196,7 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         classifier=classifier,
         aligner=aligner,
         directions=directions,
-        prior=GaussianMixture(**prior),
+        prior=prior,
         variance=variance["variance"],
         evaluation=evaluation,
         card=raw["README.md"].decode("utf-8", errors="replace"),
@@ -209,6 +214,39 @@ def need(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], p
             raise ValueError(f"{path}: {key} has shape {tuple(tensors[key].shape)}, expected {shape}")
 
 
+def describe_prior(prior: Prior) -> dict[str, Any]:
+    """The kind of a prior and its config, as JSON can hold them."""
+    return {"kind": "mixture"} if isinstance(prior, GaussianMixture) else {"kind": "flow", **asdict(prior.config)}
+
+
+def prior_tensors(prior: Prior) -> dict[str, Tensor]:
+    """What prior.safetensors holds, in full precision."""
+    if isinstance(prior, GaussianMixture):
+        return {"weights": prior.weights, "means": prior.means, "cholesky": prior.cholesky}
+    return prior.state_dict()
+
+
+def prior_from(values: Any, tensors: dict[str, Tensor], latent: int, path: Path, where: str) -> Prior:
+    """The prior that `describe_prior` and `prior_tensors` gave; `ValueError` names what does not fit.
+
+    `path` is the file of the tensors, `where` the description's.
+    """
+    kind = values.get("kind") if isinstance(values, dict) else None
+    if kind not in ("mixture", "flow"):
+        raise ValueError(f"{where}: there is no prior of kind {kind!r}; known are mixture and flow")
+    rest = {k: v for k, v in values.items() if k != "kind"}
+    if kind == "mixture":
+        if rest:
+            raise ValueError(f"{where}: prior has unknown keys: {', '.join(sorted(rest))}")
+        k = tensors["weights"].shape[0] if "weights" in tensors else 0
+        need(tensors, {"weights": (k,), "means": (k, latent), "cholesky": (k, latent, latent)}, path)
+        return GaussianMixture(**tensors)
+    config = config_from(FlowConfig, rest, f"{where}: prior")
+    if config.latent != latent:
+        raise ValueError(f"{where}: the prior has latents of {config.latent} values, the net has {latent}")
+    return fill(CouplingFlow(config), tensors, path)
+
+
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     """Write a checkpoint folder, config.json last; gives its digest. Weights are rounded to float16."""
     half = {k: v.half() for k, v in checkpoint.net.state_dict().items()}
@@ -224,8 +262,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     }
     write_json(folder / "directions.json", table)
     write_tensors(folder / "directions.safetensors", {n: d.vector for n, d in checkpoint.directions.items()})
-    prior = checkpoint.prior
-    write_tensors(folder / "prior.safetensors", {"weights": prior.weights, "means": prior.means, "cholesky": prior.cholesky.half()})
+    exact = ("weights", "means", "mean")
+    prior = {k: v if k in exact else v.half() for k, v in prior_tensors(checkpoint.prior).items()}
+    write_tensors(folder / "prior.safetensors", prior)
     write_tensors(folder / "likelihood.safetensors", {"variance": checkpoint.variance})
     write_json(folder / "evaluation.json", checkpoint.evaluation)
     write_atomic(folder / "README.md", lambda p: p.write_text(checkpoint.card))
@@ -234,6 +273,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         "net": asdict(checkpoint.net.config),
         "classifier": asdict(checkpoint.classifier.config),
         "aligner": asdict(checkpoint.aligner.config),
+        "prior": describe_prior(checkpoint.prior),
         "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
     }
     write_json(folder / "config.json", config)

@@ -1,13 +1,15 @@
 """A checkpoint comes back as it was, and anything else is refused by name."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from facevae.checkpoint import FILES, Checkpoint, save_checkpoint
+from facevae.checkpoint import EMBEDDED, FILES, Checkpoint, save_checkpoint
+from facevae.latent.flow import CouplingFlow, FlowConfig
 
 
 @pytest.fixture
@@ -85,7 +87,11 @@ def test_wrong_weights_are_named(folder: Path, change, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 2: export it again"),
+        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 2 and 3: export it again"),
+        (lambda c: c.update(format=1), "checkpoint format 1, this version of facevae reads 2 and 3: export it again"),
+        (lambda c: c["prior"].update(kind="oracle"), "there is no prior of kind 'oracle'; known are mixture and flow"),
+        (lambda c: c["prior"].update(layers=3), "prior has unknown keys: layers"),
+        (lambda c: c.update(prior=[]), "there is no prior of kind None"),
         (lambda c: c["net"].update(depth=3), "net has unknown keys: depth"),
         (lambda c: c["net"].update(widths=[7, 16]), "not multiples of groups"),
         (lambda c: c.pop("classifier"), "lacks classifier"),
@@ -98,6 +104,85 @@ def test_wrong_config_is_named(folder: Path, change, message: str) -> None:
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ValueError, match=message):
         Checkpoint.from_pretrained(folder)
+
+
+@pytest.fixture
+def flow_folder(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    """A checkpoint whose prior is a flow that is far from new."""
+    flow = CouplingFlow(FlowConfig(latent=6, layers=3, width=5, dropout=0.1)).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in flow.parameters():
+        parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
+    flow.mean.copy_(torch.randn(6, generator=generator))
+    flow.cholesky.copy_(torch.randn(6, 6, generator=generator).tril(-1) + torch.eye(6))
+    save_checkpoint(tmp_path / "flow", replace(tiny_checkpoint, prior=flow))
+    return tmp_path / "flow"
+
+
+def test_flow_comes_back_as_it_was_saved(flow_folder: Path, tmp_path: Path) -> None:
+    once = Checkpoint.from_pretrained(flow_folder)
+    digest = save_checkpoint(tmp_path / "again", once)
+    twice = Checkpoint.from_pretrained(tmp_path / "again")
+    assert digest == once.digest == twice.digest
+    assert isinstance(once.prior, CouplingFlow) and once.prior.config == twice.prior.config == FlowConfig(6, 3, 5, 0.1)
+    assert not once.prior.training
+    assert all(torch.equal(v, twice.prior.state_dict()[k]) for k, v in once.prior.state_dict().items())
+    assert torch.equal(once.prior.from_seed(3), twice.prior.from_seed(3))
+    assert {v.dtype for k, v in load_file(flow_folder / "prior.safetensors").items() if k != "mean"} == {torch.float16}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("cholesky"), r"prior\.safetensors.*Missing key.*cholesky"),
+        (lambda t: t.update(extra=torch.zeros(1)), r"prior\.safetensors.*Unexpected key.*extra"),
+        (lambda t: t.update(mean=torch.zeros(5)), r"prior\.safetensors.*size mismatch for mean"),
+        (
+            lambda t: t["layers.1.out.bias"].fill_(float("nan")),
+            r"prior\.safetensors: layers\.1\.out\.bias holds values that are not finite",
+        ),
+    ],
+)
+def test_wrong_flow_is_named(flow_folder: Path, change, message: str) -> None:
+    tensors = load_file(flow_folder / "prior.safetensors")
+    change(tensors)
+    save_file(tensors, flow_folder / "prior.safetensors")
+    relist(flow_folder)
+    with pytest.raises(ValueError, match=message):
+        Checkpoint.from_pretrained(flow_folder)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"latent": 7}, "the prior has latents of 7 values, the net has 6"),
+        ({"layers": 4}, r"prior\.safetensors.*Missing key"),
+        ({"layers": "4"}, "config.json: prior cannot be used|a flow needs"),
+        ({"depth": 4}, "prior has unknown keys: depth"),
+        ({"kind": "mixture"}, "prior has unknown keys: dropout, latent, layers, width"),
+    ],
+)
+def test_wrong_flow_config_is_named(flow_folder: Path, values: dict, message: str) -> None:
+    config = json.loads((flow_folder / "config.json").read_text())
+    config["prior"].update(values)
+    (flow_folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=message):
+        Checkpoint.from_pretrained(flow_folder)
+
+
+def test_format_2_has_a_mixture_and_does_not_say_so(folder: Path) -> None:
+    new = Checkpoint.from_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    assert config.pop("prior") == {"kind": "mixture"}
+    (folder / "config.json").write_text(json.dumps(config | {"format": 2}))
+    old = Checkpoint.from_pretrained(folder)
+    assert all(torch.equal(getattr(old.prior, name), getattr(new.prior, name)) for name in ("weights", "means", "cholesky"))
+
+
+def test_embedded_checkpoint_loads() -> None:
+    checkpoint = Checkpoint.from_pretrained()
+    assert json.loads((EMBEDDED / "config.json").read_text())["format"] in (2, 3)
+    assert torch.isfinite(checkpoint.prior.from_seed(0)).all()
 
 
 def test_what_is_neither_folder_nor_hub_name() -> None:

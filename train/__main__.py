@@ -9,10 +9,12 @@ from typing import Annotated, Literal
 
 import tyro
 
+from train.ablation import AblationConfig
 from train.aligner import AlignerTrainConfig
-from train.classifier import ClassifierTrainConfig
+from train.classifier import CLASSIFIER_PRESETS, ClassifierTrainConfig
 from train.config import PRESETS, TrainConfig
 from train.directions import DirectionsConfig
+from train.prior import Kind, PriorConfig
 from train.report.runs import BudgetName
 
 Positional = tyro.conf.Positional
@@ -56,12 +58,19 @@ class Fit:
     """Where the values of --config come from; single ones can be changed."""
     config: tyro.conf.AvoidSubcommands[TrainConfig] = field(default_factory=TrainConfig)
     """Of the net, the values of the preset's own architecture can be changed."""
+    classifier: Path | None = None
+    """Run or checkpoint folder of the classifier that --config.feature-weight compares by."""
+    start: Path | None = None
+    """Run or checkpoint folder whose weights a new run begins with."""
 
     def run(self) -> None:
+        from train.classifier import guide_from
         from train.data import PreparedData
         from train.loop import fit
 
-        print(f"state: {fit(self.config, PreparedData(self.data).resized(self.config.net.shape), self.run_dir)}")
+        guide = guide_from(self.classifier) if self.classifier is not None else None
+        data = PreparedData(self.data).resized(self.config.net.shape)
+        print(f"state: {fit(self.config, data, self.run_dir, guide=guide, start=self.start)}")
 
 
 @dataclass(frozen=True)
@@ -71,15 +80,21 @@ class Classifier:
     data: Path
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
     vae: Path | None = None
-    """Run folder of a VAE whose reconstructions are mixed in."""
+    """Run or checkpoint folder of a VAE whose reconstructions are mixed in."""
+    preset: Literal[tuple(CLASSIFIER_PRESETS)] = "guide"  # type: ignore[valid-type]
+    """"guide": the classifier of the editor. "judge": the one that scores, and that nothing is ever trained or guided by."""
+    publish: Path | None = None
+    """Folder that gets the weights when they are done: assets/judge is what `evaluate` measures with."""
     config: ClassifierTrainConfig = field(default_factory=ClassifierTrainConfig)
 
     def run(self) -> None:
-        from train.classifier import fit_classifier, vae_reconstruct
+        from train.classifier import fit_classifier, load_trained, save_classifier, vae_reconstruct
         from train.data import PreparedData
 
         reconstruct = vae_reconstruct(self.vae) if self.vae is not None else None
         print(f"state: {fit_classifier(self.config, PreparedData(self.data), self.run_dir, reconstruct)}")
+        if self.publish is not None:
+            save_classifier(self.publish, load_trained(self.run_dir))
 
 
 @dataclass(frozen=True)
@@ -102,7 +117,7 @@ class Aligner:
 
 @dataclass(frozen=True)
 class Directions:
-    """Find the directions of the attributes, their ranges, and the prior; written to the VAE's run folder."""
+    """Find the directions of the attributes and their ranges; written to the VAE's run folder."""
 
     data: Path
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
@@ -115,6 +130,64 @@ class Directions:
 
         for name, d in find_directions(self.run_dir, self.classifier, PreparedData(self.data), self.config).items():
             print(f"{name:22} {d.estimator:12} AUROC {d.auroc:.3f}  range {d.low:g} … {d.high:g} σ")
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Fit the prior that new faces are drawn from to encodings of the train split; written to the VAE's run folder."""
+
+    data: Path
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    kind: Kind = "auto"
+    """"auto": the mixture or the flow, whichever draws faces that are nearer to held-out ones in the judge's features."""
+    judge: Path | None = None
+    """Folder of an exported judge, or of its run; the embedded judge where not given."""
+    config: PriorConfig = field(default_factory=PriorConfig)
+
+    def run(self) -> None:
+        from train.data import PreparedData
+        from train.prior import find_prior
+
+        about = find_prior(self.run_dir, PreparedData(self.data), self.config, self.kind, self.judge)
+        for name, value in about["valid_nats"].items():
+            print(f"{name:12} {value:9.2f} nats per held-out face")
+        for name, row in about["distances"].items():
+            frechet = row["frechet"]
+            print(f"{name:12} Fréchet distance {frechet['mean']:.4g} ± {frechet['std']:.2g}{'  chosen' if name == about['chosen'] else ''}")
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Train and measure the variants of the ablation, one change at a time at equal images seen; what is done is not done again."""
+
+    data: Path
+    out: Path
+    classifier: Path
+    """Run or checkpoint folder of the classifier whose features sharpen."""
+    start: Path | None = None
+    """Run or checkpoint folder that the continued variants begin with; the embedded checkpoint where not given."""
+    judge: Path | None = None
+    only: tuple[str, ...] = ()
+    """Names of variants; all where not given."""
+    picture: Path | None = None
+    """Where the sheet of rebuilt and drawn faces goes."""
+    publish: Path | None = None
+    """A document with the ablation's marks (README.md), which gets the tables."""
+    config: AblationConfig = field(default_factory=AblationConfig)
+
+    def run(self) -> None:
+        from facevae.checkpoint import EMBEDDED
+        from train.ablation import CONTINUED, SCRATCH, ablation_table, draw_strips, publish, run_ablation
+        from train.classifier import guide_from
+        from train.data import PreparedData
+
+        data, names = PreparedData(self.data), self.only or (*SCRATCH, *CONTINUED)
+        found = run_ablation(names, self.out, data, guide_from(self.classifier), self.start or EMBEDDED, self.judge, self.config)
+        print(ablation_table(found))
+        if self.picture is not None:
+            draw_strips(self.out, data, names, self.picture)
+        if self.publish is not None:
+            publish(self.publish, found)
 
 
 @dataclass(frozen=True)
@@ -133,11 +206,46 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Release:
+    """A finished run -> what the editor ships: directions, prior, export, all measurements, card, exhibit, README's numbers, figures."""
+
+    data: Path
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    classifier: Path
+    """Run folder of the guide, or one that holds it already."""
+    aligner: Path | None = None
+    """Run folder of the alignment net; that of the embedded checkpoint where not given."""
+    judge: Path | None = None
+    celeba: Path | None = None
+    """Folder in CelebA's own layout: finding faces is measured anew. Not needed where the alignment net has not changed."""
+    photos: Path | None = None
+    sheets: Path | None = None
+    out: Path | None = None
+    """Folder; the embedded checkpoint where not given."""
+    directions: DirectionsConfig = field(default_factory=DirectionsConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    faces: int = 300
+    guided: int = 20
+    figures: bool = True
+
+    def run(self) -> None:
+        from facevae.checkpoint import EMBEDDED
+        from train.release import release
+
+        given = {k: v for k, v in vars(self).items() if k not in ("data", "run_dir")}
+        given |= {"aligner": self.aligner or EMBEDDED, "out": self.out or EMBEDDED}
+        print(f"checkpoint: {release(run=self.run_dir, data_folder=self.data, **given).digest}")
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Measure a checkpoint on held-out faces and print the tables; --write keeps them in the checkpoint and its card."""
 
-    what: Annotated[Literal["all", "reconstruction", "classifier", "edits", "alignment", "inversion", "show"], Positional] = "all"
-    """"show" prints what the checkpoint already holds; "all" leaves out what lacks its folder."""
+    what: Annotated[
+        Literal["all", "reconstruction", "protocol", "classifier", "edits", "alignment", "inversion", "run", "show"], Positional
+    ] = "all"
+    """"show" prints what the checkpoint already holds; "all" leaves out "alignment" without --celeba; "run" measures the protocol on the
+    training run --run and writes its evaluation.json."""
     checkpoint: Path | None = None
     """Folder; the embedded checkpoint where not given."""
     data: Path | None = None
@@ -147,10 +255,17 @@ class Evaluate:
     photos: Path | None = None
     """Folder with lfw/ and fairface/, for "alignment": share of faces found in each group."""
     sheets: Path | None = None
-    """Where "alignment" puts sheets of the crops of --photos, outside the project."""
+    """Where "alignment" puts sheets of the crops of --photos, and "protocol" samples and the training faces nearest to them, outside the
+    project."""
     judge: Path | None = None
-    """Run folder of a classifier of another seed, for "inversion"."""
+    """Folder of an exported judge, or the run of a classifier of another seed, for "protocol" and "inversion"; the embedded judge where
+    not given."""
+    fid: bool = False
+    """Let "protocol" measure the standard Inception FID too; it needs torch-fidelity, which downloads the weights."""
+    run_dir: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    """Run folder of a VAE, for "run"."""
     split: Literal["train", "valid", "test"] = "test"
+    """For all but "protocol", whose faces are fixed."""
     faces: int = 300
     """Faces of the edit table, of "alignment" and of "inversion"."""
     guided: int = 20
@@ -159,13 +274,16 @@ class Evaluate:
 
     def run(self) -> None:
         from facevae.checkpoint import EMBEDDED, Checkpoint
-        from train.evaluate import evaluate, print_tables
+        from train.evaluate import evaluate, evaluate_run, print_tables
         from train.export import add_evaluation
 
         folder = self.checkpoint or EMBEDDED
         if self.what == "show":
             return print_tables(Checkpoint.from_pretrained(folder).evaluation)
-        for section, values in evaluate(folder, **{k: v for k, v in vars(self).items() if k not in ("checkpoint", "write")}):
+        if self.what == "run":
+            return print_tables(evaluate_run(self.run_dir, self.data, self.judge, self.sheets, self.fid))
+        given = {k: v for k, v in vars(self).items() if k not in ("checkpoint", "run_dir", "write")}
+        for section, values in evaluate(folder, **given):
             print_tables({section: values})
             if self.write:
                 add_evaluation(folder, section, values)
@@ -204,9 +322,9 @@ class Exhibit:
 
     data: Path
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
-    judge: Path
-    """Run folder of a classifier of another seed than the one that guides."""
     out: Path
+    judge: Path | None = None
+    """Folder of a saved judge, or of its run; the embedded judge where not given."""
     title: str = ""
     """Name in the tab; that of the run's folder where not given."""
     twins: Path | None = None
@@ -214,16 +332,16 @@ class Exhibit:
 
     def run(self) -> None:
         from facevae.checkpoint import EMBEDDED
-        from train.classifier import load_trained
+        from train.classifier import judge_from
         from train.data import PreparedData
         from train.exhibits import make_exhibit, make_exhibits, subject_of_run
 
-        data = PreparedData(self.data)
+        data, (judge, _) = PreparedData(self.data), judge_from(self.judge)
         if self.twins is not None:
-            make_exhibits(EMBEDDED, self.run_dir, self.twins, data, self.judge, self.out)
+            make_exhibits(EMBEDDED, self.run_dir, self.twins, data, judge, self.out)
         else:
             title = self.title or self.run_dir.name
-            make_exhibit(subject_of_run(self.run_dir), data, load_trained(self.judge), self.out, title, f"The run {self.run_dir.name}.")
+            make_exhibit(subject_of_run(self.run_dir), data, judge, self.out, title, f"The run {self.run_dir.name}.")
         print(f"exhibit: {self.out}")
 
 
@@ -268,7 +386,10 @@ COMMANDS = {
     "classifier": Classifier,
     "aligner": Aligner,
     "directions": Directions,
+    "prior": Prior,
+    "ablation": Ablation,
     "export": Export,
+    "release": Release,
     "evaluate": Evaluate,
     "report": Report,
     "exhibit": Exhibit,
@@ -278,14 +399,16 @@ COMMANDS = {
 
 
 def default_for(command: type, args: list[str]) -> object | None:
-    """For `fit`, the values of the preset named on the command line, so that --help shows them and single ones can be changed."""
-    if command is not Fit:
-        return None
+    """Where there are presets, the values of the one that is named, so that --help shows them and single ones can be changed."""
     names = [args[i + 1] for i, a in enumerate(args[:-1]) if a == "--preset"] + [
         a.partition("=")[2] for a in args if a.startswith("--preset=")
     ]
-    preset = PRESETS.get(names[-1] if names else "faces-128", TrainConfig())
-    return Fit(data=tyro.MISSING, run_dir=tyro.MISSING, config=preset)
+    if command is Fit:
+        return Fit(data=tyro.MISSING, run_dir=tyro.MISSING, config=PRESETS.get(names[-1] if names else "faces-128", TrainConfig()))
+    if command is Classifier:
+        config = CLASSIFIER_PRESETS.get(names[-1] if names else "guide", ClassifierTrainConfig())
+        return Classifier(data=tyro.MISSING, run_dir=tyro.MISSING, config=config)
+    return None
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,6 +17,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from tqdm import tqdm
 
+from facevae.checkpoint import Checkpoint
 from facevae.files import write_atomic, write_json
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.photo import images
@@ -89,7 +90,7 @@ def fit_aligner(config: AlignerTrainConfig, listing: Listing, run: Path, start: 
     # Resume where the folder holds a state.
     state_path, described = run / "state.safetensors", config_as_json(config)
     modules = {"net": net, "ema": ema}
-    nimg = load_state(state_path, modules, optimizer, described) if state_path.is_file() else 0
+    nimg = load_state(state_path, modules, {"net": optimizer}, described) if state_path.is_file() else 0
     write_json(run / "config.json", described)
     drop_later_stats(run / "stats.jsonl", nimg)
     frames = cached_frames(run / "frames.npy", listing)
@@ -129,7 +130,7 @@ def fit_aligner(config: AlignerTrainConfig, listing: Listing, run: Path, start: 
             bar.set_postfix_str(f"error {stats['error_median']:.4f} faces {stats['face_accuracy']:.4f}", refresh=False)
             with (run / "stats.jsonl").open("a") as file:
                 file.write(json.dumps(stats) + "\n")
-            save_state(state_path, modules, optimizer, described, nimg)
+            save_state(state_path, modules, {"net": optimizer}, described, nimg)
             loss_sum, tick_start, tick_nimg = 0.0, time.monotonic(), nimg
     source.close()
     bar.close()
@@ -267,7 +268,9 @@ def cached_frames(path: Path, listing: Listing) -> UInt8[np.ndarray, "n h w 3"]:
 
 
 def load_aligner(run: Path) -> AlignmentNet:
-    """The EMA weights of an aligner run, on the CPU, frozen, in eval mode."""
+    """The EMA weights of an aligner run, or the alignment net of a checkpoint folder, on the CPU, frozen, in eval mode."""
+    if (run / "model.safetensors").is_file():
+        return Checkpoint.from_pretrained(run).aligner
     parts, saved, _ = read_state(run / "state.safetensors")
     net = AlignmentNet(AlignerConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved["net"].items()}))
     net.load_state_dict(parts["ema"], strict=True)

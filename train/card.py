@@ -6,6 +6,7 @@ from typing import Any
 from facevae.attributes import SHOWN, WITHHELD
 from facevae.checkpoint import Checkpoint
 from facevae.files import write_atomic
+from train.protocol import sentences_of, table_of
 
 HEAD = """---
 license: other
@@ -46,6 +47,12 @@ INVERSION_NOTE = (
     "Refinement searches near the encoder's answer. Ratio: how far an edit of +2 σ moves the logit of an independent classifier (another "
     "seed) after refinement, over how far it moved it before; weakened: share of faces where it fell below 90 %."
 )
+PROTOCOL_NOTE = (
+    "Distances are taken in the features of our own judge, not in Inception's: compare them with the floor, which is what photos reach "
+    "against other photos, and with nobody's FID. Left: mean ± standard deviation over disjoint subsets; then all faces at once, where "
+    "the floor is training faces against held-out ones. A reconstruction is never compared with its own original. A copy is a sample "
+    "nearer to a training face than half of what is usual for held-out faces."
+)
 MARKS = ("<!-- numbers: written by python -m train figures -->", "<!-- end of numbers -->")
 
 
@@ -57,6 +64,11 @@ def percent(value: float | None) -> str:
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
     return "".join("| " + " | ".join(row) + " |\n" for row in [head, ["---"] * len(head), *rows])
+
+
+def judged_by(section: dict[str, Any]) -> str:
+    """Which judge scored, where the section knows it."""
+    return f" Judge {section['judge']}." if "judge" in section else ""
 
 
 def edits_table(section: dict[str, Any]) -> str:
@@ -72,14 +84,25 @@ def edits_table(section: dict[str, Any]) -> str:
 
 def guidance_table(section: dict[str, Any]) -> str:
     """The "Make it …" buttons: faces tried, share that reaches the goal, mean steps."""
-    rows = [[n.replace("_", " "), str(r["n"]), percent(r["success"]), f"{r['steps']:.0f}"] for n, r in section["guidance"].items()]
-    return table(["make it …", "faces", "success", "steps"], rows)
+    judged = "judge" in section
+    rows = [
+        [n.replace("_", " "), str(r["n"]), percent(r["success"]), *([percent(r["guide"])] if judged else []), f"{r['steps']:.0f}"]
+        for n, r in section["guidance"].items()
+    ]
+    return table(["make it …", "faces", "success", *(["… to the guide"] if judged else []), "steps"], rows)
 
 
 EDITS_NOTE = (
-    "Share of faces whose label the classifier sees change, in the photo, from below 0.2 to above 0.5 (add) or from above 0.8 to below 0.5 "
-    "(remove); leak is the mean change of the other logits, in σ. The judge is the classifier that also guides: an upper bound."
+    "Share of faces whose label the {who} sees change, in the photo, from below 0.2 to above 0.5 (add) or from above 0.8 to below 0.5 "
+    "(remove); leak is the mean change of the other logits, in σ."
 )
+
+
+def edits_note(section: dict[str, Any]) -> str:
+    """Who says that an edit has worked. Checkpoints from before there was a judge asked the classifier that also guides."""
+    if "judge" in section:
+        return EDITS_NOTE.format(who="judge") + judged_by(section)
+    return EDITS_NOTE.format(who="classifier") + " The judge is the classifier that also guides: an upper bound."
 
 
 def finding_tables(section: dict[str, Any]) -> str:
@@ -118,6 +141,13 @@ def inversion_table(section: dict[str, Any]) -> str:
     return text + table(["+2 σ of", "shift before", "after", "ratio", "weakened"], rows)
 
 
+def protocol_table(section: dict[str, Any]) -> str:
+    """What was measured with what, the likeness of reconstructions, copies, and the distances."""
+    title, likeness, copies = sentences_of(section)
+    head, rows = table_of(section)
+    return f"{title}. {PROTOCOL_NOTE}\n\n{likeness}. {copies}.\n\n{table(head, rows)}"
+
+
 def numbers(evaluation: dict[str, Any]) -> str:
     """The numbers of the README, with the commands that print them."""
     training, reconstruction, classifier, edits = (evaluation[k] for k in ("training", "reconstruction", "classifier", "edits"))
@@ -133,13 +163,15 @@ def numbers(evaluation: dict[str, Any]) -> str:
         ["… mean AUROC", f"{mean['auroc']:.3f}", "same"],
         ["… mean accuracy on reconstructions", percent(decoded["accuracy"]), "same"],
     ]
+    protocol = f"{protocol_table(evaluation['protocol'])}\n{run.format('protocol')}\n\n" if "protocol" in evaluation else ""
     return (
-        f"{table(['figure', 'value', 'command'], rows)}\n{EDITS_NOTE} On {edits['n']} test faces, {run.format('edits')}:\n\n"
+        f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{edits_note(edits)} On {edits['n']} test faces, "
+        f"{run.format('edits')}:\n\n"
         f"{edits_table(edits)}\n{guidance_table(edits)}\nThe whole table per attribute: `python -m train evaluate show`.\n\n"
         f"**Finding faces.** {FINDING_NOTE} `python -m train evaluate alignment --celeba … --photos … --sheets … "
         f"--faces {evaluation['alignment']['n']}`:\n\n"
         f"{finding_tables(evaluation['alignment'])}\n"
-        f"**Refinement.** {INVERSION_NOTE} On {evaluation['inversion']['n']} test faces, "
+        f"**Refinement.** {INVERSION_NOTE}{judged_by(evaluation['inversion'])} On {evaluation['inversion']['n']} test faces, "
         f"`python -m train evaluate inversion --data … --judge … --faces {evaluation['inversion']['n']}`:\n\n"
         f"{inversion_table(evaluation['inversion'])}"
     )
@@ -150,6 +182,25 @@ def write_numbers(readme: Path, evaluation: dict[str, Any]) -> None:
     before, rest = readme.read_text().split(MARKS[0])
     after = rest.split(MARKS[1])[1]
     write_atomic(readme, lambda p: p.write_text(f"{before}{MARKS[0]}\n{numbers(evaluation)}{MARKS[1]}{after}"))
+
+
+def classifier_table(scores: dict[str, Any], withheld: dict[str, str]) -> str:
+    """Scores of each attribute, and whether it has a slider."""
+    rows = []
+    for name, row in scores.items():
+        # Brier scores and calibration errors came later than the first checkpoints.
+        cells = ["–" if row.get(k) is None else f"{row[k]:.3f}" for k in ("auroc", "brier", "calibration")]
+        slider = "" if name == "mean" else withheld.get(name, "yes")
+        rows.append([name, *(percent(row[k]) for k in ("accuracy", "majority", "balanced")), *cells, slider])
+    return table(["attribute", "accuracy", "majority", "balanced", "AUROC", "Brier", "calibration error", "slider, or why not"], rows)
+
+
+def failed(checkpoint: Checkpoint) -> dict[str, str]:
+    """The attributes that the editor would show, had they not failed a measurement, and which."""
+    known, why = checkpoint.classifier.config.attributes, checkpoint.evaluation.get("withheld", {})
+    names = [shown.name for shown in SHOWN if shown.name in known and shown.name not in checkpoint.directions]
+    # Checkpoints from before reasons were kept had one only.
+    return {n: why.get(n, "no direction that was tried changes the label of half of the held-out faces") for n in names}
 
 
 def model_card(checkpoint: Checkpoint) -> str:
@@ -163,22 +214,22 @@ def model_card(checkpoint: Checkpoint) -> str:
         nimg=evaluation.get("training", {}).get("nimg", 0),
     )
     text += "\n## Withheld from the sliders\n" + "".join(f"- {name}: {why}\n" for name, why in WITHHELD.items())
-    known = checkpoint.classifier.config.attributes
-    failed = [shown.name for shown in SHOWN if shown.name in known and shown.name not in checkpoint.directions]
-    text += "".join(f"- {name}: no direction that was tried changes the label of half of the held-out faces\n" for name in failed)
+    text += "".join(f"- {name}: {why}\n" for name, why in failed(checkpoint).items())
     if section := evaluation.get("reconstruction"):
         text += (
             f"\n## Reconstruction, {section['n']} held-out faces of the {section['split']} partition\n"
             f"PSNR {section['psnr_db']:.2f} dB, distortion {section['distortion_nats']:.0f} nats, rate {section['rate_nats']:.0f} nats, "
             f"{section['bits_per_dim']:.3f} bits/dim.\n"
         )
+    if section := evaluation.get("protocol"):
+        text += f"\n## Protocol, {section['n']} held-out faces of the {section['split']} partition\n{protocol_table(section)}"
     if section := evaluation.get("edits"):
-        text += f"\n## Edits, {section['n']} held-out faces\n{EDITS_NOTE}\n\n{edits_table(section)}\n"
+        text += f"\n## Edits, {section['n']} held-out faces\n{edits_note(section)}\n\n{edits_table(section)}\n"
         text += guidance_table(section) if section["guidance"] else ""
     if section := evaluation.get("alignment"):
         text += f"\n## Finding faces, {section['n']} frames\n{FINDING_NOTE}\n\n{finding_tables(section)}"
     if section := evaluation.get("inversion"):
-        text += f"\n## Refinement, {section['n']} held-out faces\n{INVERSION_NOTE}\n\n{inversion_table(section)}"
+        text += f"\n## Refinement, {section['n']} held-out faces\n{INVERSION_NOTE}{judged_by(section)}\n\n{inversion_table(section)}"
     if section := evaluation.get("classifier"):
         mean, decoded = section["photos"]["mean"], section["reconstructions"]
         text += (
@@ -186,9 +237,5 @@ def model_card(checkpoint: Checkpoint) -> str:
             f"Mean accuracy {percent(mean['accuracy'])} on photos (majority {percent(mean['majority'])}), "
             f"{percent(decoded['accuracy'])} on reconstructions.\n\n"
         )
-        rows = [
-            [name, *(percent(row[k]) for k in ("accuracy", "majority", "balanced")), "–" if row["auroc"] is None else f"{row['auroc']:.3f}"]
-            for name, row in section["photos"].items()
-        ]
-        text += table(["attribute", "accuracy", "majority", "balanced", "AUROC"], rows)
+        text += classifier_table(section["photos"], WITHHELD | failed(checkpoint))
     return text

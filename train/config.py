@@ -6,6 +6,7 @@ from typing import Any, Literal
 from facevae.nets.convolutional import ConvolutionalConfig
 from facevae.nets.postactivation import PostActivationConfig
 from facevae.nets.residual import ResidualConfig
+from train.adversary import AdversaryConfig
 from train.schedules import RateSchedule
 
 
@@ -26,18 +27,32 @@ class TrainConfig:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     """Largest norm of the gradient of the loss in nats per pixel and channel."""
+    spike: float = 10.0
+    """A step whose gradient is so many times longer than the running mean is left out."""
     ema_halflife_nimg: int = 44_000
-    likelihood: Literal["map", "fixed"] = "map"
-    """"map": a variance for each pixel position, learned. "fixed": `variance` everywhere; 0.5 is the plain sum of squared errors."""
+    likelihood: Literal["map", "shared", "fixed"] = "map"
+    """"map": a variance for each pixel position, learned. "shared": one for all, learned (sigma-VAE). "fixed": `variance` everywhere,
+    where 0.5 is the plain sum of squared errors."""
     variance: float = 0.05
-    """Of the pixels at the start of "map", or for good."""
+    """Of the pixels at the start of "map" and "shared", or for good."""
     beta: float = 4.0
     """Final weight of the rate."""
     beta_schedule: RateSchedule = field(default_factory=RateSchedule)
     centre_pull: float = 0.0
     """How many times more than once ‖mean‖² / 2 counts in the rate that is trained on."""
+    free_nats: float = 0.0
+    """Each latent dimension counts with at least so many nats in the rate that is trained on (free bits)."""
+    feature_weight: float = 0.0
+    """Of the distance in the guide's features (see train/sharpness.py), in nats per pixel and channel."""
+    feature_levels: int = 2
+    """Residual levels of the guide that are compared, beside its stem."""
+    focal_weight: float = 0.0
+    """Of the focal frequency loss, in nats per pixel and channel."""
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
     flip: bool = True
     shift_px: int = 4
+    turn_deg: float = 0.0
+    """Pictures are turned by up to so much, either way."""
     tick_nimg: int = 12_800
     """Between two ticks (statistics, sheets, state on disk) lie this many images."""
     precision: Literal["bf16", "no"] = "bf16"

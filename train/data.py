@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 from PIL import Image, UnidentifiedImageError
@@ -239,8 +240,8 @@ def save_array(path: Path, array: np.ndarray) -> None:
 class Batches:
     """Endless shuffled batches; batch k depends on (seed, nimg) alone, so that a resumed run equals an unbroken one."""
 
-    def __init__(self, data: PreparedData, split: str, seed: int, flip: bool = True, shift_px: int = 0) -> None:
-        self.data, self.seed, self.flip, self.shift_px = data, seed, flip, shift_px
+    def __init__(self, data: PreparedData, split: str, seed: int, flip: bool = True, shift_px: int = 0, turn_deg: float = 0.0) -> None:
+        self.data, self.seed, self.flip, self.shift_px, self.turn_deg = data, seed, flip, shift_px, turn_deg
         self.members = data.indices(split)
         self._epoch, self._order = -1, self.members
 
@@ -256,18 +257,30 @@ class Batches:
         return np.array(picked)
 
     def __call__(self, nimg: int, batch_size: int) -> tuple[UInt8[np.ndarray, "b h w c"], Int[np.ndarray, " b"]]:
-        """Pictures, flipped and shifted at random (edges repeated), and their positions in the data set."""
+        """Pictures, flipped, turned and shifted at random (edges repeated), and their positions in the data set."""
         index = self.indices(nimg, batch_size)
         rng = np.random.default_rng((self.seed, 2, nimg))
         flips = self.flip & (rng.random(batch_size) < 0.5)
         corners = rng.integers(0, 2 * self.shift_px + 1, size=(batch_size, 2))
+        turns = rng.uniform(-self.turn_deg, self.turn_deg, batch_size) if self.turn_deg else np.zeros(batch_size)
         (channels, height, width), pad = self.data.shape, self.shift_px
         out = np.empty((batch_size, height, width, channels), np.uint8)
         for i, (k, (top, left)) in enumerate(zip(index, corners, strict=True)):
             wide = np.pad(self.data.images[k], ((pad, pad), (pad, pad), (0, 0)), mode="edge")
             cut = wide[top : top + height, left : left + width]
-            out[i] = cut[:, ::-1] if flips[i] else cut
+            cut = cut[:, ::-1] if flips[i] else cut
+            out[i] = turned(cut, turns[i]) if self.turn_deg else cut
         return out, index
+
+
+def turned(picture: UInt8[np.ndarray, "h w c"], angle_deg: float) -> UInt8[np.ndarray, "h w c"]:
+    """Turned around its middle, edges repeated; Lanczos, since a net that is to be sharp must not be shown softer pictures."""
+    height, width, _ = picture.shape
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle_deg, 1.0)
+    moved = cv2.warpAffine(
+        np.ascontiguousarray(picture), matrix, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE
+    )
+    return moved.reshape(picture.shape)  # cv2 drops the axis of a single channel
 
 
 def prefetch(make: Callable[[int], T], start: int, step: int) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""Directions and prior of a trained VAE, from encodings of the train split; ranges measured on the valid split."""
+"""Directions of a trained VAE, from encodings of the train split; ranges measured on the valid split."""
 
 import json
 import warnings
@@ -10,14 +10,12 @@ import torch
 from jaxtyping import Bool, Float, Float32
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.mixture import GaussianMixture as SklearnMixture
 from tqdm import tqdm
 
 from facevae.attributes import HAIR_COLOURS, SHOWN
 from facevae.files import write_json, write_tensors
 from facevae.latent.directions import Direction, centroid, correlation, exclusive_centroid, natural, need_both, partial_centroid
-from facevae.latent.priors import GaussianMixture
-from train.classifier import load_trained
+from train.classifier import guide_from
 from train.data import PreparedData
 from train.encodings import InPhoto, encode_many, load_run
 
@@ -27,7 +25,7 @@ LEAKAGE_PRICE = 0.25
 
 @dataclass(frozen=True)
 class DirectionsConfig:
-    """How directions, their ranges and the prior are found."""
+    """How directions and their ranges are found."""
 
     train_faces: int = 8_000
     valid_faces: int = 1_000
@@ -39,9 +37,10 @@ class DirectionsConfig:
     """A range ends at the first strength at which this share of the probe faces changes its label."""
     least_success: float = 0.5
     """A slider whose best strength reaches fewer of them is left out."""
+    least_auroc: float = 0.85
+    """An attribute that the guide itself tells apart less well than this, on held-out photos, is left out."""
     choose_at: tuple[float, ...] = (3, 5, 8)
     """Estimators are compared at these strengths."""
-    mixture_components: int = 8
     seed: int = 0
 
 
@@ -105,33 +104,40 @@ def range_end(view: InPhoto, rows: np.ndarray, column: int, step: torch.Tensor, 
 
 
 def find_directions(run: Path, classifier_run: Path, data: PreparedData, config: DirectionsConfig) -> dict[str, Direction]:
-    """Fit, choose and calibrate a direction for each attribute that the editor shows; write them and the prior to `run`.
+    """Fit, choose and calibrate a direction for each attribute that the editor shows; write them to `run`.
 
-    Attributes with one class only, or with too few probe faces, are left out with a line that says so.
+    Attributes with one class only, with too few probe faces, that the guide cannot tell apart or no direction moves are left
+    out, and `directions.json` says why.
     """
     net, _, _, _ = load_run(run)
-    classifier = load_trained(classifier_run)
+    classifier = guide_from(classifier_run)
     attributes = list(classifier.config.attributes)
     rng = np.random.default_rng(config.seed)
     pick = lambda split, n: np.sort(rng.permutation(data.indices(split))[:n])  # noqa: E731
     train, valid = pick("train", config.train_faces), pick("valid", config.valid_faces)
     z, z_valid = encode_many(net, data, train, "encode train"), encode_many(net, data, valid, "encode valid")
-    write_prior(run, z, config)
 
     precision = np.linalg.inv(np.cov(z.T) + 1e-6 * np.eye(z.shape[1]))
     view = InPhoto(net, classifier, data, valid, z_valid)
     found: dict[str, Direction] = {}
     report: dict[str, dict] = {}
+    withheld: dict[str, str] = {}
     for name in tqdm([s.name for s in SHOWN if s.name in attributes and s.name in data.attributes], desc="directions"):
         labels, column = data.label(name), attributes.index(name)
         lack, have = probe_faces(view.plain[:, column], labels[valid], config.probe_faces)
+        told_apart = auroc_of(view.plain[:, column], labels[valid])
         try:
             need_both(name, labels[train])
         except ValueError as error:
-            warnings.warn(f"{error}; left out", stacklevel=2)
+            withheld[name] = str(error)
             continue
         if not len(lack):
-            warnings.warn(f"attribute {name}: every held-out face has it; left out", stacklevel=2)
+            withheld[name] = "every held-out face has it"
+            continue
+        if told_apart < config.least_auroc and 0 < labels[valid].sum() < len(valid):
+            withheld[name] = (
+                f"the guide's AUROC is {told_apart:.2f} on held-out photos, below {config.least_auroc}: the label is not reliable"
+            )
             continue
         fitted = fit_steps(z, data.labels[train].astype(bool), data.attributes, name)
         steps = {e: torch.from_numpy(unit_of_score(s, precision)).float() for e, s in fitted.items()}
@@ -140,7 +146,7 @@ def find_directions(run: Path, classifier_run: Path, data: PreparedData, config:
         step = steps[estimator]
         high, success = range_end(view, lack, column, step, +1, config)
         if success < config.least_success:
-            warnings.warn(f"attribute {name}: only {success:.0%} of the probe faces take it on; left out", stacklevel=2)
+            withheld[name] = f"no direction that was tried changes the label of half of the held-out faces ({success:.0%} at best)"
             continue
         # Nobody who has it among the held-out faces: the other end mirrors this one.
         low, removal = range_end(view, have, column, step, -1, config) if len(have) else (high, float("nan"))
@@ -156,9 +162,16 @@ def find_directions(run: Path, classifier_run: Path, data: PreparedData, config:
             "removal": removal,
             "auroc": auroc,
         }
-    write_json(run / "directions.json", {"config": asdict(config), "directions": report})
+    for name, why in withheld.items():
+        warnings.warn(f"attribute {name} is left out: {why}", stacklevel=2)
+    write_json(run / "directions.json", {"config": asdict(config), "directions": report, "withheld": withheld})
     write_tensors(run / "directions.safetensors", {n: d.vector * d.sigma for n, d in found.items()})
     return found
+
+
+def read_withheld(run: Path) -> dict[str, str]:
+    """The attributes that `find_directions` left out, and why."""
+    return json.loads((run / "directions.json").read_text()).get("withheld", {})
 
 
 def read_directions(run: Path) -> dict[str, Direction]:
@@ -175,16 +188,3 @@ def read_directions(run: Path) -> dict[str, Direction]:
         )
         for name, row in table.items()
     }
-
-
-def write_prior(run: Path, z: Float32[np.ndarray, "n d"], config: DirectionsConfig) -> GaussianMixture:
-    """Fit a mixture of full-covariance Gaussians to encodings and write `prior.safetensors`."""
-    k = min(config.mixture_components, max(1, len(z) // (2 * z.shape[1])))
-    model = SklearnMixture(k, covariance_type="full", reg_covar=1e-3, max_iter=60, random_state=config.seed).fit(z.astype(np.float64))
-    prior = GaussianMixture(
-        weights=torch.from_numpy(model.weights_).float(),
-        means=torch.from_numpy(model.means_).float(),
-        cholesky=torch.linalg.cholesky(torch.from_numpy(model.covariances_)).float(),
-    )
-    write_tensors(run / "prior.safetensors", {"weights": prior.weights, "means": prior.means, "cholesky": prior.cholesky})
-    return prior

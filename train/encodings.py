@@ -9,26 +9,27 @@ from torch import Tensor
 from tqdm import tqdm
 
 from facevae.nets.architectures import build_net, net_config
-from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.vae import VAE
 from facevae.photo import images
 from facevae.photo.alignment import whole
 from facevae.photo.compositing import paste, soft_mask
 from train.data import PreparedData
-from train.state import read_state
+from train.judge import Scorer
+from train.state import images_before, read_state
 
 BATCH = 64
 
 
 def load_run(run: Path) -> tuple[VAE, Float[Tensor, "h w"], int, dict]:
-    """EMA weights, pixel variance, images seen and config of a training run."""
+    """EMA weights, pixel variance, images seen (those before the run included) and config of a training run."""
     path = run / "state.safetensors"
     if not path.is_file():
         raise ValueError(f"{run} holds no training run: {path.name} is missing")
     parts, config, nimg = read_state(path)
     net = build_net(net_config(config["net"], str(path)))
     net.load_state_dict(parts["ema"], strict=True)
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last), parts["likelihood"]["variance"], nimg, config
+    net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return net, parts["likelihood"]["variance"], nimg + images_before(run), config
 
 
 def device_of(net: torch.nn.Module) -> torch.device:
@@ -54,7 +55,7 @@ class InPhoto:
     def __init__(
         self,
         net: VAE,
-        classifier: AttributeClassifier,
+        classifier: Scorer,
         data: PreparedData,
         index: Int[np.ndarray, " n"],
         z: Float32[np.ndarray, "n d"],

@@ -1,6 +1,5 @@
-"""What a checkpoint can do on held-out faces: reconstruction, classifier, edits. Numbers go to evaluation.json."""
+"""What a checkpoint can do on held-out faces: the protocol, classifier, edits. Numbers go to evaluation.json."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,20 @@ from tqdm import tqdm
 
 from facevae.checkpoint import Checkpoint
 from facevae.editor import Editor, Face
+from facevae.files import write_json
 from facevae.photo import images
 from facevae.photo.alignment import whole
 from train.alignment import evaluate_alignment, evaluate_photos, print_alignment
-from train.classifier import load_trained, score_pictures
+from train.classifier import SCORES, judge_from, score_pictures
 from train.data import PreparedData, list_celeba
-from train.encodings import BATCH, InPhoto, encode_many
+from train.encodings import BATCH, InPhoto, encode_many, load_run
+from train.fidelity import load_inception
 from train.inversion import evaluate_inversion, print_inversion
-from train.losses import GaussianLikelihood, elbo, psnr_db
+from train.judge import Scorer
+from train.prior import read_prior
+from train.protocol import evaluate_reconstruction, fit_gaussian, measure_protocol, print_protocol
+
+SECTIONS = ("reconstruction", "protocol", "classifier", "edits", "alignment", "inversion")
 
 
 def evaluate(
@@ -29,74 +34,71 @@ def evaluate(
     photos: Path | None,
     sheets: Path | None,
     judge: Path | None,
+    fid: bool,
     split: str,
     faces: int,
     guided: int,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Measure the section `what` of a checkpoint, or all whose folders are given; yields (section, values).
 
-    `ValueError` where the folder that a section needs is not given.
+    `ValueError` where the folder that a section needs is not given, or a net that it needs cannot be had.
     """
     checkpoint = Checkpoint.from_pretrained(folder)
-    wanted = ("reconstruction", "classifier", "edits", "alignment", "inversion") if what == "all" else (what,)
-    if what == "all":
-        wanted = tuple(w for w in wanted if (celeba or w != "alignment") and (judge or w != "inversion"))
+    wanted = SECTIONS if what == "all" else (what,)
+    if what == "all" and celeba is None:
+        wanted = tuple(w for w in wanted if w != "alignment")
     if data is None and wanted != ("alignment",):
         raise ValueError("--data names a prepared data set; make one with: python -m train prepare")
     prepared = PreparedData(data) if data is not None else None
+    # Whatever may be missing is missed before anything takes its time.
+    scorer, digest = judge_from(judge) if {"protocol", "inversion", "edits"} & set(wanted) else (None, "")
+    inception = load_inception() if fid and "protocol" in wanted else None
     for section in wanted:
         if section == "alignment":
             if celeba is None:
                 raise ValueError("--celeba names the folder with CelebA's own frames, which alignment is measured on")
             yield section, evaluate_finding(checkpoint, celeba, photos, sheets, faces)
         elif section == "inversion":
-            if judge is None:
-                raise ValueError("--judge names the run of a classifier of another seed: python -m train classifier --config.seed 1")
-            yield section, evaluate_inversion(checkpoint, load_trained(judge), prepared, split, faces)
+            yield section, {"judge": digest} | evaluate_inversion(checkpoint, scorer, prepared, split, faces)
+        elif section == "protocol":
+            parts = checkpoint.net, checkpoint.variance, checkpoint.prior
+            yield section, measure_protocol(*parts, scorer, digest, prepared, sheets=sheets, inception=inception)
         elif section == "reconstruction":
-            yield section, {"split": split} | evaluate_reconstruction(checkpoint, prepared, split)
+            net, variance = checkpoint.net, checkpoint.variance
+            yield section, {"split": split} | evaluate_reconstruction(net, variance, prepared, prepared.indices(split))
         elif section == "classifier":
             yield section, {"split": split} | evaluate_classifier(checkpoint, prepared, split)
         else:
-            yield section, {"split": split} | evaluate_edits(checkpoint, prepared, split, faces, guided)
+            values = evaluate_edits(checkpoint, scorer, prepared, split, faces, guided)
+            yield section, {"split": split, "judge": digest} | values
+
+
+def evaluate_run(run: Path | None, data: Path | None, judge: Path | None, sheets: Path | None, fid: bool) -> dict[str, Any]:
+    """The protocol on the EMA weights of a training run; written to its `evaluation.json`.
+
+    Samples come from the prior that `python -m train prior` left in the run, else from one Gaussian fitted to encodings.
+    `ValueError` where a folder, or a net, is missing.
+    """
+    if run is None or data is None:
+        raise ValueError("evaluate run needs --run, the folder of a training run, and --data, a prepared data set")
+    net, variance, nimg, _ = load_run(run)
+    prepared = PreparedData(data).resized(net.config.shape)
+    scorer, digest = judge_from(judge)
+    inception = load_inception() if fid else None
+    prior = read_prior(run, net.config.latent) if (run / "prior.safetensors").is_file() else fit_gaussian(net, prepared)
+    section = measure_protocol(net, variance, prior, scorer, digest, prepared, sheets=sheets, inception=inception)
+    evaluation = {"training": {"nimg": nimg}, "protocol": section}
+    write_json(run / "evaluation.json", evaluation)
+    return evaluation
 
 
 def evaluate_finding(checkpoint: Checkpoint, celeba: Path, photos: Path | None, sheets: Path | None, faces: int) -> dict[str, Any]:
     """The section "alignment": on CelebA's valid partition, and on the photos of other sets where given."""
-    if (photos is None) != (sheets is None):
-        raise ValueError("--photos and --sheets go together: what was found has to be looked at")
+    if photos is not None and sheets is None:
+        raise ValueError("--photos needs --sheets: what was found has to be looked at")
     editor = Editor(checkpoint)
     values = evaluate_alignment(editor, list_celeba(celeba), faces=faces)
     return values | ({"photos": evaluate_photos(editor, photos, sheets)} if photos is not None and sheets is not None else {})
-
-
-@torch.inference_mode()
-def evaluate_reconstruction(checkpoint: Checkpoint, data: PreparedData, split: str, limit: int | None = None) -> dict[str, float]:
-    """Distortion and rate (nats per image, one posterior draw), bits/dim, PSNR (dB) through the posterior mean.
-
-    bits/dim is (distortion + rate) / (dimensions · ln 2) + 8: the density of pixels in [0, 1], as a
-    code for 256 levels.
-    """
-    net = checkpoint.net
-    likelihood = GaussianLikelihood(net.config.size)
-    likelihood.variance.copy_(checkpoint.variance)
-    index = data.indices(split)[:limit]
-    rows = []
-    for number, part in enumerate(tqdm(np.array_split(index, -(-len(index) // BATCH)), desc="reconstruct", unit="batch")):
-        x = images.to_float(data.images[part])
-        posterior = net.encode(x)
-        drawn = net.decode(posterior.sample(torch.Generator().manual_seed(number)))
-        bound = elbo(likelihood, x, drawn, posterior)
-        rows.append(torch.stack([bound.distortion, bound.rate, psnr_db(x, net.decode(posterior.mode))]))
-    distortion, rate, psnr = torch.cat(rows, dim=1).mean(dim=1).tolist()
-    dimensions = math.prod(x.shape[1:])
-    return {
-        "n": len(index),
-        "distortion_nats": round(distortion, 1),
-        "rate_nats": round(rate, 1),
-        "bits_per_dim": round((distortion + rate) / (dimensions * math.log(2)) + 8, 4),
-        "psnr_db": round(psnr, 3),
-    }
 
 
 @torch.inference_mode()
@@ -115,18 +117,20 @@ def evaluate_classifier(checkpoint: Checkpoint, data: PreparedData, split: str, 
     return {"n": len(index), "photos": on_photos, "reconstructions": on_reconstructions["mean"]}
 
 
-def evaluate_edits(checkpoint: Checkpoint, data: PreparedData, split: str, faces: int, guided: int) -> dict[str, Any]:
-    """Share of faces whose label the classifier sees change, in the photo, at both ends of each slider, and by guidance.
+def evaluate_edits(checkpoint: Checkpoint, judge: Scorer, data: PreparedData, split: str, faces: int, guided: int) -> dict[str, Any]:
+    """Share of faces whose label the judge sees change, in the photo, at both ends of each slider, and by guidance.
 
     Adding: faces with probability < 0.2 that end above 0.5; taking away: faces > 0.8 that end below
     0.5. Leakage: mean |change| of the other attributes' logits, in standard deviations of that logit
     over the faces. Guidance runs on at most `guided` of the faces that lack a goal.
     """
     editor = Editor(checkpoint)
-    attributes = list(checkpoint.classifier.config.attributes)
+    attributes = list(judge.config.attributes)
+    if missing := [c.name for c in editor.controls if c.name not in attributes]:
+        raise ValueError(f"the judge does not answer for {', '.join(missing)}, which the checkpoint has sliders for")
     index = np.sort(np.random.default_rng(7).permutation(data.indices(split))[:faces])
     z = encode_many(checkpoint.net, data, index)
-    view = InPhoto(checkpoint.net, checkpoint.classifier, data, index, z, pasted=True)
+    view = InPhoto(checkpoint.net, judge, data, index, z, pasted=True)
     plain = view.plain
     table: dict[str, Any] = {}
     for control in tqdm(editor.controls, desc="edits"):
@@ -147,31 +151,39 @@ def evaluate_edits(checkpoint: Checkpoint, data: PreparedData, split: str, faces
                     "leakage": round(leak, 3),
                 }
         table[control.name] = row
-    return {"n": len(index), "sliders": table, "guidance": evaluate_guidance(editor, data, index, z, plain, guided) if guided else {}}
+    return {
+        "n": len(index),
+        "sliders": table,
+        "guidance": evaluate_guidance(editor, judge, data, index, z, plain, guided) if guided else {},
+    }
 
 
 def evaluate_guidance(
-    editor: Editor, data: PreparedData, index: np.ndarray, z: np.ndarray, plain: np.ndarray, guided: int
+    editor: Editor, judge: Scorer, data: PreparedData, index: np.ndarray, z: np.ndarray, plain: np.ndarray, guided: int
 ) -> dict[str, Any]:
-    """For each goal: faces whose hardest label is below 0.2, the share that ends above 0.5, mean steps."""
-    attributes = list(editor.checkpoint.classifier.config.attributes)
+    """For each goal: faces whose hardest label the judge sees below 0.2, the share that it and the guide see end above 0.5, mean steps."""
+    attributes = list(judge.config.attributes)
     table = {}
     for goal in tqdm(editor.goals, desc="guidance"):
         wanted = np.array([attributes.index(a) for a in goal.wanted])
         right = np.array([float(v) for v in goal.wanted.values()])
         hardest = np.where(right > 0, plain[:, wanted], 1 - plain[:, wanted]).min(1)
         rows = np.flatnonzero(hardest < 0.2)[:guided]
-        ends, steps = [], []
+        ends, guided_ends, steps = [], [], []
         for row in rows:
             picture = np.array(data.images[index[row]])
             face = Face(z[row], np.zeros_like(z[row]), picture, photo=picture, screen=picture, alignment=whole(editor.size))
             last = list(editor.guide(face, goal.wanted))[-1]
-            ends.append(last.probability)
+            with torch.inference_mode():
+                seen = judge(images.to_float(editor.edit(last.face, {}).crop[None])).sigmoid()[0].numpy()
+            ends.append(np.where(right > 0, seen[wanted], 1 - seen[wanted]).min())
+            guided_ends.append(last.probability)
             steps.append(last.step)
         if len(rows):
             table[goal.name] = {
                 "n": len(rows),
                 "success": round(float((np.array(ends) > 0.5).mean()), 3),
+                "guide": round(float((np.array(guided_ends) > 0.5).mean()), 3),
                 "steps": round(float(np.mean(steps)), 1),
             }
     return table
@@ -181,11 +193,13 @@ def print_tables(evaluation: dict[str, Any]) -> None:
     """Print whatever sections an evaluation has, one table each."""
     if section := evaluation.get("reconstruction"):
         print("\nReconstruction: " + ", ".join(f"{k} {v}" for k, v in section.items()))
+    if section := evaluation.get("protocol"):
+        print_protocol(section)
     if section := evaluation.get("classifier"):
         print(f"\nClassifier, {section['n']} faces")
-        print(f"{'attribute':24}{'accuracy':>10}{'majority':>10}{'balanced':>10}{'AUROC':>10}")
+        print(f"{'attribute':24}{'accuracy':>10}{'majority':>10}{'balanced':>10}{'AUROC':>10}{'Brier':>10}{'calibr.':>10}")
         for name, row in [*section["photos"].items(), ("mean on reconstructions", section["reconstructions"])]:
-            cells = [row[key] for key in ("accuracy", "majority", "balanced", "auroc")]
+            cells = [row.get(key) for key in SCORES]
             print(f"{name:24}" + "".join(f"{'-':>10}" if c is None else f"{c:10.3f}" for c in cells))
     if section := evaluation.get("edits"):
         print(f"\nEdits in the photo at the ends of the sliders, {section['n']} faces; strengths and leakage in σ")
@@ -198,6 +212,8 @@ def print_tables(evaluation: dict[str, Any]) -> None:
         print_alignment(section)
     if section := evaluation.get("inversion"):
         print_inversion(section)
+        if "judge" in section:
+            print(f"judge {section['judge']}")
 
 
 def edit_cells(row: dict[str, float] | None, width: int) -> str:

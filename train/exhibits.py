@@ -13,13 +13,12 @@ from facevae.attributes import WITHHELD
 from facevae.checkpoint import Checkpoint
 from facevae.exhibit import Description, Exhibit, Finding, Kind, Space, save_exhibit
 from facevae.latent.directions import Direction, centroid
-from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.ppca import PPCA
 from facevae.nets.vae import VAE
-from train.classifier import load_trained
 from train.data import PreparedData
 from train.directions import auroc_of
 from train.encodings import load_run
+from train.judge import Scorer
 from train.report import measures
 from train.report.ppca import fit_ppca
 
@@ -92,7 +91,7 @@ def read_curves(run: Path) -> dict[str, list[float]]:
 def make_exhibit(
     subject: Subject,
     data: PreparedData,
-    judge: AttributeClassifier,
+    judge: Scorer,
     out: Path,
     title: str,
     sentence: str,
@@ -142,12 +141,11 @@ def make_exhibit(
 
 
 def make_exhibits(
-    checkpoint: Path, run: Path, twins: Path, data: PreparedData, judge_run: Path, out: Path, config: ExhibitConfig = ExhibitConfig()
+    checkpoint: Path, run: Path, twins: Path, data: PreparedData, judge: Scorer, out: Path, config: ExhibitConfig = ExhibitConfig()
 ) -> list[Exhibit]:
     """The four exhibits of the page: the editor's checkpoint (trained in `run`), and the twins `twins`/vae, `twins`/ae and their PPCA."""
-    judge = load_trained(judge_run)
-    faces, vae, ae = subject_of_checkpoint(checkpoint, run), subject_of_run(twins / "vae"), subject_of_run(twins / "ae")
-    own, grey = (f"{s.shape[1]} × {s.shape[2]} pixels, {latent_of(s.model)} latent dimensions" for s in (faces, vae))
+    vae, ae = subject_of_run(twins / "vae"), subject_of_run(twins / "ae")
+    grey = pixels_and_latents(vae)
     plan = [
         (vae, "twins-vae", "Small VAE", f"A VAE of a few layers: grey, {grey}."),
         (
@@ -157,9 +155,23 @@ def make_exhibits(
             f"The layers of the small VAE, but no rate and no noise: nothing keeps its codes near N(0, I). {grey}.",
         ),
         (subject_of_ppca(data, vae), "twins-ppca", "PPCA", f"The linear twin of the small VAE, fitted in closed form: {grey}."),
-        (faces, "faces-128", "Editor's VAE", f"The model of the other tabs: {own}."),
     ]
-    return [make_exhibit(subject, data, judge, out / name, title, sentence, config) for subject, name, title, sentence in plan]
+    made = [make_exhibit(subject, data, judge, out / name, title, sentence, config) for subject, name, title, sentence in plan]
+    return [*made, make_editors_exhibit(checkpoint, run, data, judge, out, config)]
+
+
+def make_editors_exhibit(
+    checkpoint: Path, run: Path, data: PreparedData, judge: Scorer, out: Path, config: ExhibitConfig = ExhibitConfig()
+) -> Exhibit:
+    """The exhibit of the editor's own checkpoint, which belongs to its weights: it is made again whenever they change."""
+    faces = subject_of_checkpoint(checkpoint, run)
+    sentence = f"The model of the other tabs: {pixels_and_latents(faces)}."
+    return make_exhibit(faces, data, judge, out / "faces-128", "Editor's VAE", sentence, config)
+
+
+def pixels_and_latents(subject: Subject) -> str:
+    """How large a model's pictures and latents are, in words."""
+    return f"{subject.shape[1]} × {subject.shape[2]} pixels, {latent_of(subject.model)} latent dimensions"
 
 
 # Measuring ------------------------------------------------------------------------------------------------------------
@@ -221,7 +233,7 @@ def find_directions(
 
 
 def leakage_of(
-    model: VAE | PPCA, judge: AttributeClassifier, z: Float32[np.ndarray, "n d"], steps: dict[str, np.ndarray], names: list[str]
+    model: VAE | PPCA, judge: Scorer, z: Float32[np.ndarray, "n d"], steps: dict[str, np.ndarray], names: list[str]
 ) -> dict[str, Float32[np.ndarray, " a"]]:
     """For each direction: the mean change of the judge's logits of `names` when decoded faces move by +2 σ, each in its own spread."""
     columns = [list(judge.config.attributes).index(name) for name in names]

@@ -4,30 +4,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from facevae.checkpoint import Checkpoint, save_checkpoint
-from facevae.latent.priors import GaussianMixture
 from train.aligner import load_aligner
 from train.card import model_card
-from train.classifier import load_trained
-from train.directions import read_directions
+from train.classifier import guide_from
+from train.directions import read_directions, read_withheld
 from train.encodings import load_run
+from train.prior import read_prior
 
 
 def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path) -> Checkpoint:
     """Write the checkpoint folder `out`; its evaluation holds what training knows until `evaluate` adds to it."""
     net, variance, nimg, config = load_run(run)
-    if not (run / "prior.safetensors").is_file():
-        raise ValueError(f"{run} has no prior yet; fit it with: python -m train directions")
     checkpoint = Checkpoint(
         net=net,
-        classifier=load_trained(classifier_run),
+        classifier=guide_from(classifier_run),
         aligner=load_aligner(aligner_run),
         directions=read_directions(run),
-        prior=GaussianMixture(**load_file(run / "prior.safetensors")),
+        prior=read_prior(run, net.config.latent),
         variance=variance,
-        evaluation={"training": {"nimg": nimg, **{k: config[k] for k in ("beta", "seed", "batch_size", "lr")}}},
+        evaluation={
+            "training": {"nimg": nimg, **{k: config[k] for k in ("beta", "seed", "batch_size", "lr")}},
+            "withheld": read_withheld(run),
+        },
         card="",
         name=out.name,
     )

@@ -11,11 +11,11 @@ from tqdm import tqdm
 
 from facevae.checkpoint import Checkpoint
 from facevae.latent.inversion import InversionConfig, InversionStep, refine
-from facevae.nets.classifier import AttributeClassifier
 from facevae.photo import images
 from facevae.photo.compositing import soft_mask
 from train.data import PreparedData
 from train.encodings import InPhoto, logit
+from train.judge import Scorer
 
 EDITS = {"Smiling": 2.0, "Eyeglasses": 2.0, "Blond_Hair": 2.0, "Male": 2.0}  # attribute -> strength in σ
 WEAK = 0.9  # an edit that keeps less than this share of its shift counts as weakened
@@ -23,7 +23,7 @@ WEAK = 0.9  # an edit that keeps less than this share of its shift counts as wea
 
 def evaluate_inversion(
     checkpoint: Checkpoint,
-    judge: AttributeClassifier,
+    judge: Scorer,
     data: PreparedData,
     split: str,
     faces: int,
@@ -90,7 +90,7 @@ def face_psnr_db(crops: Tensor, steps: list[InversionStep]) -> float:
 
 
 @torch.inference_mode()
-def likeness(judge: AttributeClassifier, crops: Tensor, steps: list[InversionStep]) -> float:
+def likeness(judge: Scorer, crops: Tensor, steps: list[InversionStep]) -> float:
     """Mean |change| of the judge's logits from the crops to the pictures; 0 where it sees no difference."""
     differences = [judge(crop[None]) - judge(s.picture.clamp(0, 1)) for crop, s in zip(crops, steps, strict=True)]
     return round(float(torch.cat(differences).abs().mean()), 4)
@@ -104,7 +104,7 @@ def move_length(checkpoint: Checkpoint, moves: Float32[np.ndarray, "n d"]) -> fl
 
 def compare_edits(
     checkpoint: Checkpoint,
-    judge: AttributeClassifier,
+    judge: Scorer,
     data: PreparedData,
     index: Int[np.ndarray, " n"],
     before: Float32[np.ndarray, "n d"],

@@ -16,28 +16,44 @@ from tqdm import tqdm
 
 from facevae.files import write_atomic, write_json
 from facevae.nets.architectures import build_net, describe_net
+from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.vae import VAE
 from facevae.photo import images
+from train.adversary import Adversary, contest
 from train.config import TrainConfig
 from train.data import Batches, PreparedData, prefetch
-from train.losses import GaussianLikelihood, elbo, psnr_db
+from train.losses import GaussianLikelihood, elbo, free_rate, psnr_db
 from train.schedules import cosine
+from train.sharpness import FeatureLoss, focal_frequency
 from train.sheets import draw_sheets
-from train.state import load_state, save_state
+from train.spikes import SpikeWatch
+from train.start import begin_with
+from train.state import images_before, load_state, save_state
 
-MAX_SKIPPED = 10  # steps in a row with a gradient that is not finite
+MAX_SKIPPED = 10  # steps in a row that were left out
 
 
-def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | None = None) -> Path:
+def fit(
+    config: TrainConfig,
+    data: PreparedData,
+    run: Path,
+    stop_nimg: int | None = None,
+    guide: AttributeClassifier | None = None,
+    start: Path | None = None,
+) -> Path:
     """Train, or go on training, the run in folder `run`; gives the path of its last state.
 
     The folder holds `config.json`, `stats.jsonl`, `sheets/` and `state.safetensors`, written at every
     tick, so that a killed run loses at most one tick; on the CPU the resumed run is bit-equal to an
-    unbroken one. `stop_nimg` ends early, as a kill after that tick would. `ValueError` where data,
-    run and config do not fit each other, `FloatingPointError` where the gradient stays not finite.
+    unbroken one. `stop_nimg` ends early, as a kill after that tick would. `guide` is the classifier whose
+    features `config.feature_weight` compares. A new run begins with the weights of `start`, another run or
+    a checkpoint, and `start.json` says so. `ValueError` where data, run and config do not fit each other,
+    `FloatingPointError` where the gradient stays not finite.
     """
     if data.shape != config.net.shape:
         raise ValueError(f"{data.folder} holds pictures of {pixels(data.shape)}, the net wants {pixels(config.net.shape)}")
+    if config.feature_weight and guide is None:
+        raise ValueError(f"feature_weight is {config.feature_weight}, but no classifier was given: name its run, or set it to 0")
     # Accelerate's own precision belongs to the process; two runs of one report may differ in theirs.
     accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
     device = accelerator.device
@@ -46,20 +62,29 @@ def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | Non
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         net = build_net(config.net).to(device, memory_format=torch.channels_last)
+        adversary = Adversary(config.adversary, config.net.shape[0], config.net.latent).to(device, memory_format=torch.channels_last)
     ema = copy.deepcopy(net).requires_grad_(False).eval()
-    learned = 0.01 if config.likelihood == "map" else 0.0
-    likelihood = GaussianLikelihood(config.net.shape[1:], config.variance, learned).to(device)
+    learned = 0.0 if config.likelihood == "fixed" else 0.01
+    likelihood = GaussianLikelihood(config.net.shape[1:], config.variance, learned, shared=config.likelihood == "shared").to(device)
+    watch = SpikeWatch(config.spike)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
+    modules, optimizers = {"net": net, "ema": ema, "likelihood": likelihood, "watch": watch}, {"net": optimizer}
+    features = FeatureLoss(guide.to(device), config.feature_levels) if config.feature_weight and guide is not None else None
+    rival = torch.optim.AdamW(adversary.parameters(), lr=config.adversary.lr, betas=config.adversary.betas, weight_decay=0, fused=True)
+    if config.adversary.weight:
+        modules["adversary"], optimizers["adversary"] = adversary, rival
 
-    # Resume where the folder holds a state.
+    # Resume where the folder holds a state; begin with other weights where they are given.
     state_path = run / "state.safetensors"
-    modules = {"net": net, "ema": ema, "likelihood": likelihood}
     described = json.loads(json.dumps(asdict(config) | {"net": describe_net(config.net)}))  # tuples as lists, as the file gives them back
-    nimg = load_state(state_path, modules, optimizer, described) if state_path.is_file() else 0
+    nimg = load_state(state_path, modules, optimizers, described) if state_path.is_file() else 0
+    if start is not None and not nimg:
+        begin_with(start, net, ema, likelihood, run)
+    seen = images_before(run)
     write_json(run / "config.json", described | {"data": str(data.folder)})
     drop_later_stats(run / "stats.jsonl", nimg)
-    trained, optimizer = accelerator.prepare(net, optimizer)
-    batches = Batches(data, "train", config.seed, config.flip, config.shift_px)
+    trained = accelerator.prepare(net)
+    batches = Batches(data, "train", config.seed, config.flip, config.shift_px, config.turn_deg)
     held_out = np.array(data.images[data.indices("valid")[: config.valid_nimg]])
     total = min(config.total_nimg, stop_nimg or config.total_nimg)
     parameters, averages = list(net.parameters()), list(ema.parameters())
@@ -73,30 +98,40 @@ def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | Non
         for group in optimizer.param_groups:
             group["lr"] = cosine(nimg, config.total_nimg, config.lr, config.lr_final_share, config.lr_ramp_nimg)
         beta, target = config.beta_schedule.weight(nimg, config.beta), config.beta_schedule.target(nimg)
-        noise = torch.Generator().manual_seed(int(np.random.SeedSequence((config.seed, 3, nimg)).generate_state(1)[0]))
+        noise, pull = generator(config.seed, 3, nimg), config.adversary.weight_at(nimg)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             mean, posterior = trained(x, noise)
-        likelihood.update(x, mean)
+            look = features(x, mean).mean() if features is not None else torch.zeros((), device=device)
+        likelihood.update(x, mean.detach())
         bound = elbo(likelihood, x, mean, posterior)
-        optimizer.zero_grad()
-        loss = bound.loss(beta, target)
+        rate = free_rate(posterior, config.free_nats) if config.free_nats else bound.rate.mean()
+        spectrum = focal_frequency(x, mean).mean() if config.focal_weight else torch.zeros((), device=device)
+        # Everything in nats per pixel and channel: one clip_norm for every size.
+        dimensions = x[0].numel()
+        picture = bound.distortion.mean() / dimensions + config.feature_weight * look + config.focal_weight * spectrum
+        cost = beta * (rate if target is None else (rate - target).abs()) / dimensions
         if config.centre_pull:
-            loss = loss + beta * config.centre_pull * 0.5 * posterior.mean.square().sum(1).mean()
-        accelerator.backward(loss / x[0].numel())  # nats per pixel and channel: one clip_norm for every size
+            cost = cost + beta * config.centre_pull * 0.5 * posterior.mean.square().sum(1).mean() / dimensions
+        optimizer.zero_grad()
+        if config.adversary.weight and nimg >= config.adversary.start_nimg:
+            rivals = (adversary, rival, net)
+            picture = contest(*rivals, x, mean, posterior, picture, pull, generator(config.seed, 5, nimg), config.precision == "bf16")
+        accelerator.backward(picture + cost)
         norm = accelerator.clip_grad_norm_(parameters, config.clip_norm)
-        if torch.isfinite(norm):
+        if watch.accepts(norm):
             optimizer.step()
             skipped = 0
         else:
             skipped += 1
             if skipped == MAX_SKIPPED:
                 raise FloatingPointError(
-                    f"{MAX_SKIPPED} steps in a row had a gradient that is not finite; {state_path} holds the last good state"
+                    f"{MAX_SKIPPED} steps in a row had a gradient that is not finite, or far longer than usual; "
+                    f"{state_path} holds the last good state"
                 )
         nimg += config.batch_size
 
         # Average the weights; young runs forget faster, so that the average is never mostly noise.
-        halflife = min(config.ema_halflife_nimg, max(nimg / 10, 1))
+        halflife = min(config.ema_halflife_nimg, max((seen + nimg) / 10, 1))
         torch._foreach_lerp_(averages, parameters, 1 - 0.5 ** (config.batch_size / halflife))
         for slow, fast in zip(ema.buffers(), net.buffers(), strict=True):
             slow.copy_(fast)  # statistics of BatchNorm are averages already
@@ -121,11 +156,16 @@ def fit(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | Non
             draw_sheets(ema, held_out, run / "sheets", nimg, device)
             with (run / "stats.jsonl").open("a") as file:
                 file.write(json.dumps(stats) + "\n")
-            save_state(state_path, modules, optimizer.optimizer, described, nimg)
+            save_state(state_path, modules, optimizers, described, nimg)
             sums, steps, tick_start, tick_nimg = torch.zeros(3), 0, time.monotonic(), nimg
     source.close()
     bar.close()
     return state_path
+
+
+def generator(*key: int) -> torch.Generator:
+    """The random numbers of one step: the same ones in a resumed run."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1)[0]))
 
 
 @torch.inference_mode()

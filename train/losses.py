@@ -34,15 +34,22 @@ class GaussianLikelihood(nn.Module):
 
     `update` keeps the variance at the running mean of the squared error, smoothed over a window:
     the maximum-likelihood variance (Rybkin et al., sigma-VAE, 2021, eq. 6), but a map. The
-    background, which no latent can hold, costs less; the face gets the nats.
+    background, which no latent can hold, costs less; the face gets the nats. `shared` keeps one
+    variance for all positions, as sigma-VAE does.
     """
 
     def __init__(
-        self, size: int | tuple[int, int], start: float = 0.05, rate: float = 0.01, window_px: int = 9, floor: float = 1e-4
+        self,
+        size: int | tuple[int, int],
+        start: float = 0.05,
+        rate: float = 0.01,
+        window_px: int = 9,
+        floor: float = 1e-4,
+        shared: bool = False,
     ) -> None:
         """`size` is the side, or height and width; with rate 0 the variance stays at `start`, 0.5 being the plain sum of squared errors."""
         super().__init__()
-        self.rate, self.window_px, self.floor = rate, window_px, floor
+        self.rate, self.window_px, self.floor, self.shared = rate, window_px, floor, shared
         self.register_buffer("variance", torch.full((size, size) if isinstance(size, int) else size, start))
         self.variance: Tensor
 
@@ -52,6 +59,9 @@ class GaussianLikelihood(nn.Module):
         if not self.rate:
             return
         error = (x - mean).square().mean(dim=(0, 1))  # (h, w)
+        if self.shared:
+            self.variance.lerp_(error.mean().expand_as(error), self.rate).clamp_(min=self.floor)
+            return
         pad = self.window_px // 2
         padded = F.pad(error[None, None], (pad, pad, pad, pad), mode="replicate")
         smooth = F.avg_pool2d(padded, self.window_px, stride=1)[0, 0]
@@ -62,6 +72,14 @@ class GaussianLikelihood(nn.Module):
         log_variance = x.shape[1] * (self.variance.log() + LOG_2PI).sum()
         squares = ((x - mean).square().sum(dim=1) / self.variance).sum(dim=(1, 2))
         return 0.5 * (squares + log_variance)
+
+
+def free_rate(posterior: DiagonalGaussian, free_nats: float) -> Float[Tensor, ""]:
+    """The mean rate of a batch, each latent dimension counted with at least `free_nats`: below that, using it costs nothing.
+
+    Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016), eq. 15, one group a dimension.
+    """
+    return posterior.kl_of_dimensions().mean(dim=0).clamp(min=free_nats).sum()
 
 
 def elbo(likelihood: GaussianLikelihood, x: Tensor, mean: Tensor, posterior: DiagonalGaussian | Point) -> Elbo:

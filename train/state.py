@@ -20,14 +20,24 @@ def config_as_json(config: Any) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config)))
 
 
-def save_state(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.AdamW, described: dict[str, Any], nimg: int) -> None:
-    """Write the modules by name, AdamW's moments of the one called "net", the config and the clock, atomically."""
+def save_state(
+    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.AdamW], described: dict[str, Any], nimg: int
+) -> None:
+    """Write the modules by name, AdamW's moments of those that have an optimizer, the config and the clock, atomically."""
     tensors: dict[str, Tensor] = {}
     for prefix, module in modules.items():
         tensors |= {f"{prefix}.{k}": v for k, v in module.state_dict().items()}
-    for name, parameter in modules["net"].named_parameters():
-        tensors |= {f"{part}.{name}": optimizer.state[parameter][part] for part in OPTIMIZER_PARTS}
+    for owner, optimizer in optimizers.items():
+        for name, parameter in modules[owner].named_parameters():
+            # A module that has not learned yet has no moments.
+            found = optimizer.state.get(parameter, {})
+            tensors |= {f"{moments_of(owner, part)}.{name}": found[part] for part in OPTIMIZER_PARTS if part in found}
     write_tensors(path, tensors, {"nimg": str(nimg), "config": json.dumps(described)})
+
+
+def moments_of(owner: str, part: str) -> str:
+    """Where a state keeps a moment of a module: those of "net" had the name to themselves before there were others."""
+    return part if owner == "net" else f"{owner}_{part}"
 
 
 def read_state(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any], int]:
@@ -44,7 +54,7 @@ def read_state(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]
         raise ValueError(f"{path} is not the state of a training run ({error})") from None
 
 
-def load_state(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.optim.AdamW, described: dict[str, Any]) -> int:
+def load_state(path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.AdamW], described: dict[str, Any]) -> int:
     """Put a saved state back and give its nimg; `ValueError` names each field of the config that differs."""
     parts, saved, nimg = read_state(path)
     different = [k for k in described if described[k] != saved.get(k)]
@@ -53,8 +63,17 @@ def load_state(path: Path, modules: Mapping[str, nn.Module], optimizer: torch.op
         raise ValueError(f"{path.parent} holds a run with another config ({changes}); choose another --run folder")
     for name, module in modules.items():
         module.load_state_dict(parts[name], strict=True)
-    for name, parameter in modules["net"].named_parameters():
-        # The moments take the weights' memory format, or the fused step gives up its speed.
-        optimizer.state[parameter] = {p: torch.empty_like(parameter).copy_(parts[p][name]) for p in OPTIMIZER_PARTS if p != "step"}
-        optimizer.state[parameter]["step"] = parts["step"][name]
+    for owner, optimizer in optimizers.items():
+        found = {part: parts.get(moments_of(owner, part), {}) for part in OPTIMIZER_PARTS}
+        for name, parameter in modules[owner].named_parameters():
+            if name in found["step"]:
+                # The moments take the weights' memory format, or the fused step gives up its speed.
+                moments = {p: torch.empty_like(parameter).copy_(found[p][name]) for p in OPTIMIZER_PARTS if p != "step"}
+                optimizer.state[parameter] = {"step": found["step"][name], **moments}
     return nimg
+
+
+def images_before(run: Path) -> int:
+    """Images that a run's weights had seen before it began."""
+    path = run / "start.json"
+    return json.loads(path.read_text())["nimg"] if path.is_file() else 0

@@ -1,5 +1,6 @@
 """What a latent looks like before any photo: N(0, I), or a Gaussian mixture fitted to encodings."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -32,6 +33,14 @@ class GaussianMixture:
         within = torch.einsum("k,kij,klj->il", self.weights, self.cholesky, self.cholesky)
         away = self.means - self.mean
         return within + torch.einsum("k,ki,kj->ij", self.weights, away, away)
+
+    def log_prob(self, z: Float[Tensor, "b d"]) -> Float[Tensor, " b"]:
+        """log p(z) in nats."""
+        away = (z - self.means[:, None]).mT  # (k, d, b)
+        noise = torch.linalg.solve_triangular(self.cholesky, away, upper=False)
+        log_det = self.cholesky.diagonal(dim1=1, dim2=2).log().sum(1, keepdim=True)  # (k, 1)
+        inside = -0.5 * noise.square().sum(1) - log_det - 0.5 * z.shape[1] * math.log(2 * math.pi)  # (k, b)
+        return torch.logsumexp(self.weights.log()[:, None] + inside, dim=0)
 
     def from_seed(self, seed: int, temperature: float = 1.0) -> Float[Tensor, " d"]:
         """The latent of this seed. Temperature scales the spread inside a component, not its mean."""

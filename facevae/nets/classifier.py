@@ -50,6 +50,15 @@ class AttributeClassifier(nn.Module):
             seen.append(level(seen[-1]))
         return seen
 
+    @property
+    def head(self) -> nn.Linear:
+        """The last layer: its rows are the attributes."""
+        return self.resnet.fc
+
+    def embed(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
+        """The last level, averaged over pictures of any size: 512 numbers a face."""
+        return self.features(x, levels=4)[-1].mean(dim=(2, 3)).float()
+
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b a"]:
         """Logits of pictures of any size; differentiable in the pixels."""
         x = resize(x, self.config.size)

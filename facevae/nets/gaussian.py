@@ -30,9 +30,13 @@ class DiagonalGaussian:
         noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype)
         return self.mean + torch.exp(0.5 * self.logvar) * noise.to(self.mean.device)
 
+    def kl_of_dimensions(self) -> Float[Tensor, "b d"]:
+        """KL to N(0, 1) of each latent dimension, in nats."""
+        return 0.5 * (self.mean**2 + self.logvar.exp() - 1 - self.logvar)
+
     def kl(self) -> Float[Tensor, " b"]:
         """KL(q(z | x) ‖ N(0, I)) in nats per image, summed over the latent dimensions."""
-        return 0.5 * (self.mean**2 + self.logvar.exp() - 1 - self.logvar).sum(dim=1)
+        return self.kl_of_dimensions().sum(dim=1)
 
 
 @dataclass(frozen=True)

@@ -23,3 +23,10 @@ def test_temperature_zero_is_a_mean_and_one_seed_stays_in_its_component() -> Non
         k = int((PRIOR.means - cold).norm(dim=1).argmin())
         assert torch.equal(cold, PRIOR.means[k])
         torch.testing.assert_close(PRIOR.from_seed(seed, 0.5) - cold, 0.5 * (warm - cold))
+
+
+def test_log_prob_is_that_of_torch_distributions() -> None:
+    z = 4 * torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
+    inside = torch.distributions.MultivariateNormal(PRIOR.means, scale_tril=PRIOR.cholesky)
+    expected = torch.distributions.MixtureSameFamily(torch.distributions.Categorical(PRIOR.weights), inside).log_prob(z)
+    torch.testing.assert_close(PRIOR.log_prob(z), expected)

@@ -3,14 +3,38 @@
 import numpy as np
 import pytest
 import torch
+import torchvision
 from safetensors.torch import load_file
 
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig, resize
-from train.classifier import ClassifierTrainConfig, Mixture, fit_classifier, load_trained, roughen, score_classifier, score_pictures
+from train import classifier as module
+from train.classifier import (
+    CLASSIFIER_PRESETS,
+    ClassifierTrainConfig,
+    Mixture,
+    blur,
+    build_classifier,
+    calibrate,
+    calibration_error,
+    fit_classifier,
+    guide_from,
+    judge_from,
+    load_classifier,
+    load_trained,
+    logits_of,
+    roughen,
+    save_classifier,
+    score_classifier,
+    score_pictures,
+    take_imagenet_weights,
+    vae_reconstruct,
+)
 from train.data import PreparedData
+from train.judge import Judge
 from train.synthetic import prepare_synthetic
 
 TINY = ClassifierTrainConfig(
+    mixup=0,
     size=32,
     layers=(1, 1, 1, 1),
     total_nimg=128,
@@ -69,9 +93,7 @@ def test_a_classifier_without_attributes_is_refused():
 
 
 def test_training_beats_the_majority(toys, tmp_path):
-    config = ClassifierTrainConfig(
-        size=16, layers=(1, 1, 1, 1), total_nimg=2560, batch_size=32, lr_ramp_nimg=320, reconstructed=0, tick_nimg=2560, precision="no"
-    )
+    config = ClassifierTrainConfig(**{**vars(TINY), "size": 16, "total_nimg": 2560, "lr_ramp_nimg": 320, "tick_nimg": 2560})
     fit_classifier(config, toys, tmp_path)
     mean = score_classifier(load_trained(tmp_path), toys, "valid")["mean"]
     assert mean["accuracy"] > mean["majority"] + 0.05
@@ -126,3 +148,124 @@ def test_an_attribute_with_one_answer_has_no_auroc(net):
 def test_scores_on_other_attributes_are_refused(net):
     with pytest.raises(ValueError, match="the classifier answers for Smiling, Male, the data has Young"):
         score_pictures(net, np.zeros((1, 32, 32, 3), np.uint8), np.zeros((1, 1), np.uint8), ["Young"])
+
+
+def test_guide_and_judge_differ_in_everything_that_the_issue_names():
+    guide, judge = CLASSIFIER_PRESETS["guide"], CLASSIFIER_PRESETS["judge"]
+    assert guide.net != judge.net and guide.size != judge.size and guide.seed != judge.seed
+    assert (guide.mixup, guide.soft, guide.erase, guide.grey) != (judge.mixup, judge.soft, judge.erase, judge.grey)
+    assert judge.reconstructed == 0  # it has never seen what it judges
+
+
+def test_mixup_mixes_pictures_and_labels_alike(toys):
+    config = ClassifierTrainConfig(**{**vars(TINY), "mixup": 1.0, "soft": 0, "batch_size": 64})
+    flat = np.broadcast_to((255 * toys.labels[:, :1, None, None]).astype(np.uint8), toys.images.shape)
+    x, labels = Mixture(config, toys, flat, flat)(0)
+    assert ((labels[:, 0] > 0.1) & (labels[:, 0] < 0.9)).any()
+    # Brightness tells the first label, up to what roughening adds.
+    assert (x.mean(dim=(1, 2, 3)) - labels[:, 0]).abs().max() < 0.35
+    assert torch.corrcoef(torch.stack([x.mean(dim=(1, 2, 3)), labels[:, 0]]))[0, 1] > 0.95
+
+
+def test_a_blur_keeps_flat_pictures_and_the_mean_and_takes_detail():
+    flat, noise = torch.full((1, 3, 20, 20), 0.3), torch.rand((2, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(blur(flat, 1.7), flat)
+    soft = blur(noise, 1.5)
+    assert soft.shape == noise.shape and abs(soft.mean() - noise.mean()) < 0.01
+    # White noise through a Gaussian of σ keeps 1 / (4 π σ²) of its variance.
+    assert soft[..., 8:-8, 8:-8].var() / noise.var() == pytest.approx(1 / (4 * np.pi * 1.5**2), rel=0.15)
+
+
+def test_temperatures_make_probabilities_honest_and_leave_decisions(toys, tmp_path):
+    torch.manual_seed(0)
+    net = AttributeClassifier(ClassifierConfig(("Smiling", "Male"), size=32, layers=(1, 1, 1, 1))).eval()
+    pictures = np.random.default_rng(0).integers(0, 256, (3_000, 32, 32, 3), dtype=np.uint8)
+    with torch.no_grad():
+        net.head.weight.mul_(100)  # sure of itself beyond reason
+    logits = logits_of(net, pictures)
+    logits = logits - logits.mean(0)
+    truth = np.stack([np.random.default_rng(c).random(3_000) < torch.sigmoid(logits[:, c] / 3).numpy() for c in (0, 1)], 1).astype(np.uint8)
+    with torch.no_grad():
+        net.head.bias.sub_(logits_of(net, pictures).mean(0))
+    calibrate(net, pictures, truth, tmp_path / "temperatures.safetensors")
+    found = load_file(tmp_path / "temperatures.safetensors")["temperatures"]
+    torch.testing.assert_close(found, torch.tensor([3.0, 3.0]), rtol=0.15, atol=0)
+
+
+def test_a_finished_run_is_loaded_calibrated(toys, tmp_path):
+    fit_classifier(TINY, toys, tmp_path)
+    temperatures = load_file(tmp_path / "temperatures.safetensors")["temperatures"]
+    sure = logits_of(load_trained(tmp_path), toys.images[:8])
+    (tmp_path / "temperatures.safetensors").unlink()
+    torch.testing.assert_close(sure * temperatures, logits_of(load_trained(tmp_path), toys.images[:8]), atol=1e-5, rtol=1e-4)
+
+
+def test_calibration_error_of_known_probabilities():
+    probability = np.array([0.05] * 50 + [0.95] * 50)
+    honest = np.array([True] * 2 + [False] * 48 + [True] * 48 + [False] * 2)
+    assert calibration_error(probability, honest) == pytest.approx(0.01)
+    assert calibration_error(probability, ~honest) == pytest.approx(0.91)
+
+
+def test_a_judge_comes_back_from_its_folder_and_is_no_guide(toys, tmp_path):
+    config = ClassifierTrainConfig(
+        **{**vars(TINY), "net": "vgg", "widths": (8, 8, 16), "seed": 1, "soft": 0.2, "erase": 0.5, "grey": 0.2, "mixup": 0.2}
+    )
+    fit_classifier(config, toys, tmp_path / "run")
+    judge = load_trained(tmp_path / "run")
+    assert isinstance(judge, Judge) and judge.embed(torch.rand(2, 3, 50, 40)).shape == (2, 16)
+    save_classifier(tmp_path / "judge", judge)
+    again, digest = load_classifier(tmp_path / "judge")
+    x = torch.rand(3, 3, 32, 32)
+    torch.testing.assert_close(again(x), judge(x), atol=0.02, rtol=0.02)  # float16 on disk
+    assert judge_from(tmp_path / "judge")[1] == digest and len(digest) == 12
+    assert judge_from(tmp_path / "run")[1] != digest
+    with pytest.raises(ValueError, match="is a judge: nothing may be trained or guided by it"):
+        guide_from(tmp_path / "run")
+    (tmp_path / "judge" / "classifier.safetensors").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"classifier\.safetensors is not a safetensors file"):
+        load_classifier(tmp_path / "judge")
+
+
+def test_the_embedded_judge_knows_the_attributes_of_the_embedded_checkpoint():
+    from facevae.checkpoint import Checkpoint
+
+    judge, digest = judge_from()
+    assert judge.config.attributes == Checkpoint.from_pretrained().classifier.config.attributes
+    assert len(digest) == 12
+
+
+def test_a_judge_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"the classifier folder .* lacks classifier\.safetensors"):
+        judge_from(tmp_path)
+
+
+def test_imagenet_weights_fill_all_but_stem_and_head(monkeypatch):
+    torch.manual_seed(0)
+    given = torchvision.models.resnet18(weights=None).state_dict()
+    monkeypatch.setattr(type(module.ResNet18_Weights.IMAGENET1K_V1), "get_state_dict", lambda self, **k: given)
+    net = build_classifier({"attributes": ["Smiling"], "size": 32, "layers": [2, 2, 2, 2], "net": "resnet"})
+    stem, head = net.resnet.conv1.weight.clone(), net.head.weight.clone()
+    take_imagenet_weights(net)
+    assert torch.equal(net.resnet.layer3[1].conv2.weight, given["layer3.1.conv2.weight"])
+    assert torch.equal(net.resnet.conv1.weight, stem) and torch.equal(net.head.weight, head)
+
+
+def test_imagenet_weights_that_cannot_be_had_end_in_one_sentence(toys, tmp_path, monkeypatch):
+    def unreachable(self, **kwargs):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr(type(module.ResNet18_Weights.IMAGENET1K_V1), "get_state_dict", unreachable)
+    config = ClassifierTrainConfig(**{**vars(TINY), "weights": "imagenet", "layers": (2, 2, 2, 2)})
+    with pytest.raises(ValueError, match="cannot be downloaded .no route to host."):
+        fit_classifier(config, toys, tmp_path)
+    with pytest.raises(ValueError, match="those of ResNet-18"):
+        fit_classifier(ClassifierTrainConfig(**{**vars(TINY), "weights": "imagenet"}), toys, tmp_path)
+
+
+def test_a_checkpoint_folder_reconstructs_too(tiny_checkpoint, tmp_path):
+    from facevae.checkpoint import save_checkpoint
+
+    save_checkpoint(tmp_path, tiny_checkpoint)
+    size = tiny_checkpoint.net.config.size
+    assert vae_reconstruct(tmp_path)(torch.rand(2, 3, size, size)).shape == (2, 3, size, size)

@@ -61,7 +61,7 @@ def test_killed_run_is_bit_equal_after_resume(data: PreparedData, whole: Path, t
     run = tmp_path / "killed"
     code = (
         f"import pathlib, train.loop as loop, time\n"
-        f"from train.config import TrainConfig\nfrom train.schedules import RateSchedule\n"
+        f"from train.adversary import AdversaryConfig\nfrom train.config import TrainConfig\nfrom train.schedules import RateSchedule\n"
         f"from facevae.nets.residual import ResidualConfig\nfrom train.data import PreparedData\n"
         f"old = loop.elbo\n"
         f"def slow(*a):\n    time.sleep(0.05)\n    return old(*a)\n"

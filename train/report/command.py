@@ -8,6 +8,7 @@ from facevae.checkpoint import Checkpoint
 from facevae.nets.classifier import AttributeClassifier
 from train.classifier import ClassifierTrainConfig, fit_classifier, load_trained
 from train.data import PreparedData
+from train.judge import Scorer
 from train.report.disentangling import report as disentangling
 from train.report.lambda_study import report as lambda_study
 from train.report.page import ReportPage, publish
@@ -76,7 +77,7 @@ def find_classifier(data: PreparedData, folder: Path, run: Path | None, budget: 
     return embedded if suits else trained_classifier(data, folder / "classifier", 0, budget)
 
 
-def find_judge(data: PreparedData, folder: Path, run: Path | None, budget: BudgetName) -> AttributeClassifier:
+def find_judge(data: PreparedData, folder: Path, run: Path | None, budget: BudgetName) -> Scorer:
     """The given one, or a new one of another seed than the classifier that guides.
 
     Without labels none can be trained: the embedded one still tells faces apart.
@@ -88,7 +89,7 @@ def find_judge(data: PreparedData, folder: Path, run: Path | None, budget: Budge
     return trained_classifier(data, folder / "judge", JUDGE_SEED, budget)
 
 
-def known(net: AttributeClassifier, data: PreparedData) -> AttributeClassifier:
+def known(net: Scorer, data: PreparedData) -> Scorer:
     """`ValueError` where the classifier answers for other attributes than the data has."""
     if data.attributes and list(net.config.attributes) != data.attributes:
         raise ValueError(f"the classifier answers for {', '.join(net.config.attributes)}, the data has {', '.join(data.attributes)}")
@@ -97,9 +98,17 @@ def known(net: AttributeClassifier, data: PreparedData) -> AttributeClassifier:
 
 def trained_classifier(data: PreparedData, run: Path, seed: int, budget: BudgetName) -> AttributeClassifier:
     """A classifier trained on photos alone."""
-    config = ClassifierTrainConfig(seed=seed, total_nimg=BUDGETS[budget].judge_nimg, reconstructed=0)
+    config = ClassifierTrainConfig(size=64, seed=seed, total_nimg=BUDGETS[budget].judge_nimg, reconstructed=0, mixup=0)
     if budget == "smoke":
-        tiny = {"size": 16, "layers": (1, 1, 1, 1), "batch_size": 64, "lr_ramp_nimg": 64, "ema_halflife_nimg": 64, "valid_nimg": 24}
-        config = replace(config, tick_nimg=640, **tiny)
+        tiny = {
+            "size": 16,
+            "layers": (1, 1, 1, 1),
+            "batch_size": 64,
+            "lr_ramp_nimg": 64,
+            "ema_halflife_nimg": 64,
+            "valid_nimg": 24,
+            "precision": "no",
+        }
+        config = replace(config, tick_nimg=640, precision="no", **tiny)
     fit_classifier(config, data, run)
     return load_trained(run)

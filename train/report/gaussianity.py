@@ -7,7 +7,7 @@ from jaxtyping import Float
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
-from train.report.measures import frechet
+from train.fidelity import frechet
 
 
 @dataclass(frozen=True)

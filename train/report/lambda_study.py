@@ -5,13 +5,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from train.fidelity import frechet
 from train.loop import active_units
 from train.report.measures import (
     decode,
     encode,
     face_confidence,
     features,
-    frechet,
     interpolate,
     kl_of_dimensions,
     noises,

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from facevae.latent.paths import lerp, noise_from_seed
 from facevae.nets.aligner import AlignmentNet
-from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.gaussian import DiagonalGaussian
 from facevae.nets.vae import VAE
 from facevae.photo import images
+from train.judge import Scorer
 
 BATCH = 64
 FACE_LOGIT = 4  # the column of the alignment net's answer, see facevae.nets.aligner
@@ -69,35 +69,21 @@ def for_judge(pictures: UInt8[np.ndarray, "n h w c"]) -> Float[Tensor, "n 3 s s"
 
 
 @torch.inference_mode()
-def logits(judge: AttributeClassifier, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n a"]:
+def logits(judge: Scorer, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n a"]:
     """What a classifier says of pictures of any size."""
     return torch.cat([judge(for_judge(pictures[i : i + BATCH])) for i in range(0, len(pictures), BATCH)]).numpy()
 
 
-def probabilities(judge: AttributeClassifier, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n a"]:
+def probabilities(judge: Scorer, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n a"]:
     """Probabilities of all attributes."""
     return 1 / (1 + np.exp(-logits(judge, pictures)))
 
 
 @torch.inference_mode()
-def features(judge: AttributeClassifier, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n f"]:
-    """The judge's last level, averaged over the picture: 512 numbers a face."""
-    parts = [judge.features(for_judge(pictures[i : i + BATCH]), levels=4)[-1].mean(dim=(2, 3)) for i in range(0, len(pictures), BATCH)]
+def features(judge: Scorer, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[np.ndarray, "n f"]:
+    """What the judge's head reads, averaged over the picture."""
+    parts = [judge.embed(for_judge(pictures[i : i + BATCH])) for i in range(0, len(pictures), BATCH)]
     return torch.cat(parts).numpy()
-
-
-def frechet(a: Float32[np.ndarray, "n f"], b: Float32[np.ndarray, "m f"]) -> float:
-    """Fréchet distance of two Gaussians fitted to judge features; not the FID, whose features are Inception's.
-
-    Source: Heusel et al., GANs trained by a two time-scale update rule (2017), eq. 6.
-    """
-    mean_a, mean_b = a.mean(0, dtype=np.float64), b.mean(0, dtype=np.float64)
-    cov_a, cov_b = np.cov(a.T.astype(np.float64)), np.cov(b.T.astype(np.float64))
-    # tr sqrt(A B) by the eigenvalues of the symmetric sqrt(A) B sqrt(A), which has the same ones.
-    values, vectors = np.linalg.eigh(cov_a)
-    root = vectors * np.sqrt(values.clip(0)) @ vectors.T
-    cross = np.sqrt(np.linalg.eigvalsh(root @ cov_b @ root).clip(0)).sum()
-    return float(((mean_a - mean_b) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * cross)
 
 
 def diversity(found: Float32[np.ndarray, "n f"]) -> float:

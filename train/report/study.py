@@ -16,6 +16,7 @@ from facevae.nets.vae import VAE
 from train.config import TrainConfig
 from train.data import PreparedData
 from train.encodings import load_run
+from train.judge import Scorer
 from train.loop import fit
 from train.report.page import ReportPage
 from train.report.runs import BUDGETS, EPOCHS, Budget, BudgetName, runs_of
@@ -44,7 +45,7 @@ class Study:
     folder: Path
     classifier: AttributeClassifier
     """The one that edits and guides."""
-    judge: AttributeClassifier
+    judge: Scorer
     """Another one, of another seed, which only scores."""
     aligner: AlignmentNet = field(default_factory=lambda: Checkpoint.from_pretrained().aligner)
     """The embedded checkpoint's: it tells faces from what is none."""

@@ -12,8 +12,9 @@ from torch import Tensor
 from facevae.latent.paths import lerp, slerp
 from facevae.nets.ppca import PPCA
 from facevae.photo import images
+from train.fidelity import frechet
 from train.losses import GaussianLikelihood, elbo
-from train.report.measures import decode, diversity, encode, face_confidence, features, frechet, noises, psnr, sharpness, step_changes
+from train.report.measures import decode, diversity, encode, face_confidence, features, noises, psnr, sharpness, step_changes
 from train.report.page import ReportPage
 from train.report.plots import COLOURS, draw_lines, panels, picture_sheet
 from train.report.ppca import fit_ppca, load_ppca, save_ppca

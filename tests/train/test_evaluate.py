@@ -1,0 +1,74 @@
+"""Edits are judged by another net than the one that guides them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from facevae.checkpoint import Checkpoint
+from train.card import edits_note, guidance_table
+from train.data import PreparedData
+from train.evaluate import evaluate_edits
+from train.judge import Judge, JudgeConfig
+from train.synthetic import prepare_synthetic
+
+
+class Brightness(Judge):
+    """A judge that is easy to foresee: a picture that is bright at one place has every attribute."""
+
+    def __init__(self, attributes: tuple[str, ...], sign: float, place: tuple[int, int] = (8, 8)) -> None:
+        super().__init__(JudgeConfig(attributes, 16, (4, 8)))
+        self.sign, self.place = sign, place
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        row, column = self.place
+        return self.sign * 50 * (x[:, :, row, column].mean(dim=1, keepdim=True) - 0.5).expand(-1, len(self.config.attributes))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    folder = tmp_path_factory.mktemp("data")
+    prepare_synthetic(folder, 160, 16, seed=0)
+    return PreparedData(folder)
+
+
+def test_sliders_are_judged_by_the_judge_alone(tiny_checkpoint: Checkpoint, data: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The classifier that guides is not asked; what the judge says of the edited pictures is what counts as success."""
+    monkeypatch.setattr(type(tiny_checkpoint.classifier), "forward", lambda *a: pytest.fail("the guide was asked"))
+
+    class Turncoat(Brightness):
+        """Says of the pictures of its second and all later calls the opposite of what they deserve."""
+
+        calls = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return super().forward(x) * (1 if self.calls == 1 else -1)
+
+    attributes = tiny_checkpoint.classifier.config.attributes
+    # Edits of no strength at all: the judge's change of mind is all there is.
+    still = {"Smiling": replace(tiny_checkpoint.directions["Smiling"], low=0.0, high=0.0)}
+    loyal, turned = (
+        evaluate_edits(replace(tiny_checkpoint, directions=still), kind(attributes, 1.0), data, "test", 16, 0)["sliders"]["Smiling"]
+        for kind in (Brightness, Turncoat)
+    )
+    assert {loyal[side]["success"] for side in loyal} == {0.0}
+    assert {turned[side]["success"] for side in turned} == {1.0}
+
+
+def test_a_judge_without_an_attribute_of_a_slider_is_refused(tiny_checkpoint: Checkpoint, data: PreparedData) -> None:
+    with pytest.raises(ValueError, match="does not answer for Blond_Hair, Male, Young"):
+        evaluate_edits(tiny_checkpoint, Judge(JudgeConfig(("Smiling",), 16, (4, 8))), data, "test", 8, 0)
+
+
+def test_guidance_is_counted_by_guide_and_judge(tiny_checkpoint: Checkpoint, data: PreparedData) -> None:
+    torch.manual_seed(0)
+    judge = Brightness(tiny_checkpoint.classifier.config.attributes, 1.0)
+    section = {"judge": "0123456789ab"} | evaluate_edits(tiny_checkpoint, judge, data, "test", 12, 1)
+    assert section["guidance"]
+    for row in section["guidance"].values():
+        assert {"n", "success", "guide", "steps"} == set(row) and row["n"] == 1
+        assert np.isin([row["success"], row["guide"]], [0, 1]).all()
+    assert "… to the guide" in guidance_table(section)
+    assert "Judge 0123456789ab" in edits_note(section) and "upper bound" in edits_note({"sliders": {}})

@@ -1,0 +1,217 @@
+"""The losses that sharpen send their gradients where they should, and nowhere else."""
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
+from facevae.nets.gaussian import DiagonalGaussian
+from facevae.nets.residual import ResidualConfig, ResidualVAE
+from train.adversary import Adversary, AdversaryConfig, PatchDiscriminator, augment, contest
+from train.config import TrainConfig
+from train.data import PreparedData
+from train.loop import fit
+from train.losses import GaussianLikelihood, free_rate
+from train.schedules import RateSchedule
+from train.sharpness import FeatureLoss, focal_frequency
+from train.spikes import SpikeWatch
+from train.synthetic import prepare_synthetic
+
+NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
+RIVAL = AdversaryConfig(weight=0.5, alone_nimg=16, ramp_nimg=64, drawn=0.5, width=4)
+CONFIG = TrainConfig(
+    net=NET,
+    total_nimg=128,
+    batch_size=8,
+    tick_nimg=64,
+    lr_ramp_nimg=16,
+    beta_schedule=RateSchedule(ramp_nimg=64),
+    ema_halflife_nimg=50,
+    shift_px=1,
+    turn_deg=3.0,
+    valid_nimg=16,
+    feature_weight=0.1,
+    focal_weight=1.0,
+    adversary=RIVAL,
+)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
+    folder = tmp_path_factory.mktemp("data")
+    prepare_synthetic(folder, 60, 16, seed=0)
+    return PreparedData(folder)
+
+
+@pytest.fixture(scope="module")
+def guide() -> AttributeClassifier:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return AttributeClassifier(ClassifierConfig(("Smiling",), size=16, layers=(1, 1, 1, 1))).eval()
+
+
+@pytest.fixture
+def vae() -> ResidualVAE:
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        return ResidualVAE(NET)
+
+
+def pictures(count: int = 4, seed: int = 0) -> torch.Tensor:
+    return torch.rand((count, 3, 16, 16), generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_feature_loss_reaches_encoder_and_decoder_but_not_the_guide(guide: AttributeClassifier, vae: ResidualVAE) -> None:
+    """A well-known trainer computes this under no_grad, and nobody saw it in the loss."""
+    before = copy.deepcopy(guide.state_dict())
+    x = pictures()
+    mean, _ = vae(x, torch.Generator().manual_seed(0))
+    FeatureLoss(guide)(x, mean).mean().backward()
+    assert vae.decoder.smooth.weight.grad.abs().sum() > 0
+    assert vae.encoder.out.weight.grad[: NET.latent].abs().sum() > 0
+    assert all(p.grad is None for p in guide.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in guide.state_dict().items())  # BatchNorm has seen nothing
+
+
+def test_the_feature_loss_is_zero_for_the_photo_itself_and_grows_with_blur(guide: AttributeClassifier) -> None:
+    x = pictures()
+    loss = FeatureLoss(guide)
+    soft = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+    assert loss(x, x).max() < 1e-9
+    assert (loss(x, soft) > 1e-3).all()
+
+
+def test_the_feature_loss_falls_along_its_gradient(guide: AttributeClassifier) -> None:
+    loss, x = FeatureLoss(guide), pictures()
+    y = pictures(seed=1).requires_grad_(True)
+    first = loss(x, y).sum()
+    (gradient,) = torch.autograd.grad(first, y)
+    assert loss(x, y - 1e-2 * gradient / gradient.norm()).sum() < first
+
+
+def test_focal_frequency_is_that_of_its_paper() -> None:
+    x, y = pictures(2).double()[..., :4, :6], pictures(2, seed=1).double()[..., :4, :6]
+    expected = []
+    for a, b in zip(x, y, strict=True):
+        rows = []
+        for c in range(3):
+            d = (torch.fft.fft2(a[c].float(), norm="ortho") - torch.fft.fft2(b[c].float(), norm="ortho")).abs()
+            rows.append((d / d.max() * d**2).mean())
+        expected.append(torch.stack(rows).mean())
+    torch.testing.assert_close(focal_frequency(x, y), torch.stack(expected), rtol=1e-5, atol=1e-7)
+    assert focal_frequency(x, x).max() == 0
+
+
+def test_no_patch_of_the_discriminator_sees_another_picture() -> None:
+    torch.manual_seed(0)
+    net = PatchDiscriminator(3, 4).eval()
+    x = pictures(3).requires_grad_(True)
+    net(x)[1].sum().backward()
+    assert x.grad[1].abs().sum() > 0 and x.grad[[0, 2]].abs().sum() == 0
+
+
+def test_augmentation_is_differentiable_and_follows_its_random_numbers() -> None:
+    x = pictures(16).requires_grad_(True)
+    one, other = (augment(x, torch.Generator().manual_seed(5)) for _ in range(2))
+    assert torch.equal(one, other) and one.shape == x.shape
+    one.sum().backward()
+    # Through the mean that contrast is measured from, hidden pixels still count a little.
+    touched = (x.grad.sum(1) > 0.3).float().mean(dim=(1, 2))
+    assert touched.max() > 0.5 and touched.min() < 0.9 and (touched > 0).all()
+
+
+def test_the_adversary_pulls_with_its_share_and_learns_only_itself(vae: ResidualVAE) -> None:
+    torch.manual_seed(1)
+    adversary = Adversary(replace(RIVAL, drawn=0.0), 3, NET.latent)
+    rival = torch.optim.AdamW(adversary.parameters(), lr=1e-3)
+    x = pictures(6)
+    mean, posterior = vae(x, torch.Generator().manual_seed(0))
+    picture = (mean - x).square().mean()
+    (others,) = torch.autograd.grad(picture, mean, retain_graph=True)
+    before = copy.deepcopy(adversary.discriminator.state_dict())
+    loss = contest(adversary, rival, vae, x, mean, posterior, picture, 0.5, torch.Generator().manual_seed(2))
+    assert all(p.grad is None for p in vae.parameters())  # the discriminator's own step stays with it
+    after = adversary.discriminator.state_dict()
+    assert any(not torch.equal(after[k], v) for k, v in before.items() if k.endswith("original"))
+    mean.retain_grad()  # only now: the searches before would have left theirs in it
+    loss.backward()
+    own = mean.grad - others
+    assert (own.norm() / others.norm()).item() == pytest.approx(0.5, rel=1e-4)
+    assert vae.encoder.out.weight.grad.abs().sum() > 0
+
+
+def test_while_the_adversary_is_alone_the_decoder_hears_nothing(vae: ResidualVAE) -> None:
+    adversary = Adversary(RIVAL, 3, NET.latent)
+    rival = torch.optim.AdamW(adversary.parameters(), lr=1e-3)
+    x = pictures(4)
+    mean, posterior = vae(x)
+    picture = (mean - x).square().mean()
+    assert contest(adversary, rival, vae, x, mean, posterior, picture, 0.0, torch.Generator()) is picture
+    assert [RIVAL.weight_at(n) for n in (0, 16, 48, 80, 10_000)] == [0, 0, 0.25, 0.5, 0.5]
+
+
+def test_drawn_latents_follow_the_encodings() -> None:
+    torch.manual_seed(0)
+    adversary = Adversary(RIVAL, 3, 2)
+    mixing = torch.tensor([[1.0, 0.0], [0.8, 0.3]])
+    for _ in range(300):
+        adversary.watch(torch.randn(256, 2) @ mixing.T + torch.tensor([2.0, -1.0]))
+    drawn = adversary.draw(20_000, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(drawn.mean(0), torch.tensor([2.0, -1.0]), atol=0.06, rtol=0)
+    torch.testing.assert_close(torch.cov(drawn.T), mixing @ mixing.T, atol=0.08, rtol=0)
+
+
+def test_a_run_with_everything_switched_on_goes_on_as_if_unbroken(data: PreparedData, guide: AttributeClassifier, tmp_path: Path) -> None:
+    fit(CONFIG, data, tmp_path / "broken", stop_nimg=64, guide=guide)
+    broken = load_file(fit(CONFIG, data, tmp_path / "broken", guide=guide))
+    unbroken = load_file(fit(CONFIG, data, tmp_path / "whole", guide=guide))
+    assert any(k.startswith("adversary_exp_avg.") for k in broken)
+    assert broken.keys() == unbroken.keys()
+    assert [k for k in broken if not torch.equal(broken[k], unbroken[k])] == []
+
+
+def test_a_run_begins_with_the_weights_of_another(data: PreparedData, tmp_path: Path) -> None:
+    plain = replace(CONFIG, feature_weight=0.0, adversary=AdversaryConfig())
+    first = load_file(fit(plain, data, tmp_path / "first", stop_nimg=64))
+    still = replace(plain, lr=0.0, weight_decay=0.0, beta=2.0)
+    second = load_file(fit(still, data, tmp_path / "second", stop_nimg=64, start=tmp_path / "first"))
+    assert all(torch.allclose(second[k], v, atol=1e-7) for k, v in first.items() if k.startswith("ema.") and "num_batches" not in k)
+    assert json.loads((tmp_path / "second" / "start.json").read_text()) == {"from": "first", "nimg": 64}
+    with pytest.raises(ValueError, match="net of another shape"):
+        fit(replace(still, net=replace(NET, latent=5)), data, tmp_path / "third", start=tmp_path / "first")
+
+
+def test_a_feature_loss_without_a_classifier_is_refused(data: PreparedData, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no classifier was given"):
+        fit(CONFIG, data, tmp_path)
+
+
+def test_spikes_are_left_out_until_they_are_usual() -> None:
+    watch = SpikeWatch(10.0)
+    assert all(watch.accepts(torch.tensor(1.0)) for _ in range(60))
+    assert not watch.accepts(torch.tensor(float("nan")))
+    assert not watch.accepts(torch.tensor(50.0))
+    assert watch.accepts(torch.tensor(1.0))
+    refused = [watch.accepts(torch.tensor(30.0)) for _ in range(20)].index(True)
+    assert 1 <= refused < 10  # fewer than stop a run
+
+
+def test_free_nats_take_the_price_from_unused_dimensions_only() -> None:
+    mean = torch.tensor([[0.0, 2.0], [0.1, -2.0]], requires_grad=True)
+    logvar = torch.zeros(2, 2)
+    rate = free_rate(DiagonalGaussian(mean, logvar), 0.5)
+    assert rate.item() == pytest.approx(0.5 + 2.0)
+    rate.backward()
+    assert mean.grad[:, 0].abs().sum() == 0 and (mean.grad[:, 1] != 0).all()
+
+
+def test_a_shared_variance_is_the_mean_squared_error() -> None:
+    likelihood = GaussianLikelihood(16, rate=1.0, shared=True)
+    x, y = pictures(), pictures(seed=1)
+    likelihood.update(x, y)
+    torch.testing.assert_close(likelihood.variance, (x - y).square().mean().expand(16, 16))

@@ -1,0 +1,221 @@
+"""The ablation: one change at a time at equal images seen, each run measured by the frozen protocol on the valid partition."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from facevae.editor import Editor
+from facevae.files import write_atomic, write_json
+from facevae.nets.classifier import AttributeClassifier
+from facevae.nets.residual import ResidualConfig
+from facevae.nets.vae import VAE
+from facevae.photo import images
+from train.adversary import AdversaryConfig
+from train.card import table
+from train.classifier import judge_from
+from train.config import TrainConfig
+from train.data import PreparedData
+from train.encodings import load_run
+from train.loop import fit
+from train.protocol import Protocol, draw, fit_gaussian, measure_protocol
+from train.report.measures import decode, encode, sharpness
+from train.schedules import RateSchedule
+from train.sheets import save_png, tile
+
+ASTRONAUT = Path(__file__).parent.parent / "assets" / "examples" / "astronaut.jpg"
+SHARP_FACES = 256
+MARKS = ("<!-- ablation: written by python -m train ablation -->", "<!-- end of ablation -->")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One change of the base it belongs to."""
+
+    says: str
+    """The change, in the words of the table."""
+    change: dict[str, Any] = field(default_factory=dict)
+    """Fields of the base's config that take other values."""
+
+
+# From random weights: what kind of net, likelihood and rate. The first is the base.
+SCRATCH: dict[str, Variant] = {
+    "base": Variant("base: σ map, β 4, 256 latents, one block a level, ±4 px"),
+    "plain": Variant("plain β-VAE: sum of squares (σ² 0.5), β 1", {"likelihood": "fixed", "variance": 0.5, "beta": 1.0}),
+    "shared": Variant("one optimal σ for all pixels (σ-VAE)", {"likelihood": "shared"}),
+    "beta-1": Variant("β 1", {"beta": 1.0}),
+    "beta-2": Variant("β 2", {"beta": 2.0}),
+    "beta-8": Variant("β 8", {"beta": 8.0}),
+    "free": Variant("free bits: 0.5 nats a dimension", {"free_nats": 0.5}),
+    "latent-512": Variant("512 latents", {"net": ResidualConfig(latent=512)}),
+    "deep": Variant(
+        "two blocks at the two coarse levels", {"net": ResidualConfig(encoder_blocks=(0, 1, 2, 2), decoder_blocks=(1, 1, 2, 2))}
+    ),
+    "wide": Variant("widths 64-128-256-256", {"net": ResidualConfig(widths=(64, 128, 256, 256))}),
+    "turn": Variant("±3° turns", {"turn_deg": 3.0}),
+    "feature": Variant("feature loss 0.1", {"feature_weight": 0.1}),
+}
+
+# From the weights of a trained net, with a small rate of learning: what sharpens. The first is the base.
+CONTINUED: dict[str, Variant] = {
+    "control": Variant("control: the same losses, continued"),
+    "continued-beta-2": Variant("β 2", {"beta": 2.0}),
+    "continued-focal": Variant("focal frequency loss 100", {"focal_weight": 100.0}),
+    "continued-feature": Variant("feature loss 0.1", {"feature_weight": 0.1}),
+    "continued-feature-more": Variant("feature loss 0.3", {"feature_weight": 0.3}),
+    "continued-adversary": Variant("patch adversary 0.5", {"adversary": AdversaryConfig(weight=0.5, alone_nimg=3_200, ramp_nimg=6_400)}),
+    "continued-both": Variant(
+        "feature loss 0.1 and patch adversary 0.5",
+        {"feature_weight": 0.1, "adversary": AdversaryConfig(weight=0.5, alone_nimg=3_200, ramp_nimg=6_400)},
+    ),
+}
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """How long the runs are, and what is measured."""
+
+    scratch_nimg: int = 32_000
+    continued_nimg: int = 19_200
+    faces: int = 1_000
+    """Of the valid partition, and samples of each kind."""
+    seed: int = 0
+
+
+def config_of(name: str, ablation: AblationConfig) -> TrainConfig:
+    """What a variant trains with."""
+    common = {"seed": ablation.seed, "batch_size": 64, "valid_nimg": 512}
+    if name in SCRATCH:
+        nimg = ablation.scratch_nimg
+        schedule = RateSchedule(ramp_nimg=min(20_000, nimg // 4))
+        base = TrainConfig(total_nimg=nimg, tick_nimg=nimg // 2, lr_ramp_nimg=min(6_400, nimg // 10), beta_schedule=schedule, **common)
+        return replace(base, **SCRATCH[name].change)
+    nimg = ablation.continued_nimg
+    base = TrainConfig(
+        total_nimg=nimg,
+        tick_nimg=nimg // 2,
+        lr=3e-4,
+        lr_ramp_nimg=min(1_600, nimg // 10),
+        ema_halflife_nimg=min(2_000, nimg // 10),
+        beta_schedule=RateSchedule("constant"),
+        **common,
+    )
+    return replace(base, **CONTINUED[name].change)
+
+
+def run_ablation(
+    names: tuple[str, ...],
+    out: Path,
+    data: PreparedData,
+    guide: AttributeClassifier,
+    start: Path,
+    judge: Path | None,
+    config: AblationConfig,
+) -> dict[str, dict[str, Any]]:
+    """Train and measure the named variants in folders of `out`; writes `ablation.json` with all that are done so far.
+
+    What is done is not done again. `start` is the run or checkpoint that the continued variants begin with. `ValueError` for a
+    name that there is not, and where `out` holds runs of another config.
+    """
+    if unknown := [n for n in names if n not in SCRATCH | CONTINUED]:
+        raise ValueError(f"there is no variant {', '.join(unknown)}; known are {', '.join(SCRATCH | CONTINUED)}")
+    path = out / "ablation.json"
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else {}
+    net_judge, digest = judge_from(judge)
+    protocol = Protocol(split="valid", faces=config.faces)
+    for name in names:
+        run = out / name
+        wanted = config_of(name, config)
+        fit(wanted, data, run, guide=guide if wanted.feature_weight else None, start=start if name in CONTINUED else None)
+        if name in found and found[name]["judge"] == digest:
+            continue
+        net, variance, _, _ = load_run(run)
+        section = measure_protocol(net, variance, fit_gaussian(net, data), net_judge, digest, data, protocol)
+        speeds = [json.loads(line)["img_per_sec"] for line in (run / "stats.jsonl").read_text().splitlines()]
+        photos = np.array(data.images[data.indices("valid")[:SHARP_FACES]])
+        found[name] = section | {
+            "nimg": wanted.total_nimg,
+            "sharpness": round(sharpness(decode(net, encode(net, photos)[0])) / sharpness(photos), 4),
+            "img_per_sec": round(max(speeds), 1),
+        }
+        write_json(path, found)
+    return found
+
+
+def ablation_table(found: dict[str, dict[str, Any]]) -> str:
+    """Both halves as Markdown, in the order of `SCRATCH` and `CONTINUED`."""
+    head = [
+        "change",
+        "PSNR, dB",
+        "rate, nats",
+        "MS-SSIM",
+        "sharpness",
+        "Fréchet, rebuilt",
+        "… drawn, fitted T = 1",
+        "… N(0, I)",
+        "active",
+        "img/s",
+    ]
+    text = ""
+    for title, variants in (("From random weights", SCRATCH), ("Continued from the embedded weights of before", CONTINUED)):
+        rows = [[variants[n].says, *cells(found[n])] for n in variants if n in found]
+        if rows:
+            nimg = next(found[n]["nimg"] for n in variants if n in found)
+            text += f"\n{title}, {nimg:,} images each:\n\n{table(head, rows)}"
+    return text
+
+
+def cells(row: dict[str, Any]) -> list[str]:
+    """The figures of one variant."""
+    likeness, distances = row["reconstruction"], row["distances"]
+    frechet = [f"{distances[k]['frechet']['mean']:.3g}" for k in ("reconstructions", "samples T=1", "N(0, I) T=1")]
+    return [
+        f"{likeness['psnr_db']:.2f}",
+        f"{likeness['rate_nats']:.0f}",
+        "–" if likeness["ms_ssim"] is None else f"{likeness['ms_ssim']:.3f}",  # too small a picture for three scales
+        f"{100 * row['sharpness']:.0f} %",
+        *frechet,
+        f"{likeness['active_units']} / {likeness['latent']}",
+        f"{row['img_per_sec']:.0f}",
+    ]
+
+
+def note(found: dict[str, dict[str, Any]]) -> str:
+    """What the columns mean, and what the floor is."""
+    row = next(iter(found.values()))
+    floor = row["distances"]["real faces, the floor"]["frechet"]
+    return (
+        f"Measured by protocol {row['version']} on {row['n']:,} faces of the {row['split']} partition, judge {row['judge']}; Fréchet "
+        f"distances in judge features between subsets of {row['subset_n']} (photos against other photos: {floor['mean']:.3g} ± "
+        f"{floor['std']:.2g}). "
+        f"Sharpness: energy of the Laplacian of the reconstructions, as a share of the photos'. Drawn faces come from one Gaussian "
+        f"fitted to the encodings. Speed: the faster half of a run on two CPU cores.\n"
+    )
+
+
+def strip(net: VAE, data: PreparedData, face: UInt8[np.ndarray, "s s 3"], samples: int = 6) -> UInt8[np.ndarray, "h w 3"]:
+    """The public-domain face rebuilt, and faces drawn from the Gaussian fitted to the encodings: no picture of the data."""
+    with torch.inference_mode():
+        rebuilt = images.to_uint8(net.decode(net.encode(images.to_float(face[None])).mode))
+    drawn = decode(net, draw(fit_gaussian(net, data), net.config.latent, samples, 0.8))
+    return tile(np.concatenate([face[None], rebuilt, drawn]), columns=samples + 2)
+
+
+def draw_strips(out: Path, data: PreparedData, names: tuple[str, ...], path: Path) -> None:
+    """One row for each variant: the photo, its reconstruction, six drawn faces of fixed seeds."""
+    editor = Editor()
+    face = editor.open_photo(ASTRONAUT).crop
+    rows = [strip(load_run(out / name)[0], data, face) for name in names if (out / name / "state.safetensors").is_file()]
+    gap = np.full((4, rows[0].shape[1], 3), 255, np.uint8)
+    save_png(path, np.concatenate([part for row in rows for part in (row, gap)][:-1]))
+
+
+def publish(readme: Path, found: dict[str, dict[str, Any]]) -> None:
+    """Put the tables between the marks of a document."""
+    before, rest = readme.read_text().split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    write_atomic(readme, lambda p: p.write_text(f"{before}{MARKS[0]}\n{note(found)}{ablation_table(found)}{MARKS[1]}{after}"))

@@ -1,0 +1,163 @@
+"""A patch adversary that sharpens: it learns to tell reconstructions from photos, the decoder learns to please it."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from facevae.nets.gaussian import DiagonalGaussian, Point
+from facevae.nets.vae import VAE
+
+
+@dataclass(frozen=True)
+class AdversaryConfig:
+    """How hard the adversary pulls, and since when. `weight` 0 means that there is none."""
+
+    weight: float = 0.0
+    """Its gradient at the picture, as a share of that of all other losses there: 0.5 at most makes sense."""
+    start_nimg: int = 0
+    """Images seen before it begins to learn."""
+    alone_nimg: int = 6_400
+    """Images it learns from before the decoder hears of it."""
+    ramp_nimg: int = 12_800
+    """Its weight grows to the full one over so many images: a sudden, strong adversary ruins a good decoder."""
+    drawn: float = 0.25
+    """Faces drawn from a Gaussian fitted to the encodings join the reconstructions, so many for each photo."""
+    width: int = 64
+    lr: float = 4e-4
+    betas: tuple[float, float] = (0.5, 0.99)
+
+    def weight_at(self, nimg: int) -> float:
+        """The weight after `nimg` images."""
+        since = nimg - self.start_nimg - self.alone_nimg
+        return self.weight * min(1.0, max(0.0, since / self.ramp_nimg if self.ramp_nimg else float(since >= 0)))
+
+
+class PatchDiscriminator(nn.Module):
+    """Pictures in [0, 1] -> a map of logits, one for each patch of 46 px: high where it looks like a photo.
+
+    Three convolutions and a head, with spectral norm (Miyato et al., 2018) and no other normalisation, so that no picture knows
+    its neighbours in the batch. Isola et al., Image-to-Image Translation with Conditional Adversarial Networks (2017), section 3.2.2.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 64) -> None:
+        super().__init__()
+        sizes = (channels, width, 2 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for a, b in pairwise(sizes):
+            layers += [spectral_norm(nn.Conv2d(a, b, 4, stride=2, padding=1)), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(sizes[-1], 1, 4, padding=1)))
+
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 1 i j"]:
+        """Logits of patches."""
+        return self.layers(2 * x - 1).float()
+
+
+class Adversary(nn.Module):
+    """The discriminator and the Gaussian that it is shown drawn faces from: running mean and covariance of the encodings."""
+
+    def __init__(self, config: AdversaryConfig, channels: int, latent: int) -> None:
+        super().__init__()
+        self.config = config
+        self.discriminator = PatchDiscriminator(channels, config.width)
+        self.register_buffer("centre", torch.zeros(latent))
+        self.register_buffer("covariance", torch.eye(latent))
+        self.centre: Tensor
+        self.covariance: Tensor
+
+    @torch.no_grad()
+    def watch(self, z: Float[Tensor, "b d"], rate: float = 0.02) -> None:
+        """Move the Gaussian a step towards the encodings of this batch."""
+        z = z.float()
+        away = z - self.centre
+        self.centre.lerp_(z.mean(0), rate)
+        self.covariance.lerp_(away.T @ away / len(z), rate)
+
+    def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n d"]:
+        """Latents from the Gaussian."""
+        d = len(self.centre)
+        cholesky = torch.linalg.cholesky(self.covariance + 1e-3 * torch.eye(d, device=self.covariance.device))
+        return self.centre + torch.randn((count, d), generator=generator).to(cholesky.device) @ cholesky.T
+
+    def loss(self, photos: Float[Tensor, "b c h w"], fakes: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, ""]:
+        """The hinge loss that the discriminator learns by; nothing flows into the fakes."""
+        both = augment(torch.cat([photos, fakes.detach()]), generator)
+        real, fake = self.discriminator(both).split([len(photos), len(fakes)])
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+    def displeasure(self, fakes: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, ""]:
+        """What the decoder lowers: it wants its pictures taken for photos."""
+        return -self.discriminator(augment(fakes, generator)).mean()
+
+
+def augment(x: Float[Tensor, "b c h w"], generator: torch.Generator) -> Float[Tensor, "b c h w"]:
+    """Brightness, saturation and contrast, a shift of up to an eighth, and a hidden square of half the side; differentiable.
+
+    Photos and fakes alike pass it, so that the discriminator cannot learn the few photos by heart
+    (Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training, 2020).
+    """
+    b, _, h, w = x.shape
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return (low + (high - low) * torch.rand((b, *shape), generator=generator)).to(x.device)
+
+    x = x + uniform(-0.25, 0.25, 1, 1, 1)
+    grey = x.mean(dim=1, keepdim=True)
+    x = grey + (x - grey) * uniform(0.5, 1.5, 1, 1, 1)
+    middle = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = middle + (x - middle) * uniform(0.75, 1.25, 1, 1, 1)
+    # The shift by whole pixels: each picture is cut out of its padded self by index.
+    rows = torch.arange(h, device=x.device) + uniform(-h / 8, h / 8, 1).round().long()  # (b, h)
+    columns = torch.arange(w, device=x.device) + uniform(-w / 8, w / 8, 1).round().long()
+    inside = ((rows >= 0) & (rows < h))[:, None, :, None] & ((columns >= 0) & (columns < w))[:, None, None, :]
+    each = torch.arange(b, device=x.device)[:, None, None]
+    x = x.permute(0, 2, 3, 1)[each, rows.clamp(0, h - 1)[:, :, None], columns.clamp(0, w - 1)[:, None, :]].permute(0, 3, 1, 2)
+    top, left = uniform(-0.25, 0.75, 1) * h, uniform(-0.25, 0.75, 1) * w
+    down, across = torch.arange(h, device=x.device) - top, torch.arange(w, device=x.device) - left
+    hidden = ((down >= 0) & (down < h / 2))[:, None, :, None] & ((across >= 0) & (across < w / 2))[:, None, None, :]
+    return x * (inside & ~hidden)
+
+
+def contest(
+    adversary: Adversary,
+    rival: torch.optim.Optimizer,
+    net: VAE,
+    x: Float[Tensor, "b c h w"],
+    mean: Float[Tensor, "b c h w"],
+    posterior: DiagonalGaussian | Point,
+    picture: Float[Tensor, ""],
+    pull: float,
+    random: torch.Generator,
+    half: bool = False,
+) -> Float[Tensor, ""]:
+    """One step of the adversary, and what the VAE shall lower instead of `picture`.
+
+    The adversary's gradient at the reconstructions is scaled to `pull` times the length of that of all other losses there (Esser
+    et al., Taming Transformers, 2021, eq. 7, at the picture instead of the last layer: no second way through the decoder is
+    needed). Drawn faces get the same scale.
+    """
+    adversary.watch(posterior.mode.detach())
+    latents = adversary.draw(round(adversary.config.drawn * len(x)), random)
+    autocast = torch.autocast(x.device.type, torch.bfloat16, enabled=half)
+    with autocast, torch.set_grad_enabled(pull > 0):
+        fakes = torch.cat([mean, net.decode(latents)]) if len(latents) else mean
+    with autocast:
+        loss = adversary.loss(x, fakes, random)
+    rival.zero_grad()
+    loss.backward()
+    rival.step()
+    if not pull:
+        return picture
+    others = torch.autograd.grad(picture, mean)[0]
+    adversary.discriminator.requires_grad_(False)
+    with autocast:
+        displeasure = adversary.displeasure(fakes, random)
+    own = torch.autograd.grad(displeasure, fakes)[0]
+    adversary.discriminator.requires_grad_(True)
+    scale = pull * others.norm() / own[: len(mean)].norm().clamp(min=1e-12)
+    # A sum whose gradient is the wanted one; its value says nothing.
+    return (fakes * (scale * own).detach()).sum() + (mean * others.detach()).sum()

@@ -1,0 +1,67 @@
+"""One command from a finished run to what the editor ships: everything that depends on the weights is made anew, in the right order."""
+
+from pathlib import Path
+from typing import Any
+
+from facevae.checkpoint import EMBEDDED, Checkpoint
+from train.classifier import judge_from
+from train.data import PreparedData
+from train.directions import DirectionsConfig, find_directions
+from train.evaluate import evaluate, print_tables
+from train.exhibits import make_editors_exhibit
+from train.export import add_evaluation, export
+from train.figures import ROOT, draw_figures
+from train.prior import PriorConfig, find_prior
+
+
+def release(
+    run: Path,
+    classifier: Path,
+    aligner: Path,
+    data_folder: Path,
+    judge: Path | None,
+    celeba: Path | None,
+    photos: Path | None,
+    sheets: Path | None,
+    out: Path,
+    directions: DirectionsConfig,
+    prior: PriorConfig,
+    faces: int,
+    guided: int,
+    figures: bool,
+) -> Checkpoint:
+    """Directions, prior, export, every section of the evaluation on the test partition, exhibit and figures.
+
+    What finds faces is measured anew where `celeba` is given; else that section stays, if `out` holds the same alignment net already.
+    Exhibit and figures belong to the embedded checkpoint alone. A release that stopped is done again from its beginning, and what it
+    replaces stays whole until the export.
+    """
+    data = PreparedData(data_folder)
+    scorer, _ = judge_from(judge)  # what may be missing is missed before anything takes its time
+    find_directions(run, classifier, data, directions)
+    find_prior(run, data, prior, judge=judge)
+    kept = kept_sections(out)
+    checkpoint = export(run, classifier, aligner, out)
+    if kept and same_aligner(kept["checkpoint"], checkpoint) and celeba is None:
+        checkpoint = add_evaluation(out, "alignment", kept["alignment"])
+    for section, values in evaluate(out, "all", data_folder, celeba, photos, sheets, judge, False, "test", faces, guided):
+        print_tables({section: values})
+        checkpoint = add_evaluation(out, section, values)
+    if figures and out.resolve() == EMBEDDED.resolve():
+        make_editors_exhibit(out, run, data, scorer, ROOT / "assets" / "exhibits")
+        draw_figures(None, ROOT / "assets" / "figures")
+    return checkpoint
+
+
+def kept_sections(out: Path) -> dict[str, Any]:
+    """The alignment section of the checkpoint that is about to be replaced, and that checkpoint; nothing where there is none."""
+    if not (out / "config.json").is_file():
+        return {}
+    before = Checkpoint.from_pretrained(out)
+    return {"checkpoint": before, "alignment": before.evaluation["alignment"]} if "alignment" in before.evaluation else {}
+
+
+def same_aligner(a: Checkpoint, b: Checkpoint) -> bool:
+    """Whether two checkpoints find faces alike, float16 on disk allowed for."""
+    one, other = a.aligner.state_dict(), b.aligner.state_dict()
+    return one.keys() == other.keys() and all(one[k].half().equal(other[k].half()) for k in one)
