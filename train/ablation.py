@@ -42,6 +42,12 @@ class Variant:
     """Fields of the base's config that take other values."""
 
 
+# One level more at 64 × 64, cheap as its widths are small: a head of 4 × 4 px patches cannot draw an edge where it wants.
+FINER = ResidualConfig(
+    patch=2, widths=(32, 48, 96, 192, 256), encoder_blocks=(0, 0, 1, 1, 1), decoder_blocks=(1, 1, 1, 1, 1), head_channels=8
+)
+SHARP = AdversaryConfig(weight=0.5, alone_nimg=3_200, ramp_nimg=6_400)
+
 # From random weights: what kind of net, likelihood and rate. The first is the base.
 SCRATCH: dict[str, Variant] = {
     "base": Variant("base: σ map, β 4, 256 latents, one block a level, ±4 px"),
@@ -56,6 +62,7 @@ SCRATCH: dict[str, Variant] = {
         "two blocks at the two coarse levels", {"net": ResidualConfig(encoder_blocks=(0, 1, 2, 2), decoder_blocks=(1, 1, 2, 2))}
     ),
     "wide": Variant("widths 64-128-256-256", {"net": ResidualConfig(widths=(64, 128, 256, 256))}),
+    "patch-2": Variant("a finer level: stem and head of 2 px instead of 4, widths 32-48-96-192-256", {"net": FINER}),
     "turn": Variant("±3° turns", {"turn_deg": 3.0}),
     "feature": Variant("feature loss 0.1", {"feature_weight": 0.1}),
 }
@@ -67,11 +74,13 @@ CONTINUED: dict[str, Variant] = {
     "continued-focal": Variant("focal frequency loss 100", {"focal_weight": 100.0}),
     "continued-feature": Variant("feature loss 0.1", {"feature_weight": 0.1}),
     "continued-feature-more": Variant("feature loss 0.3", {"feature_weight": 0.3}),
-    "continued-adversary": Variant("patch adversary 0.5", {"adversary": AdversaryConfig(weight=0.5, alone_nimg=3_200, ramp_nimg=6_400)}),
-    "continued-both": Variant(
-        "feature loss 0.1 and patch adversary 0.5",
-        {"feature_weight": 0.1, "adversary": AdversaryConfig(weight=0.5, alone_nimg=3_200, ramp_nimg=6_400)},
-    ),
+    "continued-adversary": Variant("patch adversary 0.5", {"adversary": SHARP}),
+    "continued-both": Variant("feature loss 0.1 and patch adversary 0.5", {"feature_weight": 0.1, "adversary": SHARP}),
+    "finer": Variant("a finer level added: stem and head of 2 px instead of 4", {"net": FINER}),
+    "finer-feature": Variant("… and feature loss 0.1", {"net": FINER, "feature_weight": 0.1}),
+    "finer-adversary": Variant("… and patch adversary 0.5", {"net": FINER, "adversary": SHARP}),
+    "finer-gentle": Variant("… and patch adversary 0.2", {"net": FINER, "adversary": replace(SHARP, weight=0.2)}),
+    "finer-both": Variant("… and both", {"net": FINER, "feature_weight": 0.1, "adversary": SHARP}),
 }
 
 

@@ -90,7 +90,7 @@ def fit(
     parameters, averages = list(net.parameters()), list(ema.parameters())
 
     bar = tqdm(total=config.total_nimg, initial=nimg, unit="img", unit_scale=True, mininterval=0.5 if sys.stderr.isatty() else 20)
-    sums, steps, skipped, tick_start, tick_nimg = torch.zeros(3), 0, 0, time.monotonic(), nimg
+    sums, steps, skipped, left_out, tick_start, tick_nimg = torch.zeros(3), 0, 0, 0, time.monotonic(), nimg
     source = prefetch(lambda at: batches(at, config.batch_size)[0], nimg, config.batch_size)
     while nimg < total:
         # One step.
@@ -122,7 +122,7 @@ def fit(
             optimizer.step()
             skipped = 0
         else:
-            skipped += 1
+            skipped, left_out = skipped + 1, left_out + 1
             if skipped == MAX_SKIPPED:
                 raise FloatingPointError(
                     f"{MAX_SKIPPED} steps in a row had a gradient that is not finite, or far longer than usual; "
@@ -135,7 +135,7 @@ def fit(
         torch._foreach_lerp_(averages, parameters, 1 - 0.5 ** (config.batch_size / halflife))
         for slow, fast in zip(ema.buffers(), net.buffers(), strict=True):
             slow.copy_(fast)  # statistics of BatchNorm are averages already
-        sums += torch.stack([bound.distortion.mean(), bound.rate.mean(), norm]).detach().cpu()
+        sums += torch.stack([bound.distortion.mean(), bound.rate.mean(), norm.nan_to_num(posinf=0)]).detach().cpu()
         steps += 1
         bar.update(config.batch_size)
 
@@ -149,7 +149,7 @@ def fit(
                 "grad_norm": norm_mean,
                 "beta": beta,
                 "lr": optimizer.param_groups[0]["lr"],
-                "skipped": skipped,
+                "skipped": left_out,
                 "img_per_sec": (nimg - tick_nimg) / (time.monotonic() - tick_start),
             } | measure(ema, likelihood, held_out, device)
             bar.set_postfix_str(f"rate {stats['valid_rate']:.0f} nats, PSNR {stats['valid_psnr_db']:.2f} dB", refresh=False)
@@ -157,7 +157,7 @@ def fit(
             with (run / "stats.jsonl").open("a") as file:
                 file.write(json.dumps(stats) + "\n")
             save_state(state_path, modules, optimizers, described, nimg)
-            sums, steps, tick_start, tick_nimg = torch.zeros(3), 0, time.monotonic(), nimg
+            sums, steps, left_out, tick_start, tick_nimg = torch.zeros(3), 0, 0, time.monotonic(), nimg
     source.close()
     bar.close()
     return state_path

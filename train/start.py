@@ -1,16 +1,23 @@
-"""A new run that begins with the weights of an older one."""
+"""A new run that begins with the weights of an older one, of the same net or of one that has fewer levels."""
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import Tensor
 
 from facevae.checkpoint import Checkpoint
 from facevae.files import write_json
+from facevae.nets.residual import ResidualVAE
 from facevae.nets.vae import VAE
 from train.losses import GaussianLikelihood
 from train.state import images_before, read_state
 
 
 def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, run: Path) -> None:
-    """Put the averaged weights and the variance of another run, or of a checkpoint folder, into a new run, and note it there."""
+    """Put the averaged weights and the variance of another run, or of a checkpoint folder, into a new run, and note it there.
+
+    A residual net may have finer levels than the older one had: those begin with the new run's own random weights.
+    """
     if (start / "state.safetensors").is_file():
         parts, _, nimg = read_state(start / "state.safetensors")
         weights, variance = parts["ema"], parts["likelihood"]["variance"]
@@ -18,6 +25,9 @@ def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, 
     else:
         checkpoint = Checkpoint.from_pretrained(start)
         weights, variance, nimg = checkpoint.net.state_dict(), checkpoint.variance, checkpoint.evaluation["training"]["nimg"]
+    wanted = net.state_dict()
+    if isinstance(net, ResidualVAE) and weights.keys() != wanted.keys():
+        weights = wanted | grown(weights, wanted)
     for module in (net, ema):
         try:
             module.load_state_dict(weights, strict=True)
@@ -26,3 +36,27 @@ def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, 
     if likelihood.rate:
         likelihood.variance.copy_(variance)
     write_json(run / "start.json", {"from": start.name, "nimg": nimg})
+
+
+def grown(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a residual net's coarse levels under the names that they have in a net with more fine ones.
+
+    An encoder grows at its front, a decoder at its end (Karras et al., Progressive Growing of GANs, 2018), so layers are counted
+    from the other side; stem and head touch the pixels and are made anew. Weights that fit nowhere keep their names, and are
+    named by whoever loads them.
+    """
+    shift = count_levels(wanted) - count_levels(weights)
+    kept = {}
+    for name, value in weights.items():
+        if name.startswith("encoder.levels."):
+            index, rest = name.removeprefix("encoder.levels.").split(".", 1)
+            name = f"encoder.levels.{int(index) + shift}.{rest}"
+        elif name.startswith(("encoder.stem.", "decoder.norm.", "decoder.to_pixels.", "decoder.smooth.")):
+            continue
+        kept[name] = value
+    return kept
+
+
+def count_levels(weights: Mapping[str, Tensor]) -> int:
+    """Layers of an encoder between its stem and its norm."""
+    return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.levels."))

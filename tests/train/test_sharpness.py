@@ -15,6 +15,7 @@ from facevae.nets.residual import ResidualConfig, ResidualVAE
 from train.adversary import Adversary, AdversaryConfig, PatchDiscriminator, augment, contest
 from train.config import TrainConfig
 from train.data import PreparedData
+from train.encodings import load_run
 from train.loop import fit
 from train.losses import GaussianLikelihood, free_rate
 from train.schedules import RateSchedule
@@ -184,6 +185,25 @@ def test_a_run_begins_with_the_weights_of_another(data: PreparedData, tmp_path: 
     assert json.loads((tmp_path / "second" / "start.json").read_text()) == {"from": "first", "nimg": 64}
     with pytest.raises(ValueError, match="net of another shape"):
         fit(replace(still, net=replace(NET, latent=5)), data, tmp_path / "third", start=tmp_path / "first")
+
+
+def test_a_finer_net_begins_with_the_coarse_levels_of_another(data: PreparedData, tmp_path: Path) -> None:
+    coarse = replace(CONFIG, net=replace(NET, patch=4, widths=(8, 16)), feature_weight=0.0, adversary=AdversaryConfig())
+    fit(coarse, data, tmp_path / "coarse", stop_nimg=64)
+    finer = ResidualConfig(size=16, patch=2, widths=(4, 8, 16), encoder_blocks=(0, 0, 1), decoder_blocks=(1, 1, 1), groups=4, latent=6)
+    still = replace(coarse, net=finer, lr=0.0, weight_decay=0.0)
+    fit(still, data, tmp_path / "finer", stop_nimg=64, start=tmp_path / "coarse")
+    old, new = load_run(tmp_path / "coarse")[0], load_run(tmp_path / "finer")[0]
+    assert len(new.encoder.levels) == len(old.encoder.levels) + 1
+    for before, after in zip(reversed(old.encoder.levels), reversed(new.encoder.levels), strict=False):
+        for a, b in zip(before.parameters(), after.parameters(), strict=True):
+            torch.testing.assert_close(a, b)
+    for before, after in zip(old.decoder.levels, new.decoder.levels, strict=False):
+        for a, b in zip(before.parameters(), after.parameters(), strict=True):
+            torch.testing.assert_close(a, b)
+    torch.testing.assert_close(old.decoder.stem.weight, new.decoder.stem.weight)
+    with pytest.raises(ValueError, match="net of another shape"):  # a coarser net cannot hold a finer one
+        fit(coarse, data, tmp_path / "shrunk", start=tmp_path / "finer")
 
 
 def test_a_feature_loss_without_a_classifier_is_refused(data: PreparedData, tmp_path: Path) -> None:
