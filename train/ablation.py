@@ -46,6 +46,8 @@ class Variant:
 FINER = ResidualConfig(
     patch=2, widths=(32, 48, 96, 192, 256), encoder_blocks=(0, 0, 1, 1, 1), decoder_blocks=(1, 1, 1, 1, 1), head_channels=8
 )
+# As cheap: the head stays, and a small block at full resolution sees across its patches.
+HEAD = ResidualConfig(head_channels=8, pixel_blocks=1)
 SHARP = AdversaryConfig(weight=0.5, alone_nimg=3_200, ramp_nimg=6_400)
 
 # From random weights: what kind of net, likelihood and rate. The first is the base.
@@ -77,10 +79,11 @@ CONTINUED: dict[str, Variant] = {
     "continued-adversary": Variant("patch adversary 0.5", {"adversary": SHARP}),
     "continued-both": Variant("feature loss 0.1 and patch adversary 0.5", {"feature_weight": 0.1, "adversary": SHARP}),
     "finer": Variant("a finer level added: stem and head of 2 px instead of 4", {"net": FINER}),
-    "finer-feature": Variant("… and feature loss 0.1", {"net": FINER, "feature_weight": 0.1}),
-    "finer-adversary": Variant("… and patch adversary 0.5", {"net": FINER, "adversary": SHARP}),
-    "finer-gentle": Variant("… and patch adversary 0.2", {"net": FINER, "adversary": replace(SHARP, weight=0.2)}),
-    "finer-both": Variant("… and both", {"net": FINER, "feature_weight": 0.1, "adversary": SHARP}),
+    "head": Variant("a wider head and a small block at full resolution", {"net": HEAD}),
+    "head-feature": Variant("… and feature loss 0.1", {"net": HEAD, "feature_weight": 0.1}),
+    "head-adversary": Variant("… and patch adversary 0.5", {"net": HEAD, "adversary": SHARP}),
+    "head-gentle": Variant("… and patch adversary 0.2", {"net": HEAD, "adversary": replace(SHARP, weight=0.2)}),
+    "head-both": Variant("… and both", {"net": HEAD, "feature_weight": 0.1, "adversary": SHARP}),
 }
 
 

@@ -1,4 +1,4 @@
-"""A new run that begins with the weights of an older one, of the same net or of one that has fewer levels."""
+"""A new run that begins with the weights of an older one, of the same net or of a smaller one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ from train.state import images_before, read_state
 def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, run: Path) -> None:
     """Put the averaged weights and the variance of another run, or of a checkpoint folder, into a new run, and note it there.
 
-    A residual net may have finer levels than the older one had: those begin with the new run's own random weights.
+    A residual net may have finer levels or a wider head than the older one had: those begin with the new run's own weights.
     """
     if (start / "state.safetensors").is_file():
         parts, _, nimg = read_state(start / "state.safetensors")
@@ -26,7 +26,7 @@ def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, 
         checkpoint = Checkpoint.from_pretrained(start)
         weights, variance, nimg = checkpoint.net.state_dict(), checkpoint.variance, checkpoint.evaluation["training"]["nimg"]
     wanted = net.state_dict()
-    if isinstance(net, ResidualVAE) and weights.keys() != wanted.keys():
+    if isinstance(net, ResidualVAE):
         weights = wanted | grown(weights, wanted)
     for module in (net, ema):
         try:
@@ -39,19 +39,26 @@ def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, 
 
 
 def grown(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a residual net's coarse levels under the names that they have in a net with more fine ones.
+    """The weights of a residual net under the names and in the shapes that they have in one with finer levels, or a wider head.
 
     An encoder grows at its front, a decoder at its end (Karras et al., Progressive Growing of GANs, 2018), so layers are counted
-    from the other side; stem and head touch the pixels and are made anew. Weights that fit nowhere keep their names, and are
-    named by whoever loads them.
+    from the other side; stem and head touch the pixels and are then made anew. A head with more channels draws the same picture at
+    first: the new ones begin unheard. Weights that fit nowhere keep their names, and are named by whoever loads them.
     """
     shift = count_levels(wanted) - count_levels(weights)
     kept = {}
+    if not shift and weights["decoder.smooth.weight"].shape[1] < wanted["decoder.smooth.weight"].shape[1]:
+        rows, channels = len(weights["decoder.to_pixels.weight"]), weights["decoder.smooth.weight"].shape[1]
+        wider = {k: wanted[k].clone() for k in ("decoder.to_pixels.weight", "decoder.to_pixels.bias", "decoder.smooth.weight")}
+        for part in ("weight", "bias"):
+            wider[f"decoder.to_pixels.{part}"][:rows] = weights[f"decoder.to_pixels.{part}"]
+        wider["decoder.smooth.weight"].zero_()[:, :channels] = weights["decoder.smooth.weight"]
+        weights = weights | wider
     for name, value in weights.items():
         if name.startswith("encoder.levels."):
             index, rest = name.removeprefix("encoder.levels.").split(".", 1)
             name = f"encoder.levels.{int(index) + shift}.{rest}"
-        elif name.startswith(("encoder.stem.", "decoder.norm.", "decoder.to_pixels.", "decoder.smooth.")):
+        elif shift and name.startswith(("encoder.stem.", "decoder.norm.", "decoder.to_pixels.", "decoder.smooth.")):
             continue
         kept[name] = value
     return kept

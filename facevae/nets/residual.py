@@ -26,6 +26,8 @@ class ResidualConfig:
     groups: int = 8
     latent: int = 256
     head_channels: int = 4
+    pixel_blocks: int = 0
+    """Small residual convolutions of the decoder at full resolution, which see across the borders of patches."""
 
     def __post_init__(self) -> None:
         step = self.patch * 2 ** (len(self.widths) - 1)
@@ -65,6 +67,20 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
         return x + self.conv2(F.silu(self.norm2(h)))
+
+
+class PixelBlock(nn.Module):
+    """x + conv(act(conv(x))), the last convolution starting at zero; no norm, which would cost more than the convolutions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, 2 * width, 3, padding=1)
+        self.conv2 = nn.Conv2d(2 * width, width, 3, padding=1)
+        nn.init.zeros_(self.conv2.weight)
+        nn.init.zeros_(self.conv2.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.silu(self.conv1(x)))
 
 
 class Encoder(nn.Module):
@@ -109,13 +125,14 @@ class Decoder(nn.Module):
         self.shuffle = nn.PixelShuffle(patch)
         # PixelShuffle alone leaves a faint grid with the period of the patch; one small convolution at
         # full resolution sees across patch borders and takes it away.
+        self.pixels = nn.Sequential(*[PixelBlock(config.head_channels) for _ in range(config.pixel_blocks)])
         self.smooth = nn.Conv2d(config.head_channels, config.channels, 3, padding=1)
         init_icnr(self.to_pixels, patch)
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.stem(z).unflatten(1, (-1, self.grid, self.grid)).contiguous(memory_format=torch.channels_last)
         h = F.silu(self.norm(self.levels(h)))
-        return 0.5 + 0.5 * self.smooth(self.shuffle(self.to_pixels(h)))
+        return 0.5 + 0.5 * self.smooth(self.pixels(self.shuffle(self.to_pixels(h))))
 
 
 def init_icnr(conv: nn.Conv2d, patch: int) -> None:

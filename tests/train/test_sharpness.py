@@ -206,6 +206,21 @@ def test_a_finer_net_begins_with_the_coarse_levels_of_another(data: PreparedData
         fit(coarse, data, tmp_path / "shrunk", start=tmp_path / "finer")
 
 
+def test_a_wider_head_draws_the_same_picture_at_first(data: PreparedData, tmp_path: Path) -> None:
+    narrow = replace(CONFIG, feature_weight=0.0, adversary=AdversaryConfig())
+    fit(narrow, data, tmp_path / "narrow", stop_nimg=64)
+    wide = replace(narrow, net=replace(NET, head_channels=6, pixel_blocks=2), lr=0.0, weight_decay=0.0)
+    fit(wide, data, tmp_path / "wide", stop_nimg=64, start=tmp_path / "narrow")
+    before, after = load_run(tmp_path / "narrow")[0], load_run(tmp_path / "wide")[0]
+    z = torch.randn(3, NET.latent, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(before.decode(z), after.decode(z), atol=1e-5, rtol=0)
+    # Its new channels are unheard, but not deaf: they hear of the picture's error, and so can learn.
+    after.train().requires_grad_(True)
+    after.decode(z).square().mean().backward()
+    assert after.decoder.smooth.weight.grad[:, -1].abs().sum() > 0
+    assert after.decoder.pixels[0].conv2.weight.grad.abs().sum() > 0
+
+
 def test_a_feature_loss_without_a_classifier_is_refused(data: PreparedData, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no classifier was given"):
         fit(CONFIG, data, tmp_path)
