@@ -78,6 +78,7 @@ CONTINUED: dict[str, Variant] = {
     "continued-feature-more": Variant("feature loss 0.3", {"feature_weight": 0.3}),
     "continued-adversary": Variant("patch adversary 0.5", {"adversary": SHARP}),
     "continued-both": Variant("feature loss 0.1 and patch adversary 0.5", {"feature_weight": 0.1, "adversary": SHARP}),
+    "more-latents": Variant("256 latents more (512)", {"net": ResidualConfig(latent=512)}),
     "finer": Variant("a finer level added: stem and head of 2 px instead of 4", {"net": FINER}),
     "head": Variant("a wider head and a small block at full resolution", {"net": HEAD}),
     "head-feature": Variant("… and feature loss 0.1", {"net": HEAD, "feature_weight": 0.1}),

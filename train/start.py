@@ -16,7 +16,8 @@ from train.state import images_before, read_state
 def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, run: Path) -> None:
     """Put the averaged weights and the variance of another run, or of a checkpoint folder, into a new run, and note it there.
 
-    A residual net may have finer levels or a wider head than the older one had: those begin with the new run's own weights.
+    A residual net may have finer levels, a wider head or more latent dimensions than the older one had: those begin
+    with the new run's own weights.
     """
     if (start / "state.safetensors").is_file():
         parts, _, nimg = read_state(start / "state.safetensors")
@@ -42,18 +43,27 @@ def grown(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
     """The weights of a residual net under the names and in the shapes that they have in one with finer levels, or a wider head.
 
     An encoder grows at its front, a decoder at its end (Karras et al., Progressive Growing of GANs, 2018), so layers are counted
-    from the other side; stem and head touch the pixels and are then made anew. A head with more channels draws the same picture at
-    first: the new ones begin unheard. Weights that fit nowhere keep their names, and are named by whoever loads them.
+    from the other side; stem and head touch the pixels and are then made anew. With more channels in the head, or more latent
+    dimensions, a net draws the same pictures at first: the new ones begin unheard. Weights that fit nowhere
+    keep their names, and are named by whoever loads them.
     """
     shift = count_levels(wanted) - count_levels(weights)
     kept = {}
+    old, new = weights["decoder.stem.weight"].shape[1], wanted["decoder.stem.weight"].shape[1]
+    if old < new:
+        wider = {k: wanted[k].clone() for k in ("encoder.out.weight", "encoder.out.bias", "decoder.stem.weight")}
+        for part in ("weight", "bias"):
+            mean, logvar = weights[f"encoder.out.{part}"].chunk(2)
+            wider[f"encoder.out.{part}"][:old], wider[f"encoder.out.{part}"][new : new + old] = mean, logvar
+        wider["decoder.stem.weight"].zero_()[:, :old] = weights["decoder.stem.weight"]
+        weights = {**weights, **wider}
     if not shift and weights["decoder.smooth.weight"].shape[1] < wanted["decoder.smooth.weight"].shape[1]:
         rows, channels = len(weights["decoder.to_pixels.weight"]), weights["decoder.smooth.weight"].shape[1]
         wider = {k: wanted[k].clone() for k in ("decoder.to_pixels.weight", "decoder.to_pixels.bias", "decoder.smooth.weight")}
         for part in ("weight", "bias"):
             wider[f"decoder.to_pixels.{part}"][:rows] = weights[f"decoder.to_pixels.{part}"]
         wider["decoder.smooth.weight"].zero_()[:, :channels] = weights["decoder.smooth.weight"]
-        weights = weights | wider
+        weights = {**weights, **wider}
     for name, value in weights.items():
         if name.startswith("encoder.levels."):
             index, rest = name.removeprefix("encoder.levels.").split(".", 1)

@@ -184,7 +184,7 @@ def test_a_run_begins_with_the_weights_of_another(data: PreparedData, tmp_path: 
     assert all(torch.allclose(second[k], v, atol=1e-7) for k, v in first.items() if k.startswith("ema.") and "num_batches" not in k)
     assert json.loads((tmp_path / "second" / "start.json").read_text()) == {"from": "first", "nimg": 64}
     with pytest.raises(ValueError, match="net of another shape"):
-        fit(replace(still, net=replace(NET, latent=5)), data, tmp_path / "third", start=tmp_path / "first")
+        fit(replace(still, net=replace(NET, latent=5)), data, tmp_path / "third", start=tmp_path / "first")  # none can be taken away
 
 
 def test_a_finer_net_begins_with_the_coarse_levels_of_another(data: PreparedData, tmp_path: Path) -> None:
@@ -219,6 +219,20 @@ def test_a_wider_head_draws_the_same_picture_at_first(data: PreparedData, tmp_pa
     after.decode(z).square().mean().backward()
     assert after.decoder.smooth.weight.grad[:, -1].abs().sum() > 0
     assert after.decoder.pixels[0].conv2.weight.grad.abs().sum() > 0
+
+
+def test_more_latent_dimensions_leave_the_picture_as_it_is_at_first(data: PreparedData, tmp_path: Path) -> None:
+    few = replace(CONFIG, feature_weight=0.0, adversary=AdversaryConfig())
+    fit(few, data, tmp_path / "few", stop_nimg=64)
+    many = replace(few, net=replace(NET, latent=9), lr=0.0, weight_decay=0.0)
+    fit(many, data, tmp_path / "many", stop_nimg=64, start=tmp_path / "few")
+    before, after = load_run(tmp_path / "few")[0], load_run(tmp_path / "many")[0]
+    x = pictures()
+    a, b = before.encode(x), after.encode(x)
+    torch.testing.assert_close(a.mean, b.mean[:, :6], atol=1e-5, rtol=0)
+    torch.testing.assert_close(a.logvar, b.logvar[:, :6], atol=1e-5, rtol=0)
+    torch.testing.assert_close(before.decode(a.mean), after.decode(b.mean), atol=1e-5, rtol=0)
+    assert b.mean[:, 6:].std() > 0  # the new ones say something from the start, or nobody would ever listen
 
 
 def test_a_feature_loss_without_a_classifier_is_refused(data: PreparedData, tmp_path: Path) -> None:
