@@ -47,7 +47,10 @@ def checkpoint(place: Path) -> Path:
     quick = ["--config.total-nimg=256", "--config.batch-size=32", "--config.tick-nimg=128", "--config.valid-nimg=32"]
     assert main(["aligner", "--celeba", str(place / "celeba"), "--run", aligner, *quick]) == 0
     few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.probe-faces=8", "--config.least-success=0"]
-    assert main(["directions", "--data", data, "--run", run, "--classifier", classifier, *few, "--config.ladder", "1", "3"]) == 0
+    few += ["--config.least-auroc=0", "--config.ladder", "1", "3"]
+    assert main(["directions", "--data", data, "--run", run, "--classifier", classifier, *few]) == 0
+    few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.flow-nimg=512", "--config.components", "1", "2"]
+    assert main(["prior", "--data", data, "--run", run, *few]) == 0
     assert main(["export", "--run", run, "--classifier", classifier, "--aligner", aligner, "--out", out]) == 0
     for what in ("reconstruction", "classifier"):
         assert main(["evaluate", what, "--checkpoint", out, "--data", data, "--write"]) == 0
@@ -62,7 +65,7 @@ def test_stats_show_both_lives(checkpoint: Path, place: Path) -> None:
 
 def test_evaluation_and_card_say_the_same(checkpoint: Path, capsys: pytest.CaptureFixture) -> None:
     loaded = Checkpoint.from_pretrained(checkpoint)
-    assert set(loaded.evaluation) == {"training", "reconstruction", "classifier", "edits"}
+    assert set(loaded.evaluation) == {"training", "withheld", "reconstruction", "classifier", "edits"}
     assert f"PSNR {loaded.evaluation['reconstruction']['psnr_db']:.2f} dB" in loaded.card
     assert main(["evaluate", "show", "--checkpoint", str(checkpoint)]) == 0
     assert "mean on reconstructions" in capsys.readouterr().out

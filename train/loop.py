@@ -22,7 +22,7 @@ from facevae.photo import images
 from train.adversary import Adversary, contest
 from train.config import TrainConfig
 from train.data import Batches, PreparedData, prefetch
-from train.losses import GaussianLikelihood, elbo, free_rate, psnr_db
+from train.losses import GaussianLikelihood, elbo, free_rate, price, psnr_db
 from train.schedules import cosine
 from train.sharpness import FeatureLoss, focal_frequency
 from train.sheets import draw_sheets
@@ -109,7 +109,7 @@ def fit(
         # Everything in nats per pixel and channel: one clip_norm for every size.
         dimensions = x[0].numel()
         picture = bound.distortion.mean() / dimensions + config.feature_weight * look + config.focal_weight * spectrum
-        cost = beta * (rate if target is None else (rate - target).abs()) / dimensions
+        cost = price(rate, beta, target) / dimensions
         if config.centre_pull:
             cost = cost + beta * config.centre_pull * 0.5 * posterior.mean.square().sum(1).mean() / dimensions
         optimizer.zero_grad()

@@ -25,8 +25,12 @@ class Elbo:
 
         With a target in nats, distortion + beta · |rate − target| (Burgess et al., 2018, eq. 8).
         """
-        rate = self.rate.mean()
-        return self.distortion.mean() + beta * (rate if target is None else (rate - target).abs())
+        return self.distortion.mean() + price(self.rate.mean(), beta, target)
+
+
+def price(rate: Float[Tensor, ""], beta: float, target: float | None) -> Float[Tensor, ""]:
+    """What the rate costs: beta · rate, or, with a target in nats, beta · |rate − target|."""
+    return beta * (rate if target is None else (rate - target).abs())
 
 
 class GaussianLikelihood(nn.Module):

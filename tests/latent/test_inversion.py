@@ -162,7 +162,8 @@ def test_same_under_inference_mode_and_in_a_thread(tiny_checkpoint: Checkpoint) 
     thread = threading.Thread(target=run)
     thread.start()
     thread.join()
-    assert found == [pytest.approx(plain), pytest.approx(plain)]
+    # A thread of another size sums in another order, and a search repeats that at every step: a hundredth of a dB.
+    assert found == [pytest.approx(plain, abs=0.01), pytest.approx(plain, abs=0.01)]
 
 
 def test_closing_leaves_the_callers_modes(tiny_checkpoint: Checkpoint) -> None:

@@ -42,9 +42,8 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def make(parts: Path, aligner: Path, out: Path) -> Checkpoint:
-    directions = DirectionsConfig(
-        train_faces=200, valid_faces=16, probe_faces=4, ladder=(2, 8), choose_at=(4,), least_success=0, least_auroc=0.6
-    )
+    few = {"train_faces": 200, "valid_faces": 16}
+    directions = DirectionsConfig(**few, probe_faces=4, ladder=(2, 8), choose_at=(4,), least_success=0, least_auroc=0.6)
     prior = PriorConfig(**few, components=(1, 2), flow_layers=2, flow_width=8, flow_nimg=400, batch_size=50)
     folders = {"judge": parts / "judge", "celeba": None, "photos": None, "sheets": None}
     kinds = {"directions": directions, "prior": prior, "faces": 8, "guided": 1, "figures": False}

@@ -15,7 +15,7 @@ from facevae.nets.convolutional import ConvolutionalConfig
 from train.config import TrainConfig
 from train.data import PreparedData
 from train.loop import fit
-from train.losses import Elbo
+from train.losses import price
 from train.report.schedules_plot import CAPACITY_NATS, draw_schedules, six_schedules
 from train.schedules import WEIGHTS, RateSchedule
 from train.synthetic import prepare_synthetic
@@ -87,16 +87,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 
 def fit_and_listen(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | None = None) -> tuple[Calls, dict[str, Tensor]]:
-    """β and target of every step, as `Elbo.loss` was given them, and the weights in the end."""
+    """β and target of every step, as `price` was given them, and the weights in the end."""
     calls: Calls = []
-    original = Elbo.loss
 
-    def loss(self: Elbo, beta: float = 1.0, target: float | None = None) -> Tensor:
+    def heard(rate: Tensor, beta: float, target: float | None) -> Tensor:
         calls.append((beta, target))
-        return original(self, beta, target)
+        return price(rate, beta, target)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Elbo, "loss", loss)
+        patch.setattr("train.loop.price", heard)
         state = load_file(fit(config, data, run, stop_nimg))
     return calls, {k: v for k, v in state.items() if k.startswith("net.")}
 
