@@ -1,5 +1,6 @@
 """What the README shows is true: its commands parse, its code runs, its front matter and the requirements agree."""
 
+import json
 import re
 import shlex
 import shutil
@@ -40,6 +41,13 @@ def test_numbers_are_those_of_the_embedded_checkpoint() -> None:
 
     inside = README.split(MARKS[0] + "\n")[1].split(MARKS[1])[0]
     assert inside == numbers(Checkpoint.from_pretrained().evaluation)
+
+
+def test_ablation_is_the_one_that_was_measured() -> None:
+    from train.ablation import MARKS, ablation_table, note
+
+    found = json.loads((ROOT / "docs" / "ablation.json").read_text())
+    assert README.split(MARKS[0] + "\n")[1].split(MARKS[1])[0] == note(found) + ablation_table(found)
 
 
 def test_pictures_exist() -> None:

@@ -258,8 +258,10 @@ class Evaluate:
     """Where "alignment" puts sheets of the crops of --photos, and "protocol" samples and the training faces nearest to them, outside the
     project."""
     judge: Path | None = None
-    """Folder of an exported judge, or the run of a classifier of another seed, for "protocol" and "inversion"; the embedded judge where
-    not given."""
+    """Folder of a saved judge, or the run of a classifier of another seed, for "protocol", "edits" and "inversion"; the embedded judge
+    where not given."""
+    classifier: Path | None = None
+    """Folder of a saved classifier, or its run: "classifier" measures it in the place of the checkpoint's own."""
     fid: bool = False
     """Let "protocol" measure the standard Inception FID too; it needs torch-fidelity, which downloads the weights."""
     run_dir: Annotated[Path | None, tyro.conf.arg(name="run")] = None
@@ -282,6 +284,8 @@ class Evaluate:
             return print_tables(Checkpoint.from_pretrained(folder).evaluation)
         if self.what == "run":
             return print_tables(evaluate_run(self.run_dir, self.data, self.judge, self.sheets, self.fid))
+        if self.classifier is not None and (self.what != "classifier" or self.write):
+            raise ValueError('--classifier is for "classifier", without --write: a checkpoint keeps figures of its own classifier only')
         given = {k: v for k, v in vars(self).items() if k not in ("checkpoint", "run_dir", "write")}
         for section, values in evaluate(folder, **given):
             print_tables({section: values})

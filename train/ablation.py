@@ -10,24 +10,24 @@ import torch
 from jaxtyping import UInt8
 
 from facevae.editor import Editor
-from facevae.files import write_atomic, write_json
+from facevae.files import write_json
 from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.residual import ResidualConfig
 from facevae.nets.vae import VAE
 from facevae.photo import images
 from train.adversary import AdversaryConfig
-from train.card import table
+from train.card import table, write_between
 from train.classifier import judge_from
 from train.config import TrainConfig
 from train.data import PreparedData
 from train.encodings import load_run
+from train.figures import ASTRONAUT
 from train.loop import fit
 from train.protocol import Protocol, draw, fit_gaussian, measure_protocol
 from train.report.measures import decode, encode, sharpness
 from train.schedules import RateSchedule
 from train.sheets import save_png, tile
 
-ASTRONAUT = Path(__file__).parent.parent / "assets" / "examples" / "astronaut.jpg"
 SHARP_FACES = 256
 MARKS = ("<!-- ablation: written by python -m train ablation -->", "<!-- end of ablation -->")
 
@@ -92,8 +92,8 @@ CONTINUED: dict[str, Variant] = {
 class AblationConfig:
     """How long the runs are, and what is measured."""
 
-    scratch_nimg: int = 32_000
-    continued_nimg: int = 19_200
+    scratch_nimg: int = 25_600
+    continued_nimg: int = 16_000
     faces: int = 1_000
     """Of the valid partition, and samples of each kind."""
     seed: int = 0
@@ -227,8 +227,6 @@ def draw_strips(out: Path, data: PreparedData, names: tuple[str, ...], path: Pat
     save_png(path, np.concatenate([part for row in rows for part in (row, gap)][:-1]))
 
 
-def publish(readme: Path, found: dict[str, dict[str, Any]]) -> None:
+def publish(document: Path, found: dict[str, dict[str, Any]]) -> None:
     """Put the tables between the marks of a document."""
-    before, rest = readme.read_text().split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    write_atomic(readme, lambda p: p.write_text(f"{before}{MARKS[0]}\n{note(found)}{ablation_table(found)}{MARKS[1]}{after}"))
+    write_between(document, MARKS, note(found) + ablation_table(found))

@@ -149,7 +149,9 @@ def contest(
         loss = adversary.loss(x, fakes, random)
     rival.zero_grad()
     loss.backward()
-    rival.step()
+    # As in the VAE's own steps: on some CPUs a bf16 gradient is a NaN now and then, and would stay in the weights for good.
+    if torch.isfinite(torch.nn.utils.get_total_norm([p.grad for p in adversary.discriminator.parameters() if p.grad is not None])):
+        rival.step()
     if not pull:
         return picture
     others = torch.autograd.grad(picture, mean)[0]

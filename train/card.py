@@ -177,11 +177,16 @@ def numbers(evaluation: dict[str, Any]) -> str:
     )
 
 
+def write_between(document: Path, marks: tuple[str, str], text: str) -> None:
+    """Replace what a document holds between two marks."""
+    before, rest = document.read_text().split(marks[0])
+    after = rest.split(marks[1])[1]
+    write_atomic(document, lambda p: p.write_text(f"{before}{marks[0]}\n{text}{marks[1]}{after}"))
+
+
 def write_numbers(readme: Path, evaluation: dict[str, Any]) -> None:
     """Put the numbers of an evaluation between the marks of the README."""
-    before, rest = readme.read_text().split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    write_atomic(readme, lambda p: p.write_text(f"{before}{MARKS[0]}\n{numbers(evaluation)}{MARKS[1]}{after}"))
+    write_between(readme, MARKS, numbers(evaluation))
 
 
 def classifier_table(scores: dict[str, Any], withheld: dict[str, str]) -> str:

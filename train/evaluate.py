@@ -1,6 +1,7 @@
 """What a checkpoint can do on held-out faces: the protocol, classifier, edits. Numbers go to evaluation.json."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,17 @@ def evaluate(
     split: str,
     faces: int,
     guided: int,
+    classifier: Path | None = None,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Measure the section `what` of a checkpoint, or all whose folders are given; yields (section, values).
+
+    `classifier` stands in for the checkpoint's own.
 
     `ValueError` where the folder that a section needs is not given, or a net that it needs cannot be had.
     """
     checkpoint = Checkpoint.from_pretrained(folder)
+    if classifier is not None:
+        checkpoint = replace(checkpoint, classifier=judge_from(classifier)[0])
     wanted = SECTIONS if what == "all" else (what,)
     if what == "all" and celeba is None:
         wanted = tuple(w for w in wanted if w != "alignment")

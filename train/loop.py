@@ -78,8 +78,10 @@ def fit(
     state_path = run / "state.safetensors"
     described = json.loads(json.dumps(asdict(config) | {"net": describe_net(config.net)}))  # tuples as lists, as the file gives them back
     nimg = load_state(state_path, modules, optimizers, described) if state_path.is_file() else 0
-    if start is not None and not nimg:
-        begin_with(start, net, ema, likelihood, run)
+    if not nimg:
+        (run / "start.json").unlink(missing_ok=True)  # of a run that was stopped before its first tick
+        if start is not None:
+            begin_with(start, net, ema, likelihood, run)
     seen = images_before(run)
     write_json(run / "config.json", described | {"data": str(data.folder)})
     drop_later_stats(run / "stats.jsonl", nimg)

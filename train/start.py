@@ -12,6 +12,8 @@ from facevae.nets.vae import VAE
 from train.losses import GaussianLikelihood
 from train.state import images_before, read_state
 
+AT_THE_PIXELS = ("encoder.stem.", "decoder.norm.", "decoder.to_pixels.", "decoder.smooth.")
+
 
 def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, run: Path) -> None:
     """Put the averaged weights and the variance of another run, or of a checkpoint folder, into a new run, and note it there.
@@ -28,7 +30,7 @@ def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, 
         weights, variance, nimg = checkpoint.net.state_dict(), checkpoint.variance, checkpoint.evaluation["training"]["nimg"]
     wanted = net.state_dict()
     if isinstance(net, ResidualVAE):
-        weights = wanted | grown(weights, wanted)
+        weights = grown(weights, wanted)
     for module in (net, ema):
         try:
             module.load_state_dict(weights, strict=True)
@@ -47,8 +49,10 @@ def grown(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
     dimensions, a net draws the same pictures at first: the new ones begin unheard. Weights that fit nowhere
     keep their names, and are named by whoever loads them.
     """
-    shift = count_levels(wanted) - count_levels(weights)
-    kept = {}
+    shift = count_levels("encoder", wanted) - count_levels("encoder", weights)
+    drawn = count_levels("decoder", weights)
+    # What growing adds, and nothing else: a weight that is missing elsewhere is missed by whoever loads these.
+    kept = {k: v for k, v in wanted.items() if is_new(k, shift, drawn) or (k.startswith("decoder.pixels.") and k not in weights)}
     old, new = weights["decoder.stem.weight"].shape[1], wanted["decoder.stem.weight"].shape[1]
     if old < new:
         wider = {k: wanted[k].clone() for k in ("encoder.out.weight", "encoder.out.bias", "decoder.stem.weight")}
@@ -68,12 +72,22 @@ def grown(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
         if name.startswith("encoder.levels."):
             index, rest = name.removeprefix("encoder.levels.").split(".", 1)
             name = f"encoder.levels.{int(index) + shift}.{rest}"
-        elif shift and name.startswith(("encoder.stem.", "decoder.norm.", "decoder.to_pixels.", "decoder.smooth.")):
+        elif shift and name.startswith(AT_THE_PIXELS):
             continue
         kept[name] = value
     return kept
 
 
-def count_levels(weights: Mapping[str, Tensor]) -> int:
-    """Layers of an encoder between its stem and its norm."""
-    return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith("encoder.levels."))
+def is_new(name: str, shift: int, drawn: int) -> bool:
+    """Whether a weight of the larger net belongs to what growing by `shift` layers adds; the smaller decoder has `drawn` layers."""
+    if shift and name.startswith(AT_THE_PIXELS):
+        return True
+    if not name.startswith(("encoder.levels.", "decoder.levels.")):
+        return False
+    part, _, index, _ = name.split(".", 3)
+    return int(index) < shift if part == "encoder" else int(index) >= drawn
+
+
+def count_levels(part: str, weights: Mapping[str, Tensor]) -> int:
+    """Layers of an encoder or decoder up to the last that has weights."""
+    return 1 + max(int(name.split(".")[2]) for name in weights if name.startswith(f"{part}.levels."))

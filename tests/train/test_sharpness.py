@@ -21,6 +21,7 @@ from train.losses import GaussianLikelihood, free_rate
 from train.schedules import RateSchedule
 from train.sharpness import FeatureLoss, focal_frequency
 from train.spikes import SpikeWatch
+from train.start import grown
 from train.synthetic import prepare_synthetic
 
 NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
@@ -204,6 +205,24 @@ def test_a_finer_net_begins_with_the_coarse_levels_of_another(data: PreparedData
     torch.testing.assert_close(old.decoder.stem.weight, new.decoder.stem.weight)
     with pytest.raises(ValueError, match="net of another shape"):  # a coarser net cannot hold a finer one
         fit(coarse, data, tmp_path / "shrunk", start=tmp_path / "finer")
+
+
+def test_growing_fills_nothing_but_what_it_adds(vae: ResidualVAE) -> None:
+    whole = vae.state_dict()
+    assert grown(whole, whole).keys() == whole.keys()
+    torn = {k: v for k, v in whole.items() if not k.startswith("decoder.levels.0.conv1")}
+    assert {k for k in whole if k not in grown(torn, whole)} == {"decoder.levels.0.conv1.weight", "decoder.levels.0.conv1.bias"}
+
+
+def test_a_gradient_that_is_not_finite_stays_out_of_the_adversary(vae: ResidualVAE) -> None:
+    adversary = Adversary(replace(RIVAL, drawn=0.0), 3, NET.latent)
+    rival = torch.optim.AdamW(adversary.parameters(), lr=1e-3)
+    x = pictures(2)
+    mean, posterior = vae(x)
+    broken = x.clone()
+    broken[0, 0, 0, 0] = torch.nan
+    contest(adversary, rival, vae, broken, mean, posterior, (mean - x).square().mean(), 0.0, torch.Generator())
+    assert all(torch.isfinite(p).all() for p in adversary.parameters())
 
 
 def test_a_wider_head_draws_the_same_picture_at_first(data: PreparedData, tmp_path: Path) -> None:

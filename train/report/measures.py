@@ -44,7 +44,7 @@ def noises(count: int, dimensions: int, start: int = 0) -> Float[Tensor, "n d"]:
 
 def kl_of_dimensions(mean: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Float[Tensor, " d"]:
     """Mean KL to N(0, 1) of each latent dimension, in nats."""
-    return 0.5 * (mean**2 + logvar.exp() - 1 - logvar).mean(dim=0)
+    return DiagonalGaussian(mean, logvar).kl_of_dimensions().mean(dim=0)
 
 
 def psnr(a: UInt8[np.ndarray, "n h w c"], b: UInt8[np.ndarray, "n h w c"]) -> float:
