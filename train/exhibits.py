@@ -1,6 +1,5 @@
 """Exhibits for the Latent space tab: what a model's encodings look like, measured on faces, with nobody's encoding in the file."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from train.encodings import load_run
 from train.judge import Scorer
 from train.report import measures
 from train.report.ppca import fit_ppca
+from train.start import read_stats
 
 CURVES = ("nimg", "distortion", "valid_distortion", "rate", "valid_rate", "valid_psnr_db")
 CHUNK = 256  # pictures that are read from the disk at a time
@@ -81,8 +81,8 @@ def latent_of(model: VAE | PPCA) -> int:
 
 
 def read_curves(run: Path) -> dict[str, list[float]]:
-    """The statistics of a run that are drawn, four significant digits or more."""
-    rows = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
+    """The statistics of a run, and of those that it began with, that are drawn; four significant digits or more."""
+    rows = read_stats(run)
     if not rows:
         raise ValueError(f"{run / 'stats.jsonl'} is empty: the run has no tick yet")
     return {key: [round(float(row[key]), 3) for row in rows] for key in CURVES if key in rows[0]}

@@ -27,7 +27,7 @@ from train.schedules import cosine
 from train.sharpness import FeatureLoss, focal_frequency
 from train.sheets import draw_sheets
 from train.spikes import SpikeWatch
-from train.start import begin_with
+from train.start import HISTORY, begin_with
 from train.state import images_before, load_state, save_state
 
 MAX_SKIPPED = 10  # steps in a row that were left out
@@ -79,9 +79,10 @@ def fit(
     described = json.loads(json.dumps(asdict(config) | {"net": describe_net(config.net)}))  # tuples as lists, as the file gives them back
     nimg = load_state(state_path, modules, optimizers, described) if state_path.is_file() else 0
     if not nimg:
-        (run / "start.json").unlink(missing_ok=True)  # of a run that was stopped before its first tick
+        for name in ("start.json", HISTORY):
+            (run / name).unlink(missing_ok=True)  # of a run that was stopped before its first tick
         if start is not None:
-            begin_with(start, net, ema, likelihood, run)
+            begin_with(start, net, ema, likelihood, run, data)
     seen = images_before(run)
     write_json(run / "config.json", described | {"data": str(data.folder)})
     drop_later_stats(run / "stats.jsonl", nimg)

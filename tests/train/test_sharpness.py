@@ -5,13 +5,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import load_file
 
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.gaussian import DiagonalGaussian
 from facevae.nets.residual import ResidualConfig, ResidualVAE
+from facevae.photo.images import to_float
 from train.adversary import Adversary, AdversaryConfig, PatchDiscriminator, augment, contest
 from train.config import TrainConfig
 from train.data import PreparedData
@@ -21,7 +24,7 @@ from train.losses import GaussianLikelihood, free_rate
 from train.schedules import RateSchedule
 from train.sharpness import FeatureLoss, focal_frequency
 from train.spikes import SpikeWatch
-from train.start import grown
+from train.start import grown, read_stats
 from train.synthetic import prepare_synthetic
 
 NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
@@ -184,6 +187,7 @@ def test_a_run_begins_with_the_weights_of_another(data: PreparedData, tmp_path: 
     second = load_file(fit(still, data, tmp_path / "second", stop_nimg=64, start=tmp_path / "first"))
     assert all(torch.allclose(second[k], v, atol=1e-7) for k, v in first.items() if k.startswith("ema.") and "num_batches" not in k)
     assert json.loads((tmp_path / "second" / "start.json").read_text()) == {"from": "first", "nimg": 64}
+    assert [row["nimg"] for row in read_stats(tmp_path / "second")] == [64, 128]  # a run carries its history along
     with pytest.raises(ValueError, match="net of another shape"):
         fit(replace(still, net=replace(NET, latent=5)), data, tmp_path / "third", start=tmp_path / "first")  # none can be taken away
 
@@ -251,7 +255,15 @@ def test_more_latent_dimensions_leave_the_picture_as_it_is_at_first(data: Prepar
     torch.testing.assert_close(a.mean, b.mean[:, :6], atol=1e-5, rtol=0)
     torch.testing.assert_close(a.logvar, b.logvar[:, :6], atol=1e-5, rtol=0)
     torch.testing.assert_close(before.decode(a.mean), after.decode(b.mean), atol=1e-5, rtol=0)
-    assert b.mean[:, 6:].std() > 0  # the new ones say something from the start, or nobody would ever listen
+    # The new ones say from the start what the decoder leaves out, and surely, or the rate would prune them before it listens.
+    x = to_float(np.array(data.images[data.indices("train")]))
+    a, b = before.encode(x), after.encode(x)
+    missing = F.avg_pool2d(x - before.decode(a.mean), 2).flatten(1)
+    missing = missing - missing.mean(0)
+    first = missing @ torch.linalg.svd(missing, full_matrices=False)[2][0]
+    assert torch.corrcoef(torch.stack([b.mean[:, 6], first]))[0, 1].abs() > 0.5
+    torch.testing.assert_close(b.mean[:, 6:].std(0), torch.ones(3), atol=0.1, rtol=0)
+    torch.testing.assert_close(b.logvar[:, 6:], torch.full_like(b.logvar[:, 6:], -3.0))
 
 
 def test_a_feature_loss_without_a_classifier_is_refused(data: PreparedData, tmp_path: Path) -> None:
