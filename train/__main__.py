@@ -59,7 +59,7 @@ class Fit:
     config: tyro.conf.AvoidSubcommands[TrainConfig] = field(default_factory=TrainConfig)
     """Of the net, the values of the preset's own architecture can be changed."""
     classifier: Path | None = None
-    """Run or checkpoint folder of the classifier that --config.feature-weight compares by."""
+    """Run or checkpoint folder of the classifier that --config.feature-weight, or --config.adversary.sees features, compares by."""
     start: Path | None = None
     """Run or checkpoint folder whose weights a new run begins with."""
 

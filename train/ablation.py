@@ -143,7 +143,7 @@ def run_ablation(
     for name in names:
         run = out / name
         wanted = config_of(name, config)
-        fit(wanted, data, run, guide=guide if wanted.feature_weight else None, start=start if name in CONTINUED else None)
+        fit(wanted, data, run, guide=guide if wanted.wants_guide else None, start=start if name in CONTINUED else None)
         if name in found and found[name]["judge"] == digest:
             continue
         net, variance, _, _ = load_run(run)

@@ -1,7 +1,8 @@
-"""A patch adversary that sharpens: it learns to tell reconstructions from photos, the decoder learns to please it."""
+"""An adversary that sharpens: it learns to tell reconstructions from photos, the decoder learns to please it."""
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.gaussian import DiagonalGaussian, Point
 from facevae.nets.vae import VAE
 
@@ -27,6 +29,10 @@ class AdversaryConfig:
     """Its weight grows to the full one over so many images: a sudden, strong adversary ruins a good decoder."""
     drawn: float = 0.25
     """Faces drawn from a Gaussian fitted to the encodings join the reconstructions, so many for each photo."""
+    sees: Literal["pixels", "features"] = "pixels"
+    """Patches of pixels, or what the guide sees at its first levels: then only small heads have to be learned."""
+    levels: int = 2
+    """features: residual levels of the guide, beside its stem."""
     width: int = 64
     lr: float = 4e-4
     betas: tuple[float, float] = (0.5, 0.99)
@@ -57,13 +63,48 @@ class PatchDiscriminator(nn.Module):
         return self.layers(2 * x - 1).float()
 
 
+class FeatureDiscriminator(nn.Module):
+    """Pictures in [0, 1] -> logits, 16 × 16 of them for each level of a frozen classifier at 128 px.
+
+    What the classifier has learned tells sharp from blurred at once, so that a few hundred steps of small heads are enough
+    (Sauer et al., Projected GANs Converge Faster, 2021, section 3, without the random projections).
+    """
+
+    def __init__(self, guide: AttributeClassifier, levels: int = 2, width: int = 64) -> None:
+        super().__init__()
+        # Not a submodule, as in `FeatureLoss`: its weights belong to no optimizer and no state.
+        self._guide = (guide.eval().requires_grad_(False),)
+        self.levels = levels
+        channels = [guide.head.in_features >> (3 - max(level - 1, 0)) for level in range(levels + 1)]  # 64, 64, 128, 256, 512
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                spectral_norm(nn.Conv2d(c, width, 3, stride=2 if level < 2 else 1, padding=1)),
+                nn.LeakyReLU(0.2),
+                spectral_norm(nn.Conv2d(width, width, 3, padding=1)),
+                nn.LeakyReLU(0.2),
+                spectral_norm(nn.Conv2d(width, 1, 3, padding=1)),
+            )
+            for level, c in enumerate(channels)
+        )
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b n"]:
+        """Logits of places, level after level."""
+        seen = self._guide[0].features(x, self.levels)
+        return torch.cat([head(h).flatten(1) for head, h in zip(self.heads, seen, strict=True)], dim=1).float()
+
+
 class Adversary(nn.Module):
     """The discriminator and the Gaussian that it is shown drawn faces from: running mean and covariance of the encodings."""
 
-    def __init__(self, config: AdversaryConfig, channels: int, latent: int) -> None:
+    def __init__(self, config: AdversaryConfig, channels: int, latent: int, guide: AttributeClassifier | None = None) -> None:
         super().__init__()
         self.config = config
-        self.discriminator = PatchDiscriminator(channels, config.width)
+        if config.sees == "features":
+            if guide is None:
+                raise ValueError("an adversary that sees features needs a classifier: name its run, or let it see pixels")
+            self.discriminator: nn.Module = FeatureDiscriminator(guide, config.levels, config.width)
+        else:
+            self.discriminator = PatchDiscriminator(channels, config.width)
         self.register_buffer("centre", torch.zeros(latent))
         self.register_buffer("covariance", torch.eye(latent))
         self.centre: Tensor

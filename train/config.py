@@ -49,6 +49,8 @@ class TrainConfig:
     focal_weight: float = 0.0
     """Of the focal frequency loss, in nats per pixel and channel."""
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+    decoder_only: bool = False
+    """The encoder stays as it is: encodings, directions and priors of the run that this one begins with keep their meaning."""
     flip: bool = True
     shift_px: int = 4
     turn_deg: float = 0.0
@@ -58,6 +60,11 @@ class TrainConfig:
     precision: Literal["bf16", "no"] = "bf16"
     valid_nimg: int = 512
     """Held-out images measured at each tick."""
+
+    @property
+    def wants_guide(self) -> bool:
+        """Whether a loss looks through a classifier."""
+        return bool(self.feature_weight) or (bool(self.adversary.weight) and self.adversary.sees == "features")
 
     def __post_init__(self) -> None:
         if self.tick_nimg % self.batch_size or self.total_nimg % self.batch_size:

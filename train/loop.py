@@ -46,30 +46,32 @@ def fit(
     The folder holds `config.json`, `stats.jsonl`, `sheets/` and `state.safetensors`, written at every
     tick, so that a killed run loses at most one tick; on the CPU the resumed run is bit-equal to an
     unbroken one. `stop_nimg` ends early, as a kill after that tick would. `guide` is the classifier whose
-    features `config.feature_weight` compares. A new run begins with the weights of `start`, another run or
+    features losses compare (see `config.wants_guide`). A new run begins with the weights of `start`, another run or
     a checkpoint, and `start.json` says so. `ValueError` where data, run and config do not fit each other,
     `FloatingPointError` where the gradient stays not finite.
     """
     if data.shape != config.net.shape:
         raise ValueError(f"{data.folder} holds pictures of {pixels(data.shape)}, the net wants {pixels(config.net.shape)}")
-    if config.feature_weight and guide is None:
-        raise ValueError(f"feature_weight is {config.feature_weight}, but no classifier was given: name its run, or set it to 0")
+    if config.wants_guide and guide is None:
+        raise ValueError("feature_weight and an adversary that sees features need a classifier, but no classifier was given: name its run")
     # Accelerate's own precision belongs to the process; two runs of one report may differ in theirs.
     accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available())
     device = accelerator.device
+    guide = guide.to(device) if guide is not None else None
 
     # The weights come from the seed, without touching anybody else's random numbers.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         net = build_net(config.net).to(device, memory_format=torch.channels_last)
-        adversary = Adversary(config.adversary, config.net.shape[0], config.net.latent).to(device, memory_format=torch.channels_last)
+        adversary = Adversary(config.adversary, config.net.shape[0], config.net.latent, guide).to(device, memory_format=torch.channels_last)
+    net.encoder.requires_grad_(not config.decoder_only)
     ema = copy.deepcopy(net).requires_grad_(False).eval()
     learned = 0.0 if config.likelihood == "fixed" else 0.01
     likelihood = GaussianLikelihood(config.net.shape[1:], config.variance, learned, shared=config.likelihood == "shared").to(device)
     watch = SpikeWatch(config.spike)
     optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
     modules, optimizers = {"net": net, "ema": ema, "likelihood": likelihood, "watch": watch}, {"net": optimizer}
-    features = FeatureLoss(guide.to(device), config.feature_levels) if config.feature_weight and guide is not None else None
+    features = FeatureLoss(guide, config.feature_levels) if config.feature_weight and guide is not None else None
     rival = torch.optim.AdamW(adversary.parameters(), lr=config.adversary.lr, betas=config.adversary.betas, weight_decay=0, fused=True)
     if config.adversary.weight:
         modules["adversary"], optimizers["adversary"] = adversary, rival

@@ -130,9 +130,11 @@ def test_augmentation_is_differentiable_and_follows_its_random_numbers() -> None
     assert touched.max() > 0.5 and touched.min() < 0.9 and (touched > 0).all()
 
 
-def test_the_adversary_pulls_with_its_share_and_learns_only_itself(vae: ResidualVAE) -> None:
+@pytest.mark.parametrize("sees", ["pixels", "features"])
+def test_the_adversary_pulls_with_its_share_and_learns_only_itself(vae: ResidualVAE, guide: AttributeClassifier, sees: str) -> None:
     torch.manual_seed(1)
-    adversary = Adversary(replace(RIVAL, drawn=0.0), 3, NET.latent)
+    adversary = Adversary(replace(RIVAL, drawn=0.0, sees=sees), 3, NET.latent, guide)
+    known = copy.deepcopy(guide.state_dict())
     rival = torch.optim.AdamW(adversary.parameters(), lr=1e-3)
     x = pictures(6)
     mean, posterior = vae(x, torch.Generator().manual_seed(0))
@@ -143,6 +145,7 @@ def test_the_adversary_pulls_with_its_share_and_learns_only_itself(vae: Residual
     assert all(p.grad is None for p in vae.parameters())  # the discriminator's own step stays with it
     after = adversary.discriminator.state_dict()
     assert any(not torch.equal(after[k], v) for k, v in before.items() if k.endswith("original"))
+    assert all(torch.equal(guide.state_dict()[k], v) for k, v in known.items())
     mean.retain_grad()  # only now: the searches before would have left theirs in it
     loss.backward()
     own = mean.grad - others
@@ -178,6 +181,21 @@ def test_a_run_with_everything_switched_on_goes_on_as_if_unbroken(data: Prepared
     assert any(k.startswith("adversary_exp_avg.") for k in broken)
     assert broken.keys() == unbroken.keys()
     assert [k for k in broken if not torch.equal(broken[k], unbroken[k])] == []
+
+
+def test_a_decoder_that_is_sharpened_alone_leaves_the_encodings_as_they_are(
+    data: PreparedData, guide: AttributeClassifier, tmp_path: Path
+) -> None:
+    plain = replace(CONFIG, feature_weight=0.0, adversary=AdversaryConfig())
+    fit(plain, data, tmp_path / "first", stop_nimg=64)
+    sharper = replace(CONFIG, decoder_only=True, adversary=replace(RIVAL, sees="features"))
+    fit(sharper, data, tmp_path / "second", stop_nimg=64, guide=guide, start=tmp_path / "first")
+    broken = load_file(fit(sharper, data, tmp_path / "second", guide=guide))
+    unbroken = load_file(fit(sharper, data, tmp_path / "whole", guide=guide, start=tmp_path / "first"))
+    assert [k for k in broken if not torch.equal(broken[k], unbroken[k])] == []
+    first = load_file(tmp_path / "first" / "state.safetensors")
+    changed = {k.split(".")[1] for k, v in first.items() if k.startswith("ema.") and not torch.allclose(broken[k], v, atol=1e-7)}
+    assert changed == {"decoder"}
 
 
 def test_a_run_begins_with_the_weights_of_another(data: PreparedData, tmp_path: Path) -> None:
@@ -267,8 +285,9 @@ def test_more_latent_dimensions_leave_the_picture_as_it_is_at_first(data: Prepar
 
 
 def test_a_feature_loss_without_a_classifier_is_refused(data: PreparedData, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no classifier was given"):
-        fit(CONFIG, data, tmp_path)
+    for config in (CONFIG, replace(CONFIG, feature_weight=0.0, adversary=replace(RIVAL, sees="features"))):
+        with pytest.raises(ValueError, match="no classifier was given"):
+            fit(config, data, tmp_path)
 
 
 def test_spikes_are_left_out_until_they_are_usual() -> None:
