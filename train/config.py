@@ -49,8 +49,8 @@ class TrainConfig:
     focal_weight: float = 0.0
     """Of the focal frequency loss, in nats per pixel and channel."""
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
-    decoder_only: bool = False
-    """The encoder stays as it is: encodings, directions and priors of the run that this one begins with keep their meaning."""
+    frozen: tuple[str, ...] = ()
+    """Weights whose names begin so stay as they are. With "encoder." the encodings of the run that this one begins with are kept."""
     flip: bool = True
     shift_px: int = 4
     turn_deg: float = 0.0

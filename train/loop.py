@@ -64,7 +64,7 @@ def fit(
         torch.manual_seed(config.seed)
         net = build_net(config.net).to(device, memory_format=torch.channels_last)
         adversary = Adversary(config.adversary, config.net.shape[0], config.net.latent, guide).to(device, memory_format=torch.channels_last)
-    net.encoder.requires_grad_(not config.decoder_only)
+    freeze(net, config.frozen)
     ema = copy.deepcopy(net).requires_grad_(False).eval()
     learned = 0.0 if config.likelihood == "fixed" else 0.01
     likelihood = GaussianLikelihood(config.net.shape[1:], config.variance, learned, shared=config.likelihood == "shared").to(device)
@@ -166,6 +166,15 @@ def fit(
     source.close()
     bar.close()
     return state_path
+
+
+def freeze(net: VAE, beginnings: tuple[str, ...]) -> None:
+    """Keep the weights whose names begin so from learning; `ValueError` for a beginning that no name has."""
+    names = [name for name, _ in net.named_parameters()]
+    if unknown := [b for b in beginnings if not any(name.startswith(b) for name in names)]:
+        raise ValueError(f"no weight of the net begins with {', '.join(unknown)}, so it cannot be frozen; the first is {names[0]}")
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(not name.startswith(beginnings))
 
 
 def generator(*key: int) -> torch.Generator:

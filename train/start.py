@@ -68,14 +68,15 @@ def grown(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
     """The weights of a residual net under the names and in the shapes that they have in one with finer levels, or a wider head.
 
     An encoder grows at its front, a decoder at its end (Karras et al., Progressive Growing of GANs, 2018), so layers are counted
-    from the other side; stem and head touch the pixels and are then made anew. With more channels in the head, or more latent
-    dimensions, a net draws the same pictures at first: the new ones begin unheard. Weights that fit nowhere
+    from the other side; stem and head touch the pixels and are then made anew. With detail levels, more channels in the head, or more
+    latent dimensions, a net draws the same pictures at first: the new ones begin unheard. Weights that fit nowhere
     keep their names, and are named by whoever loads them.
     """
     shift = count_levels("encoder", wanted) - count_levels("encoder", weights)
     drawn = count_levels("decoder", weights)
     # What growing adds, and nothing else: a weight that is missing elsewhere is missed by whoever loads these.
-    kept = {k: v for k, v in wanted.items() if is_new(k, shift, drawn) or (k.startswith("decoder.pixels.") and k not in weights)}
+    added = ("decoder.pixels.", "decoder.detail.")
+    kept = {k: v for k, v in wanted.items() if is_new(k, shift, drawn) or (k.startswith(added) and k not in weights)}
     old, new = weights["decoder.stem.weight"].shape[1], wanted["decoder.stem.weight"].shape[1]
     if old < new:
         wider = {k: wanted[k].clone() for k in ("encoder.out.weight", "encoder.out.bias", "decoder.stem.weight")}

@@ -1,6 +1,7 @@
 """The residual VAE: a trunk of pre-activation blocks between a patch stem and a patch head."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -28,8 +29,15 @@ class ResidualConfig:
     head_channels: int = 4
     pixel_blocks: int = 0
     """Small residual convolutions of the decoder at full resolution, which see across the borders of patches."""
+    detail_widths: tuple[int, ...] = ()
+    """Widths of finer levels, from twice the patch grid to full resolution, whose picture is added to the head's: they can place an
+    edge where it belongs, which patches cannot. Empty: none."""
 
     def __post_init__(self) -> None:
+        if self.detail_widths and 2 ** len(self.detail_widths) != self.patch:
+            raise ValueError(
+                f"detail_widths {self.detail_widths} must lead from patches of {self.patch} px to single ones, a half at a time"
+            )
         step = self.patch * 2 ** (len(self.widths) - 1)
         if self.size % step:
             raise ValueError(f"size {self.size} must be a multiple of patch · 2^(levels - 1) = {step}")
@@ -72,15 +80,38 @@ class ResidualBlock(nn.Module):
 class PixelBlock(nn.Module):
     """x + conv(act(conv(x))), the last convolution starting at zero; no norm, which would cost more than the convolutions."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(width, 2 * width, 3, padding=1)
-        self.conv2 = nn.Conv2d(2 * width, width, 3, padding=1)
+        self.conv1 = nn.Conv2d(width, hidden, 3, padding=1)
+        self.conv2 = nn.Conv2d(hidden, width, 3, padding=1)
         nn.init.zeros_(self.conv2.weight)
         nn.init.zeros_(self.conv2.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.conv2(F.silu(self.conv1(x)))
+
+
+class Detail(nn.Module):
+    """Features of the patch grid (b, w, g, g) -> what is added to the picture (b, c, s, s); nothing at first."""
+
+    def __init__(self, config: ResidualConfig) -> None:
+        super().__init__()
+        widths = (config.widths[0], *config.detail_widths)
+        layers: list[nn.Module] = []
+        for before, width in pairwise(widths):
+            layers += [
+                nn.Conv2d(before, width, 3, padding=1),
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                nn.SiLU(),
+                PixelBlock(width, width),
+            ]
+        self.layers = nn.Sequential(*layers, nn.SiLU())
+        self.out = nn.Conv2d(widths[-1], config.channels, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.out(self.layers(h))
 
 
 class Encoder(nn.Module):
@@ -125,14 +156,16 @@ class Decoder(nn.Module):
         self.shuffle = nn.PixelShuffle(patch)
         # PixelShuffle alone leaves a faint grid with the period of the patch; one small convolution at
         # full resolution sees across patch borders and takes it away.
-        self.pixels = nn.Sequential(*[PixelBlock(config.head_channels) for _ in range(config.pixel_blocks)])
+        self.pixels = nn.Sequential(*[PixelBlock(config.head_channels, 2 * config.head_channels) for _ in range(config.pixel_blocks)])
         self.smooth = nn.Conv2d(config.head_channels, config.channels, 3, padding=1)
+        self.detail = Detail(config) if config.detail_widths else None
         init_icnr(self.to_pixels, patch)
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.stem(z).unflatten(1, (-1, self.grid, self.grid)).contiguous(memory_format=torch.channels_last)
         h = F.silu(self.norm(self.levels(h)))
-        return 0.5 + 0.5 * self.smooth(self.pixels(self.shuffle(self.to_pixels(h))))
+        picture = self.smooth(self.pixels(self.shuffle(self.to_pixels(h))))
+        return 0.5 + 0.5 * (picture if self.detail is None else picture + self.detail(h))
 
 
 def init_icnr(conv: nn.Conv2d, patch: int) -> None:

@@ -44,3 +44,5 @@ def test_wrong_sizes_are_named(tiny_net: ResidualVAE) -> None:
         tiny_net.decode(torch.zeros(1, 5))
     with pytest.raises(ValueError, match="multiple of patch"):
         ResidualConfig(size=100)
+    with pytest.raises(ValueError, match="a half at a time"):
+        ResidualConfig(detail_widths=(16,))

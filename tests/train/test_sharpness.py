@@ -188,7 +188,7 @@ def test_a_decoder_that_is_sharpened_alone_leaves_the_encodings_as_they_are(
 ) -> None:
     plain = replace(CONFIG, feature_weight=0.0, adversary=AdversaryConfig())
     fit(plain, data, tmp_path / "first", stop_nimg=64)
-    sharper = replace(CONFIG, decoder_only=True, adversary=replace(RIVAL, sees="features"))
+    sharper = replace(CONFIG, frozen=("encoder.",), adversary=replace(RIVAL, sees="features"))
     fit(sharper, data, tmp_path / "second", stop_nimg=64, guide=guide, start=tmp_path / "first")
     broken = load_file(fit(sharper, data, tmp_path / "second", guide=guide))
     unbroken = load_file(fit(sharper, data, tmp_path / "whole", guide=guide, start=tmp_path / "first"))
@@ -196,6 +196,8 @@ def test_a_decoder_that_is_sharpened_alone_leaves_the_encodings_as_they_are(
     first = load_file(tmp_path / "first" / "state.safetensors")
     changed = {k.split(".")[1] for k, v in first.items() if k.startswith("ema.") and not torch.allclose(broken[k], v, atol=1e-7)}
     assert changed == {"decoder"}
+    with pytest.raises(ValueError, match="no weight of the net begins with encodr"):
+        fit(replace(sharper, frozen=("encodr",)), data, tmp_path / "third", guide=guide)
 
 
 def test_a_run_begins_with_the_weights_of_another(data: PreparedData, tmp_path: Path) -> None:
@@ -247,10 +249,10 @@ def test_a_gradient_that_is_not_finite_stays_out_of_the_adversary(vae: ResidualV
     assert all(torch.isfinite(p).all() for p in adversary.parameters())
 
 
-def test_a_wider_head_draws_the_same_picture_at_first(data: PreparedData, tmp_path: Path) -> None:
+def test_a_wider_head_and_finer_levels_draw_the_same_picture_at_first(data: PreparedData, tmp_path: Path) -> None:
     narrow = replace(CONFIG, feature_weight=0.0, adversary=AdversaryConfig())
     fit(narrow, data, tmp_path / "narrow", stop_nimg=64)
-    wide = replace(narrow, net=replace(NET, head_channels=6, pixel_blocks=2), lr=0.0, weight_decay=0.0)
+    wide = replace(narrow, net=replace(NET, head_channels=6, pixel_blocks=2, detail_widths=(8,)), lr=0.0, weight_decay=0.0)
     fit(wide, data, tmp_path / "wide", stop_nimg=64, start=tmp_path / "narrow")
     before, after = load_run(tmp_path / "narrow")[0], load_run(tmp_path / "wide")[0]
     z = torch.randn(3, NET.latent, generator=torch.Generator().manual_seed(0))
@@ -260,6 +262,7 @@ def test_a_wider_head_draws_the_same_picture_at_first(data: PreparedData, tmp_pa
     after.decode(z).square().mean().backward()
     assert after.decoder.smooth.weight.grad[:, -1].abs().sum() > 0
     assert after.decoder.pixels[0].conv2.weight.grad.abs().sum() > 0
+    assert after.decoder.detail.out.weight.grad.abs().sum() > 0
 
 
 def test_more_latent_dimensions_leave_the_picture_as_it_is_at_first(data: PreparedData, tmp_path: Path) -> None:
