@@ -1,6 +1,7 @@
 """The ablation: one change at a time at equal images seen, each run measured by the frozen protocol on the valid partition."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from facevae.checkpoint import Checkpoint
 from facevae.editor import Editor
 from facevae.files import write_json
 from facevae.nets.classifier import AttributeClassifier
@@ -27,6 +29,7 @@ from train.protocol import Protocol, draw, fit_gaussian, measure_protocol
 from train.report.measures import decode, encode, sharpness
 from train.schedules import RateSchedule
 from train.sheets import save_png, tile
+from train.state import images_before
 
 SHARP_FACES = 256
 MARKS = ("<!-- ablation: written by python -m train ablation -->", "<!-- end of ablation -->")
@@ -40,15 +43,29 @@ class Variant:
     """The change, in the words of the table."""
     change: dict[str, Any] = field(default_factory=dict)
     """Fields of the base's config that take other values."""
+    grow: Callable[[ResidualConfig], ResidualConfig] | None = None
+    """The net that it is given, from the one that it begins with."""
 
 
-# One level more at 64 × 64, cheap as its widths are small: a head of 4 × 4 px patches cannot draw an edge where it wants.
-FINER = ResidualConfig(
-    patch=2, widths=(32, 48, 96, 192, 256), encoder_blocks=(0, 0, 1, 1, 1), decoder_blocks=(1, 1, 1, 1, 1), head_channels=8
-)
-# As cheap: the head stays, and a small block at full resolution sees across its patches.
-HEAD = ResidualConfig(head_channels=8, pixel_blocks=1)
+def finer(net: ResidualConfig) -> ResidualConfig:
+    """One level more at 64 × 64, cheap as its widths are small: a head of 4 × 4 px patches cannot draw an edge where it wants."""
+    return replace(
+        net, patch=2, widths=(32, 48, 96, 192, 256), encoder_blocks=(0, 0, 1, 1, 1), decoder_blocks=(1, 1, 1, 1, 1), head_channels=8
+    )
+
+
+def wider_head(net: ResidualConfig) -> ResidualConfig:
+    """As cheap: the head stays, and a small block at full resolution sees across its patches."""
+    return replace(net, head_channels=8, pixel_blocks=1)
+
+
+def detailed(net: ResidualConfig) -> ResidualConfig:
+    """Two finer levels whose picture is added to that of the head."""
+    return replace(net, detail_widths=(32, 16))
+
+
 SHARP = AdversaryConfig(weight=0.5, alone_nimg=3_200, ramp_nimg=6_400)
+SEEING = replace(SHARP, sees="features", lr=1e-3)
 
 # From random weights: what kind of net, likelihood and rate. The first is the base.
 SCRATCH: dict[str, Variant] = {
@@ -59,12 +76,12 @@ SCRATCH: dict[str, Variant] = {
     "beta-2": Variant("β 2", {"beta": 2.0}),
     "beta-8": Variant("β 8", {"beta": 8.0}),
     "free": Variant("free bits: 0.5 nats a dimension", {"free_nats": 0.5}),
-    "latent-512": Variant("512 latents", {"net": ResidualConfig(latent=512)}),
+    "latent-512": Variant("512 latents", grow=lambda net: replace(net, latent=512)),
     "deep": Variant(
-        "two blocks at the two coarse levels", {"net": ResidualConfig(encoder_blocks=(0, 1, 2, 2), decoder_blocks=(1, 1, 2, 2))}
+        "two blocks at the two coarse levels", grow=lambda net: replace(net, encoder_blocks=(0, 1, 2, 2), decoder_blocks=(1, 1, 2, 2))
     ),
-    "wide": Variant("widths 64-128-256-256", {"net": ResidualConfig(widths=(64, 128, 256, 256))}),
-    "patch-2": Variant("a finer level: stem and head of 2 px instead of 4, widths 32-48-96-192-256", {"net": FINER}),
+    "wide": Variant("widths 64-128-256-256", grow=lambda net: replace(net, widths=(64, 128, 256, 256))),
+    "patch-2": Variant("a finer level: stem and head of 2 px instead of 4, widths 32-48-96-192-256", grow=finer),
     "turn": Variant("±3° turns", {"turn_deg": 3.0}),
     "feature": Variant("feature loss 0.1", {"feature_weight": 0.1}),
 }
@@ -78,13 +95,17 @@ CONTINUED: dict[str, Variant] = {
     "continued-feature-more": Variant("feature loss 0.3", {"feature_weight": 0.3}),
     "continued-adversary": Variant("patch adversary 0.5", {"adversary": SHARP}),
     "continued-both": Variant("feature loss 0.1 and patch adversary 0.5", {"feature_weight": 0.1, "adversary": SHARP}),
-    "more-latents": Variant("256 latents more (512)", {"net": ResidualConfig(latent=512)}),
-    "finer": Variant("a finer level added: stem and head of 2 px instead of 4", {"net": FINER}),
-    "head": Variant("a wider head and a small block at full resolution", {"net": HEAD}),
-    "head-feature": Variant("… and feature loss 0.1", {"net": HEAD, "feature_weight": 0.1}),
-    "head-adversary": Variant("… and patch adversary 0.5", {"net": HEAD, "adversary": SHARP}),
-    "head-gentle": Variant("… and patch adversary 0.2", {"net": HEAD, "adversary": replace(SHARP, weight=0.2)}),
-    "head-both": Variant("… and both", {"net": HEAD, "feature_weight": 0.1, "adversary": SHARP}),
+    "more-latents": Variant("256 latents more", grow=lambda net: replace(net, latent=net.latent + 256)),
+    "finer": Variant("a finer level added: stem and head of 2 px instead of 4", grow=finer),
+    "head": Variant("a wider head and a small block at full resolution", grow=wider_head),
+    "head-feature": Variant("… and feature loss 0.1", {"feature_weight": 0.1}, wider_head),
+    "head-adversary": Variant("… and patch adversary 0.5", {"adversary": SHARP}, wider_head),
+    "head-gentle": Variant("… and patch adversary 0.2", {"adversary": replace(SHARP, weight=0.2)}, wider_head),
+    "head-both": Variant("… and both", {"feature_weight": 0.1, "adversary": SHARP}, wider_head),
+    "detail": Variant("detail levels at 64 and 128 px", grow=detailed),
+    "detail-feature": Variant("… and feature loss 0.1", {"feature_weight": 0.1}, detailed),
+    "detail-adversary": Variant("… and patch adversary 0.5", {"adversary": SHARP}, detailed),
+    "detail-seeing": Variant("… and an adversary 0.5 that sees through the guide", {"adversary": SEEING}, detailed),
 }
 
 
@@ -99,14 +120,17 @@ class AblationConfig:
     seed: int = 0
 
 
-def config_of(name: str, ablation: AblationConfig) -> TrainConfig:
-    """What a variant trains with."""
-    common = {"seed": ablation.seed, "batch_size": 64, "valid_nimg": 512}
+def config_of(name: str, ablation: AblationConfig, net: ResidualConfig = ResidualConfig()) -> TrainConfig:
+    """What a variant trains with; `net` is that of the weights which a continued one begins with."""
+    variant = (SCRATCH | CONTINUED)[name]
+    if name in SCRATCH:
+        net = ResidualConfig()
+    common = {"net": variant.grow(net) if variant.grow else net, "seed": ablation.seed, "batch_size": 64, "valid_nimg": 512}
     if name in SCRATCH:
         nimg = ablation.scratch_nimg
         schedule = RateSchedule(ramp_nimg=min(20_000, nimg // 4))
         base = TrainConfig(total_nimg=nimg, tick_nimg=nimg // 2, lr_ramp_nimg=min(6_400, nimg // 10), beta_schedule=schedule, **common)
-        return replace(base, **SCRATCH[name].change)
+        return replace(base, **variant.change)
     nimg = ablation.continued_nimg
     base = TrainConfig(
         total_nimg=nimg,
@@ -117,7 +141,7 @@ def config_of(name: str, ablation: AblationConfig) -> TrainConfig:
         beta_schedule=RateSchedule("constant"),
         **common,
     )
-    return replace(base, **CONTINUED[name].change)
+    return replace(base, **variant.change)
 
 
 def run_ablation(
@@ -140,9 +164,10 @@ def run_ablation(
     found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.is_file() else {}
     net_judge, digest = judge_from(judge)
     protocol = Protocol(split="valid", faces=config.faces)
+    began = net_of(start) if any(name in CONTINUED for name in names) else ResidualConfig()
     for name in names:
         run = out / name
-        wanted = config_of(name, config)
+        wanted = config_of(name, config, began)
         fit(wanted, data, run, guide=guide if wanted.wants_guide else None, start=start if name in CONTINUED else None)
         if name in found and found[name]["judge"] == digest:
             continue
@@ -152,11 +177,20 @@ def run_ablation(
         photos = np.array(data.images[data.indices("valid")[:SHARP_FACES]])
         found[name] = section | {
             "nimg": wanted.total_nimg,
+            "nimg_before": images_before(run),
             "sharpness": round(sharpness(decode(net, encode(net, photos)[0])) / sharpness(photos), 4),
             "img_per_sec": round(max(speeds), 1),
         }
         write_json(path, found)
     return found
+
+
+def net_of(start: Path) -> ResidualConfig:
+    """The shape of the net in a run or a checkpoint folder; `ValueError` where it is not a residual one."""
+    net = load_run(start)[0] if (start / "state.safetensors").is_file() else Checkpoint.from_pretrained(start).net
+    if not isinstance(net.config, ResidualConfig):
+        raise ValueError(f"{start} does not hold a residual net, which is what the ablation goes on from")
+    return net.config
 
 
 def ablation_table(found: dict[str, dict[str, Any]]) -> str:
@@ -174,10 +208,11 @@ def ablation_table(found: dict[str, dict[str, Any]]) -> str:
         "img/s",
     ]
     text = ""
-    for title, variants in (("From random weights", SCRATCH), ("Continued from the embedded weights of before", CONTINUED)):
+    for variants in (SCRATCH, CONTINUED):
         rows = [[variants[n].says, *cells(found[n])] for n in variants if n in found]
         if rows:
-            nimg = next(found[n]["nimg"] for n in variants if n in found)
+            nimg, before = next((found[n]["nimg"], found[n]["nimg_before"]) for n in variants if n in found)
+            title = f"Continued from weights that had seen {before:,} images" if before else "From random weights"
             text += f"\n{title}, {nimg:,} images each:\n\n{table(head, rows)}"
     return text
 
