@@ -1,5 +1,6 @@
 """An adversary that sharpens: it learns to tell reconstructions from photos, the decoder learns to please it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -70,11 +71,11 @@ class FeatureDiscriminator(nn.Module):
     (Sauer et al., Projected GANs Converge Faster, 2021, section 3, without the random projections).
     """
 
-    def __init__(self, guide: AttributeClassifier, levels: int = 2, width: int = 64) -> None:
+    def __init__(self, guide: AttributeClassifier, levels: int = 2, width: int = 64, share: float = 1.0) -> None:
         super().__init__()
         # Not a submodule, as in `FeatureLoss`: its weights belong to no optimizer and no state.
         self._guide = (guide.eval().requires_grad_(False),)
-        self.levels = levels
+        self.levels, self.share = levels, share
         channels = [guide.head.in_features >> (3 - max(level - 1, 0)) for level in range(levels + 1)]  # 64, 64, 128, 256, 512
         self.heads = nn.ModuleList(
             nn.Sequential(
@@ -89,20 +90,23 @@ class FeatureDiscriminator(nn.Module):
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b n"]:
         """Logits of places, level after level."""
-        seen = self._guide[0].features(x, self.levels)
+        seen = self._guide[0].features(x, self.levels, self.share)
         return torch.cat([head(h).flatten(1) for head, h in zip(self.heads, seen, strict=True)], dim=1).float()
 
 
 class Adversary(nn.Module):
     """The discriminator and the Gaussian that it is shown drawn faces from: running mean and covariance of the encodings."""
 
-    def __init__(self, config: AdversaryConfig, channels: int, latent: int, guide: AttributeClassifier | None = None) -> None:
+    def __init__(
+        self, config: AdversaryConfig, channels: int, latent: int, guide: AttributeClassifier | None = None, share: float = 1.0
+    ) -> None:
+        """`guide` is what an adversary that sees features looks through; `share` the side of what it is shown, over a picture's."""
         super().__init__()
         self.config = config
         if config.sees == "features":
             if guide is None:
                 raise ValueError("an adversary that sees features needs a classifier: name its run, or let it see pixels")
-            self.discriminator: nn.Module = FeatureDiscriminator(guide, config.levels, config.width)
+            self.discriminator: nn.Module = FeatureDiscriminator(guide, config.levels, config.width, share)
         else:
             self.discriminator = PatchDiscriminator(channels, config.width)
         self.register_buffer("centre", torch.zeros(latent))
@@ -174,8 +178,9 @@ def contest(
     pull: float,
     random: torch.Generator,
     half: bool = False,
+    show: Callable[[Tensor], Tensor] = lambda x: x,
 ) -> Float[Tensor, ""]:
-    """One step of the adversary, and what the VAE shall lower instead of `picture`.
+    """One step of the adversary, and what the VAE shall lower instead of `picture`. `show` is what it is shown of pictures.
 
     The adversary's gradient at the reconstructions is scaled to `pull` times the length of that of all other losses there (Esser
     et al., Taming Transformers, 2021, eq. 7, at the picture instead of the last layer: no second way through the decoder is
@@ -187,7 +192,7 @@ def contest(
     with autocast, torch.set_grad_enabled(pull > 0):
         fakes = torch.cat([mean, net.decode(latents)]) if len(latents) else mean
     with autocast:
-        loss = adversary.loss(x, fakes, random)
+        loss = adversary.loss(show(x), show(fakes), random)
     rival.zero_grad()
     loss.backward()
     # As in the VAE's own steps: on some CPUs a bf16 gradient is a NaN now and then, and would stay in the weights for good.
@@ -198,7 +203,7 @@ def contest(
     others = torch.autograd.grad(picture, mean)[0]
     adversary.discriminator.requires_grad_(False)
     with autocast:
-        displeasure = adversary.displeasure(fakes, random)
+        displeasure = adversary.displeasure(show(fakes), random)
     own = torch.autograd.grad(displeasure, fakes)[0]
     adversary.discriminator.requires_grad_(True)
     scale = pull * others.norm() / own[: len(mean)].norm().clamp(min=1e-12)

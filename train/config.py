@@ -49,6 +49,8 @@ class TrainConfig:
     focal_weight: float = 0.0
     """Of the focal frequency loss, in nats per pixel and channel."""
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+    look_px: int = 0
+    """Losses that look, by features or by an adversary, are shown a random square of this side; 0: whole pictures."""
     frozen: tuple[str, ...] = ()
     """Weights whose names begin so stay as they are. With "encoder." the encodings of the run that this one begins with are kept."""
     flip: bool = True
@@ -67,6 +69,8 @@ class TrainConfig:
         return bool(self.feature_weight) or (bool(self.adversary.weight) and self.adversary.sees == "features")
 
     def __post_init__(self) -> None:
+        if not 0 <= self.look_px <= min(self.net.shape[1:]):
+            raise ValueError(f"look_px {self.look_px} must lie between 0 and the pictures' side, {min(self.net.shape[1:])}")
         if self.tick_nimg % self.batch_size or self.total_nimg % self.batch_size:
             raise ValueError(
                 f"tick_nimg {self.tick_nimg} and total_nimg {self.total_nimg} must be multiples of batch_size {self.batch_size}"

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from facevae.files import write_atomic, write_json
@@ -24,7 +24,7 @@ from train.config import TrainConfig
 from train.data import Batches, PreparedData, prefetch
 from train.losses import GaussianLikelihood, elbo, free_rate, price, psnr_db
 from train.schedules import cosine
-from train.sharpness import FeatureLoss, focal_frequency
+from train.sharpness import FeatureLoss, focal_frequency, random_square
 from train.sheets import draw_sheets
 from train.spikes import SpikeWatch
 from train.start import HISTORY, begin_with
@@ -63,7 +63,9 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         net = build_net(config.net).to(device, memory_format=torch.channels_last)
-        adversary = Adversary(config.adversary, config.net.shape[0], config.net.latent, guide).to(device, memory_format=torch.channels_last)
+        share = config.look_px / config.net.shape[1] or 1.0
+        adversary = Adversary(config.adversary, config.net.shape[0], config.net.latent, guide, share)
+        adversary.to(device, memory_format=torch.channels_last)
     freeze(net, config.frozen)
     ema = copy.deepcopy(net).requires_grad_(False).eval()
     learned = 0.0 if config.likelihood == "fixed" else 0.01
@@ -104,9 +106,10 @@ def fit(
             group["lr"] = cosine(nimg, config.total_nimg, config.lr, config.lr_final_share, config.lr_ramp_nimg)
         beta, target = config.beta_schedule.weight(nimg, config.beta), config.beta_schedule.target(nimg)
         noise, pull = generator(config.seed, 3, nimg), config.adversary.weight_at(nimg)
+        show = random_square(config.net.shape, config.look_px, generator(config.seed, 6, nimg)).of if config.look_px else nn.Identity()
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             mean, posterior = trained(x, noise)
-            look = features(x, mean).mean() if features is not None else torch.zeros((), device=device)
+            look = features(show(x), show(mean), share).mean() if features is not None else torch.zeros((), device=device)
         likelihood.update(x, mean.detach())
         bound = elbo(likelihood, x, mean, posterior)
         rate = free_rate(posterior, config.free_nats) if config.free_nats else bound.rate.mean()
@@ -120,7 +123,8 @@ def fit(
         optimizer.zero_grad()
         if config.adversary.weight and nimg >= config.adversary.start_nimg:
             rivals = (adversary, rival, net)
-            picture = contest(*rivals, x, mean, posterior, picture, pull, generator(config.seed, 5, nimg), config.precision == "bf16")
+            random, half = generator(config.seed, 5, nimg), config.precision == "bf16"
+            picture = contest(*rivals, x, mean, posterior, picture, pull, random, half, show)
         accelerator.backward(picture + cost)
         norm = accelerator.clip_grad_norm_(parameters, config.clip_norm)
         if watch.accepts(norm):

@@ -1,5 +1,7 @@
 """Losses that a Gaussian likelihood lacks: what the guide sees, and the spectrum. Both send their gradient to the reconstruction only."""
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -22,13 +24,32 @@ class FeatureLoss(nn.Module):
         self._guide = (guide.eval().requires_grad_(False),)
         self.levels = levels
 
-    def forward(self, x: Float[Tensor, "b 3 h w"], mean: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
-        """Distance of each reconstruction `mean` from its photo `x`; differentiable in `mean`."""
+    def forward(self, x: Float[Tensor, "b 3 h w"], mean: Float[Tensor, "b 3 h w"], share: float = 1.0) -> Float[Tensor, " b"]:
+        """Distance of each reconstruction `mean` from its photo `x`; differentiable in `mean`. `share` as in the guide's `features`."""
         guide = self._guide[0]
         with torch.no_grad():  # the photo's features are constants; those of the reconstruction are not
-            wanted = guide.features(x, self.levels)
-        seen = guide.features(mean, self.levels)
+            wanted = guide.features(x, self.levels, share)
+        seen = guide.features(mean, self.levels, share)
         return sum((unit(a) - unit(b)).square().sum(1).mean((1, 2)) for a, b in zip(wanted, seen, strict=True))
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square cut out of pictures: what the losses that look are shown of them. A quarter of a picture is a quarter of the work."""
+
+    top: int
+    left: int
+    side: int
+
+    def of(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c side side"]:
+        """The square of each picture."""
+        return x[..., self.top : self.top + self.side, self.left : self.left + self.side]
+
+
+def random_square(shape: tuple[int, int, int], side: int, random: torch.Generator) -> Square:
+    """Anywhere in pictures of this shape, each place as likely as the next."""
+    top, left = (int(torch.randint(0, n - side + 1, (), generator=random)) for n in shape[1:])
+    return Square(top, left, side)
 
 
 def unit(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

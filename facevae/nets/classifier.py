@@ -41,10 +41,13 @@ class AttributeClassifier(nn.Module):
         self.resnet.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
         nn.init.kaiming_normal_(self.resnet.conv1.weight, mode="fan_out", nonlinearity="relu")
 
-    def features(self, x: Float[Tensor, "b 3 h w"], levels: int = 3) -> list[Float[Tensor, "b c h2 w2"]]:
-        """What the stem and the first `levels` (0 to 4) residual levels see in pictures of any size; differentiable."""
+    def features(self, x: Float[Tensor, "b 3 h w"], levels: int = 3, share: float = 1.0) -> list[Float[Tensor, "b c h2 w2"]]:
+        """What the stem and the first `levels` (0 to 4) residual levels see in pictures of any size; differentiable.
+
+        Where the pictures are squares cut out of larger ones, `share` is their side over the whole one's: they keep their scale.
+        """
         net = self.resnet
-        h = net.maxpool(net.relu(net.bn1(net.conv1((resize(x, self.config.size) - PIXEL_MEAN) / PIXEL_STD))))
+        h = net.maxpool(net.relu(net.bn1(net.conv1((resize(x, round(share * self.config.size)) - PIXEL_MEAN) / PIXEL_STD))))
         seen = [h]
         for level in (net.layer1, net.layer2, net.layer3, net.layer4)[:levels]:
             seen.append(level(seen[-1]))

@@ -22,7 +22,7 @@ from train.encodings import load_run
 from train.loop import fit
 from train.losses import GaussianLikelihood, free_rate
 from train.schedules import RateSchedule
-from train.sharpness import FeatureLoss, focal_frequency
+from train.sharpness import FeatureLoss, focal_frequency, random_square
 from train.spikes import SpikeWatch
 from train.start import grown, read_stats
 from train.synthetic import prepare_synthetic
@@ -81,6 +81,18 @@ def test_the_feature_loss_reaches_encoder_and_decoder_but_not_the_guide(guide: A
     assert vae.encoder.out.weight.grad[: NET.latent].abs().sum() > 0
     assert all(p.grad is None for p in guide.parameters())
     assert all(torch.equal(v, before[k]) for k, v in guide.state_dict().items())  # BatchNorm has seen nothing
+
+
+def test_a_square_is_seen_at_the_scale_of_its_picture(guide: AttributeClassifier) -> None:
+    x, square = pictures(2), random_square((3, 16, 16), 8, torch.Generator().manual_seed(5))
+    whole, part = guide.features(x, 0)[0], guide.features(square.of(x), 0, share=0.5)[0]
+    assert whole.shape[-2:] == (4, 4) and part.shape[-2:] == (2, 2)
+    assert square.of(x).shape == (2, 3, 8, 8)
+    torch.testing.assert_close(square.of(x)[0, :, 0, 0], x[0, :, square.top, square.left])
+    corners = {(s.top, s.left) for s in (random_square((3, 16, 16), 15, torch.Generator().manual_seed(i)) for i in range(40))}
+    assert corners == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    with pytest.raises(ValueError, match="look_px 17"):
+        replace(CONFIG, look_px=17)
 
 
 def test_the_feature_loss_is_zero_for_the_photo_itself_and_grows_with_blur(guide: AttributeClassifier) -> None:
@@ -188,7 +200,7 @@ def test_a_decoder_that_is_sharpened_alone_leaves_the_encodings_as_they_are(
 ) -> None:
     plain = replace(CONFIG, feature_weight=0.0, adversary=AdversaryConfig())
     fit(plain, data, tmp_path / "first", stop_nimg=64)
-    sharper = replace(CONFIG, frozen=("encoder.",), adversary=replace(RIVAL, sees="features"))
+    sharper = replace(CONFIG, frozen=("encoder.",), look_px=8, adversary=replace(RIVAL, sees="features"))
     fit(sharper, data, tmp_path / "second", stop_nimg=64, guide=guide, start=tmp_path / "first")
     broken = load_file(fit(sharper, data, tmp_path / "second", guide=guide))
     unbroken = load_file(fit(sharper, data, tmp_path / "whole", guide=guide, start=tmp_path / "first"))
