@@ -101,8 +101,8 @@ class Detail(nn.Module):
         for before, width in pairwise(widths):
             layers += [
                 nn.Conv2d(before, width, 3, padding=1),
-                nn.Upsample(scale_factor=2, mode="nearest"),
                 nn.SiLU(),
+                nn.Upsample(scale_factor=2, mode="bilinear"),  # of doubled pixels an adversary makes a weave with the patch's period
                 PixelBlock(width, width),
             ]
         self.layers = nn.Sequential(*layers, nn.SiLU())
