@@ -152,7 +152,7 @@ def numbers(evaluation: dict[str, Any]) -> str:
     """The numbers of the README, with the commands that print them."""
     training, reconstruction, classifier, edits = (evaluation[k] for k in ("training", "reconstruction", "classifier", "edits"))
     mean, decoded = classifier["photos"]["mean"], classifier["reconstructions"]
-    fit, run = "`python -m train fit --preset faces-128`", "`python -m train evaluate {} --data …`"
+    fit, run = "the three `fit` of *Training*", "`python -m train evaluate {} --data …`"
     rows = [
         ["images seen in training", f"{training['nimg']:,}", fit],
         [f"PSNR, {reconstruction['n']:,} test faces, 128 px", f"{reconstruction['psnr_db']:.2f} dB", run.format("reconstruction")],

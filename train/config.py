@@ -92,7 +92,26 @@ AS_REPORTED: dict[str, Any] = {
 }
 
 PRESETS: dict[str, TrainConfig] = {
+    # The embedded checkpoint is made of three runs, each begun with the weights of the one before: half of the latent dimensions, all of
+    # them, and detail levels that an adversary and the guide's features sharpen while everything else stays as it is.
     "faces-128": TrainConfig(total_nimg=704_000),
+    "faces-128-wide": TrainConfig(
+        net=ResidualConfig(latent=512), total_nimg=750_080, beta=3.0, beta_schedule=RateSchedule(ramp_nimg=30_000), ema_halflife_nimg=20_000
+    ),
+    "faces-128-sharp": TrainConfig(
+        net=ResidualConfig(latent=512, detail_widths=(32, 16)),
+        total_nimg=46_080,
+        batch_size=32,
+        lr_ramp_nimg=1_920,
+        ema_halflife_nimg=2_000,
+        beta=3.0,
+        beta_schedule=RateSchedule("constant"),
+        feature_weight=0.2,
+        adversary=AdversaryConfig(weight=0.5, alone_nimg=1_600, ramp_nimg=6_400, width=32),
+        look_px=64,
+        frozen=("encoder.", "decoder.stem.", "decoder.levels.", "decoder.norm.", "decoder.to_pixels.", "decoder.smooth."),
+        tick_nimg=7_680,
+    ),
     # MSE + 0.5 · w(t) · KL, summed over pixels and latent dimensions; w a sigmoid over the first half of ten epochs.
     "residual-64": TrainConfig(
         **AS_REPORTED
