@@ -96,12 +96,13 @@ PRESETS: dict[str, TrainConfig] = {
     # them, and detail levels that an adversary and the guide's features sharpen while everything else stays as it is.
     "faces-128": TrainConfig(total_nimg=704_000),
     "faces-128-wide": TrainConfig(
-        net=ResidualConfig(latent=512), total_nimg=750_080, beta=3.0, beta_schedule=RateSchedule(ramp_nimg=30_000), ema_halflife_nimg=20_000
+        net=ResidualConfig(latent=512), total_nimg=550_400, beta=3.0, beta_schedule=RateSchedule(ramp_nimg=30_000), ema_halflife_nimg=20_000
     ),
     "faces-128-sharp": TrainConfig(
         net=ResidualConfig(latent=512, detail_widths=(32, 16)),
-        total_nimg=46_080,
+        total_nimg=161_280,
         batch_size=32,
+        lr=6e-4,
         lr_ramp_nimg=1_920,
         ema_halflife_nimg=2_000,
         beta=3.0,

@@ -69,13 +69,16 @@ def grown(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
 
     An encoder grows at its front, a decoder at its end (Karras et al., Progressive Growing of GANs, 2018), so layers are counted
     from the other side; stem and head touch the pixels and are then made anew. With detail levels, more channels in the head, or more
-    latent dimensions, a net draws the same pictures at first: the new ones begin unheard. Weights that fit nowhere
+    latent dimensions, a net draws the same pictures at first: the new ones begin unheard. Detail levels that the new net lacks are
+    left behind, which gives back the net that they were added to. Weights that fit nowhere
     keep their names, and are named by whoever loads them.
     """
     shift = count_levels("encoder", wanted) - count_levels("encoder", weights)
     drawn = count_levels("decoder", weights)
     # What growing adds, and nothing else: a weight that is missing elsewhere is missed by whoever loads these.
     added = ("decoder.pixels.", "decoder.detail.")
+    if not any(k.startswith("decoder.detail.") for k in wanted):
+        weights = {k: v for k, v in weights.items() if not k.startswith("decoder.detail.")}
     kept = {k: v for k, v in wanted.items() if is_new(k, shift, drawn) or (k.startswith(added) and k not in weights)}
     old, new = weights["decoder.stem.weight"].shape[1], wanted["decoder.stem.weight"].shape[1]
     if old < new:

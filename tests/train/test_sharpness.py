@@ -269,6 +269,7 @@ def test_a_wider_head_and_finer_levels_draw_the_same_picture_at_first(data: Prep
     before, after = load_run(tmp_path / "narrow")[0], load_run(tmp_path / "wide")[0]
     z = torch.randn(3, NET.latent, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(before.decode(z), after.decode(z), atol=1e-5, rtol=0)
+    assert {k for k in grown(after.state_dict(), before.state_dict()) if "detail" in k} == set()  # and what was added can be left behind
     # Its new channels are unheard, but not deaf: they hear of the picture's error, and so can learn.
     after.train().requires_grad_(True)
     after.decode(z).square().mean().backward()
