@@ -41,7 +41,7 @@ def checkpoint(place: Path) -> Path:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert main(fit) == 0
-    quick = ["--config.total-nimg=1536", "--config.batch-size=64", "--config.tick-nimg=768", "--config.valid-nimg=40", "--config.size=32"]
+    quick = ["--config.total-nimg=768", "--config.batch-size=64", "--config.tick-nimg=384", "--config.valid-nimg=40", "--config.size=32"]
     assert main(["classifier", "--data", data, "--run", classifier, "--vae", run, *quick, "--config.layers", "1", "1", "1", "1"]) == 0
     write_celeba_layout(place / "celeba", 60, seed=0)
     quick = ["--config.total-nimg=256", "--config.batch-size=32", "--config.tick-nimg=128", "--config.valid-nimg=32"]
@@ -54,7 +54,7 @@ def checkpoint(place: Path) -> Path:
     assert main(["export", "--run", run, "--classifier", classifier, "--aligner", aligner, "--out", out]) == 0
     for what in ("reconstruction", "classifier"):
         assert main(["evaluate", what, "--checkpoint", out, "--data", data, "--write"]) == 0
-    assert main(["evaluate", "edits", "--checkpoint", out, "--data", data, "--faces", "20", "--guided", "2", "--write"]) == 0
+    assert main(["evaluate", "edits", "--checkpoint", out, "--data", data, "--faces", "10", "--guided", "1", "--write"]) == 0
     return Path(out)
 
 
