@@ -166,7 +166,7 @@ def numbers(evaluation: dict[str, Any]) -> str:
     protocol = f"{protocol_table(evaluation['protocol'])}\n{run.format('protocol')}\n\n" if "protocol" in evaluation else ""
     return (
         f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{edits_note(edits)} On {edits['n']} test faces, "
-        f"{run.format('edits')}:\n\n"
+        f"`python -m train evaluate edits --data … --faces {edits['n']}`:\n\n"
         f"{edits_table(edits)}\n{guidance_table(edits)}\nThe whole table per attribute: `python -m train evaluate show`.\n\n"
         f"**Finding faces.** {FINDING_NOTE} `python -m train evaluate alignment --celeba … --photos … --sheets … "
         f"--faces {evaluation['alignment']['n']}`:\n\n"

@@ -121,11 +121,11 @@ def test_dimensions_models_and_directions(page) -> None:
 
     opened(page)
     page.locator("#latent-model label").first.click()
-    expect(page.locator("#latent-where")).to_contain_text("1 to 8 of 256, by KL")
+    expect(page.locator("#latent-where")).to_contain_text("1 to 8 of 512, by KL")
     expect(page.locator("#latent-sheet img")).to_have_count(8)
     sheet = page.locator("#latent-sheet img").first.get_attribute("src")
     page.locator("#latent-on").click()
-    expect(page.locator("#latent-where")).to_contain_text("9 to 16 of 256")
+    expect(page.locator("#latent-where")).to_contain_text("9 to 16 of 512")
     more = changed(page, "#latent-sheet", sheet)
     page.locator("#latent-back").click()
     assert changed(page, "#latent-sheet", more) == sheet
