@@ -11,4 +11,5 @@ trap 'rm -rf "$(dirname "$venv")"' EXIT
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[test]"
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
-"$venv/bin/python" -m pytest -rs "$@"
+# A file of tests on each core: torch is no faster with two threads on such small nets.
+OMP_NUM_THREADS=1 "$venv/bin/python" -m pytest -rs -n 2 --dist loadfile "$@"

@@ -65,7 +65,7 @@ def test_stats_show_both_lives(checkpoint: Path, place: Path) -> None:
 
 def test_evaluation_and_card_say_the_same(checkpoint: Path, capsys: pytest.CaptureFixture) -> None:
     loaded = Checkpoint.from_pretrained(checkpoint)
-    assert set(loaded.evaluation) == {"training", "withheld", "reconstruction", "classifier", "edits"}
+    assert set(loaded.evaluation) == {"training", "withheld", "prior", "reconstruction", "classifier", "edits"}
     assert f"PSNR {loaded.evaluation['reconstruction']['psnr_db']:.2f} dB" in loaded.card
     assert main(["evaluate", "show", "--checkpoint", str(checkpoint)]) == 0
     assert "mean on reconstructions" in capsys.readouterr().out

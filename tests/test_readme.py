@@ -43,6 +43,14 @@ def test_numbers_are_those_of_the_embedded_checkpoint() -> None:
     assert inside == numbers(Checkpoint.from_pretrained().evaluation)
 
 
+def test_milestones_are_those_that_were_measured() -> None:
+    from facevae.checkpoint import Checkpoint
+    from train.milestones import KEPT, MARKS, milestones
+
+    inside = README.split(MARKS[0] + "\n")[1].split(MARKS[1])[0]
+    assert inside == milestones(json.loads(KEPT.read_text()), Checkpoint.from_pretrained().evaluation)
+
+
 def test_ablation_is_the_one_that_was_measured() -> None:
     from train.ablation import MARKS, ablation_table, note
 

@@ -273,24 +273,33 @@ class Evaluate:
     guided: int = 20
     """Faces for each goal of guidance; 0 leaves guidance out."""
     write: bool = False
+    keep: str = ""
+    """What to call the weights in the README's table of the long run, which "run" and "protocol" add a row to."""
 
     def run(self) -> None:
         from facevae.checkpoint import EMBEDDED, Checkpoint
         from train.evaluate import evaluate, evaluate_run, print_tables
         from train.export import add_evaluation
+        from train.milestones import keep_milestone
 
         folder = self.checkpoint or EMBEDDED
+        if self.keep and self.what not in ("run", "protocol"):
+            raise ValueError('--keep is for "run" and "protocol"')
         if self.what == "show":
             return print_tables(Checkpoint.from_pretrained(folder).evaluation)
         if self.what == "run":
-            return print_tables(evaluate_run(self.run_dir, self.data, self.judge, self.sheets, self.fid))
+            evaluation = evaluate_run(self.run_dir, self.data, self.judge, self.sheets, self.fid)
+            print_tables(evaluation)
+            return keep_milestone(self.keep, evaluation) if self.keep else None
         if self.classifier is not None and (self.what != "classifier" or self.write):
             raise ValueError('--classifier is for "classifier", without --write: a checkpoint keeps figures of its own classifier only')
-        given = {k: v for k, v in vars(self).items() if k not in ("checkpoint", "run_dir", "write")}
+        given = {k: v for k, v in vars(self).items() if k not in ("checkpoint", "run_dir", "write", "keep")}
         for section, values in evaluate(folder, **given):
             print_tables({section: values})
             if self.write:
                 add_evaluation(folder, section, values)
+            if self.keep:
+                keep_milestone(self.keep, {"training": Checkpoint.from_pretrained(folder).evaluation["training"], section: values})
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,11 @@ saved pictures carry "AI-edited" and the recipe in their metadata.
 - **The data are biased.** Celebrities, mostly young, light-skinned, made up and smiling, in posed photos. Other faces are
   reconstructed worse, and directions carry the data's correlations (adding glasses ages; blond hair feminises).
 - **Faces are not found equally well.** The table of other sets' photos below counts; strong profiles fail, whoever they are of.
-- A {size} px likelihood model is blurry. In a photo the editor keeps the photo's own pixels and adds only the change.
+- {sharpness} In a photo the editor keeps the photo's own pixels and adds only the change.
 """
+BLURRY = "A {size} px likelihood model is blurry."
+SHARPENED = """An adversary sharpened the decoder's detail levels. **What is sharp is guessed, not remembered**: eyes, wrinkles and
+  strands of hair look plausible and need not be those of the person, and a drawn face may have a scribble on its skin."""
 
 
 FINDING_NOTE = (
@@ -148,11 +151,30 @@ def protocol_table(section: dict[str, Any]) -> str:
     return f"{title}. {PROTOCOL_NOTE}\n\n{likeness}. {copies}.\n\n{table(head, rows)}"
 
 
+def prior_table(section: dict[str, Any]) -> str:
+    """The priors that were tried: likelihood of held-out encodings, and how near to photos the faces are that they draw."""
+    nats, distances = section["valid_nats"], section["distances"]
+    best = max((name for name in nats if name.startswith("mixture")), key=lambda name: nats[name], default="")
+    rows = []
+    for name in [*nats, *(name for name in distances if name not in nats and name != "mixture")]:
+        found = distances.get("mixture" if name == best else name)
+        drawn = f"{found['frechet']['mean']:.3g} ± {found['frechet']['std']:.2g}" if found else "–"
+        chosen = name == (best if section["chosen"] == "mixture" else section["chosen"])
+        rows.append([f"**{name}**" if chosen else name, f"{nats[name]:.1f}" if name in nats else "–", drawn])
+    return table(["prior", "nats a face", "Fréchet, drawn at T = 1"], rows)
+
+
+PRIOR_NOTE = (
+    "Priors, on valid: log-likelihood of encodings of held-out faces, and the Fréchet distance of drawn faces in the judge's features; the "
+    "mixture's number of Gaussians is chosen by the first, between mixture and flow by the second."
+)
+
+
 def numbers(evaluation: dict[str, Any]) -> str:
     """The numbers of the README, with the commands that print them."""
     training, reconstruction, classifier, edits = (evaluation[k] for k in ("training", "reconstruction", "classifier", "edits"))
     mean, decoded = classifier["photos"]["mean"], classifier["reconstructions"]
-    fit, run = "the three `fit` of *Training*", "`python -m train evaluate {} --data …`"
+    fit, run = "the four `fit` of *Training*", "`python -m train evaluate {} --data …`"
     rows = [
         ["images seen in training", f"{training['nimg']:,}", fit],
         [f"PSNR, {reconstruction['n']:,} test faces, 128 px", f"{reconstruction['psnr_db']:.2f} dB", run.format("reconstruction")],
@@ -163,10 +185,13 @@ def numbers(evaluation: dict[str, Any]) -> str:
         ["… mean AUROC", f"{mean['auroc']:.3f}", "same"],
         ["… mean accuracy on reconstructions", percent(decoded["accuracy"]), "same"],
     ]
+    guided = max((row["n"] for row in edits["guidance"].values()), default=0)
     protocol = f"{protocol_table(evaluation['protocol'])}\n{run.format('protocol')}\n\n" if "protocol" in evaluation else ""
+    if section := evaluation.get("prior"):
+        protocol += f"{PRIOR_NOTE}{judged_by(section)} `python -m train prior --data … --run …`:\n\n{prior_table(section)}\n"
     return (
         f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{edits_note(edits)} On {edits['n']} test faces, "
-        f"`python -m train evaluate edits --data … --faces {edits['n']}`:\n\n"
+        f"`python -m train evaluate edits --data … --faces {edits['n']} --guided {guided}`:\n\n"
         f"{edits_table(edits)}\n{guidance_table(edits)}\nThe whole table per attribute: `python -m train evaluate show`.\n\n"
         f"**Finding faces.** {FINDING_NOTE} `python -m train evaluate alignment --celeba … --photos … --sheets … "
         f"--faces {evaluation['alignment']['n']}`:\n\n"
@@ -214,6 +239,7 @@ def model_card(checkpoint: Checkpoint) -> str:
     text = HEAD.format(
         name=checkpoint.name,
         size=net.config.size,
+        sharpness=SHARPENED if getattr(net.config, "detail_widths", ()) else BLURRY.format(size=net.config.size),
         latent=net.config.latent,
         parameters=sum(p.numel() for p in net.parameters()) / 1e6,
         nimg=evaluation.get("training", {}).get("nimg", 0),
@@ -228,6 +254,8 @@ def model_card(checkpoint: Checkpoint) -> str:
         )
     if section := evaluation.get("protocol"):
         text += f"\n## Protocol, {section['n']} held-out faces of the {section['split']} partition\n{protocol_table(section)}"
+    if section := evaluation.get("prior"):
+        text += f"\n## Prior\n{PRIOR_NOTE}{judged_by(section)}\n\n{prior_table(section)}"
     if section := evaluation.get("edits"):
         text += f"\n## Edits, {section['n']} held-out faces\n{edits_note(section)}\n\n{edits_table(section)}\n"
         text += guidance_table(section) if section["guidance"] else ""

@@ -92,8 +92,8 @@ AS_REPORTED: dict[str, Any] = {
 }
 
 PRESETS: dict[str, TrainConfig] = {
-    # The embedded checkpoint is made of three runs, each begun with the weights of the one before: half of the latent dimensions, all of
-    # them, and detail levels that an adversary and the guide's features sharpen while everything else stays as it is.
+    # The embedded checkpoint is made of runs that each begin with the weights of the one before (the README lists all four): half of the
+    # latent dimensions, all of them, then detail levels that an adversary and the guide's features sharpen while everything else stays.
     "faces-128": TrainConfig(total_nimg=704_000),
     "faces-128-wide": TrainConfig(
         net=ResidualConfig(latent=512), total_nimg=550_400, beta=3.0, beta_schedule=RateSchedule(ramp_nimg=30_000), ema_halflife_nimg=20_000

@@ -10,7 +10,7 @@ from train.card import model_card
 from train.classifier import guide_from
 from train.directions import read_directions, read_withheld
 from train.encodings import load_run
-from train.prior import read_prior
+from train.prior import read_choice, read_prior
 
 
 def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path) -> Checkpoint:
@@ -26,6 +26,7 @@ def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path) -> Che
         evaluation={
             "training": {"nimg": nimg, **{k: config[k] for k in ("beta", "seed", "batch_size", "lr")}},
             "withheld": read_withheld(run),
+            **read_choice(run),
         },
         card="",
         name=out.name,

@@ -16,6 +16,7 @@ from facevae.editor import Editor, Face
 from facevae.files import write_atomic
 from train.card import write_numbers
 from train.data import list_celeba
+from train.milestones import write_milestones
 from train.sheets import tile
 
 ROOT = Path(__file__).parent.parent
@@ -59,6 +60,7 @@ def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
     editor = Editor(checkpoint)
     if checkpoint is None:
         write_numbers(ROOT / "README.md", editor.evaluation)
+        write_milestones(ROOT / "README.md", editor.evaluation)
     out.mkdir(parents=True, exist_ok=True)
     faces = editor.generate(SEEDS, temperature=0.7)
     save(out / "samples.png", tile(np.stack([f.crop for f in faces]), columns=8))

@@ -178,6 +178,13 @@ def distance(net: VAE, prior: Prior | None, judge: Scorer, data: PreparedData) -
     return over_subsets(drawn, real, subsets(len(photos), Protocol().subsets))
 
 
+def read_choice(run: Path) -> dict[str, Any]:
+    """The section "prior" of an evaluation: what each candidate reached on valid, and the choice; nothing where there was none."""
+    path = run / "prior.json"
+    about = json.loads(path.read_text()) if path.is_file() else {}
+    return {"prior": {k: about[k] for k in ("judge", "valid_nats", "distances", "chosen")}} if about else {}
+
+
 def read_prior(run: Path, latent: int) -> Prior:
     """What `find_prior` wrote. Runs from before there was a choice hold a mixture and no `prior.json`."""
     path, described = run / "prior.safetensors", run / "prior.json"

@@ -113,14 +113,19 @@ def encode_what_is_missing(net: ResidualVAE, data: PreparedData, old: int) -> No
     component of what the decoder leaves out, with a standard deviation of 1; the decoder does not listen to it yet.
 
     From random rows the new dimensions are given up: the rate costs them more than the decoder has learned to do with them.
+    `ValueError` where there are fewer training faces than new dimensions.
     """
     encoder, device = net.encoder, next(net.parameters()).device
     faces = data.indices("train")[:LEARN_FROM]
+    if len(faces) <= net.config.latent - old:
+        raise ValueError(
+            f"{net.config.latent - old} new latent dimensions need more training faces than that, {data.folder} has {len(faces)}"
+        )
     seen, missing = [], []
     for part in np.array_split(faces, -(-len(faces) // 64)):
         x = images.to_float(np.array(data.images[part])).to(device)
         with torch.autocast(device.type, torch.bfloat16):
-            features = F.silu(encoder.norm(encoder.levels(encoder.stem(2 * x - 1)))).flatten(1)
+            features = encoder.features(x)
             mean = net.decode(encoder.out(features).chunk(2, dim=1)[0])
         seen.append(features.float())
         missing.append(F.avg_pool2d(x - mean.float(), 2).flatten(1))

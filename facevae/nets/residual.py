@@ -131,8 +131,12 @@ class Encoder(nn.Module):
         self.out = nn.Linear(widths[-1] * config.grid**2, 2 * config.latent)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.features(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the parameters are a linear function of (b, w · grid²)."""
         h = self.levels(self.stem(2 * x - 1))  # (b, w, grid, grid)
-        return self.out(F.silu(self.norm(h)).flatten(1))
+        return F.silu(self.norm(h)).flatten(1)
 
 
 class Decoder(nn.Module):

@@ -11,8 +11,8 @@ from train.config import PRESETS
 from train.report.runs import BUDGETS, RUNS
 
 NETS = {name: config.net for name, config in PRESETS.items()}
-# Every net of every report at every budget, each once.
-REPORTED = {c.net for runs in RUNS.values() for budget in BUDGETS.values() for c in runs(budget).values()}
+# Every net of every report at every budget, each once; in the same order in every process, or pytest-xdist collects other tests in each.
+REPORTED = tuple(dict.fromkeys(c.net for runs in RUNS.values() for budget in BUDGETS.values() for c in runs(budget).values()))
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -55,7 +55,7 @@ def test_a_release_is_measured_whole_and_keeps_what_has_not_changed(parts: Path,
     save_checkpoint(tmp_path / "before", tiny_checkpoint)
     out = tmp_path / "out"
     checkpoint = make(parts, tmp_path / "before", out)
-    assert set(checkpoint.evaluation) == {"training", "withheld", "reconstruction", "protocol", "classifier", "edits", "inversion"}
+    assert set(checkpoint.evaluation) == {"training", "withheld", "prior", "reconstruction", "protocol", "classifier", "edits", "inversion"}
     assert checkpoint.evaluation["training"]["nimg"] == 640
     assert {checkpoint.evaluation[k]["judge"] for k in ("protocol", "edits", "inversion")} == {checkpoint.evaluation["protocol"]["judge"]}
     for name, why in checkpoint.evaluation["withheld"].items():

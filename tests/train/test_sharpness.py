@@ -300,6 +300,14 @@ def test_more_latent_dimensions_leave_the_picture_as_it_is_at_first(data: Prepar
     torch.testing.assert_close(b.logvar[:, 6:], torch.full_like(b.logvar[:, 6:], -3.0))
 
 
+def test_more_latent_dimensions_than_training_faces_are_refused(data: PreparedData, tmp_path: Path) -> None:
+    few = replace(CONFIG, feature_weight=0.0, adversary=AdversaryConfig())
+    fit(few, data, tmp_path / "few", stop_nimg=64)
+    many = replace(few, net=replace(NET, latent=NET.latent + len(data.indices("train"))))
+    with pytest.raises(ValueError, match="new latent dimensions need more training faces than that"):
+        fit(many, data, tmp_path / "many", start=tmp_path / "few")
+
+
 def test_a_feature_loss_without_a_classifier_is_refused(data: PreparedData, tmp_path: Path) -> None:
     for config in (CONFIG, replace(CONFIG, feature_weight=0.0, adversary=replace(RIVAL, sees="features"))):
         with pytest.raises(ValueError, match="no classifier was given"):
