@@ -25,7 +25,7 @@ from train.data import PreparedData
 from train.encodings import load_run
 from train.figures import ASTRONAUT
 from train.loop import fit
-from train.protocol import Protocol, draw, fit_gaussian, measure_protocol
+from train.protocol import Protocol, draw, fit_gaussian, measure_protocol, spread
 from train.report.measures import decode, encode, sharpness
 from train.schedules import RateSchedule
 from train.sheets import save_png, tile
@@ -232,8 +232,7 @@ def note(found: dict[str, dict[str, Any]]) -> str:
     floor = row["distances"]["real faces, the floor"]["frechet"]
     return (
         f"Measured by protocol {row['version']} on {row['n']:,} faces of the {row['split']} partition, judge {row['judge']}; Fréchet "
-        f"distances in judge features between subsets of {row['subset_n']} (photos against other photos: {floor['mean']:.3g} ± "
-        f"{floor['std']:.2g}). "
+        f"distances in judge features between subsets of {row['subset_n']} (photos against other photos: {spread(floor)}). "
         f"Sharpness: energy of the Laplacian of the reconstructions, as a share of the photos'. Drawn faces come from one Gaussian "
         f"fitted to the encodings. Speed: the faster half of a run on two CPU cores, where it had them to itself.\n"
     )

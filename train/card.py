@@ -6,7 +6,7 @@ from typing import Any
 from facevae.attributes import SHOWN, WITHHELD
 from facevae.checkpoint import Checkpoint
 from facevae.files import write_atomic
-from train.protocol import sentences_of, table_of
+from train.protocol import sentences_of, spread, table_of
 
 HEAD = """---
 license: other
@@ -158,7 +158,7 @@ def prior_table(section: dict[str, Any]) -> str:
     rows = []
     for name in [*nats, *(name for name in distances if name not in nats and name != "mixture")]:
         found = distances.get("mixture" if name == best else name)
-        drawn = f"{found['frechet']['mean']:.3g} ± {found['frechet']['std']:.2g}" if found else "–"
+        drawn = spread(found["frechet"]) if found else "–"
         chosen = name == (best if section["chosen"] == "mixture" else section["chosen"])
         rows.append([f"**{name}**" if chosen else name, f"{nats[name]:.1f}" if name in nats else "–", drawn])
     return table(["prior", "nats a face", "Fréchet, drawn at T = 1"], rows)
@@ -187,10 +187,11 @@ def numbers(evaluation: dict[str, Any]) -> str:
     ]
     guided = max((row["n"] for row in edits["guidance"].values()), default=0)
     protocol = f"{protocol_table(evaluation['protocol'])}\n{run.format('protocol')}\n\n" if "protocol" in evaluation else ""
+    prior = ""
     if section := evaluation.get("prior"):
-        protocol += f"{PRIOR_NOTE}{judged_by(section)} `python -m train prior --data … --run …`:\n\n{prior_table(section)}\n"
+        prior = f"{PRIOR_NOTE}{judged_by(section)} `python -m train prior --data … --run …`:\n\n{prior_table(section)}\n"
     return (
-        f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{edits_note(edits)} On {edits['n']} test faces, "
+        f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{prior}{edits_note(edits)} On {edits['n']} test faces, "
         f"`python -m train evaluate edits --data … --faces {edits['n']} --guided {guided}`:\n\n"
         f"{edits_table(edits)}\n{guidance_table(edits)}\nThe whole table per attribute: `python -m train evaluate show`.\n\n"
         f"**Finding faces.** {FINDING_NOTE} `python -m train evaluate alignment --celeba … --photos … --sheets … "

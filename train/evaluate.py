@@ -74,12 +74,12 @@ def evaluate(
             yield section, measured
         elif section == "reconstruction":
             # What the protocol has measured on the same faces is not measured again.
-            known = measured["reconstruction"] if measured and measured["split"] == split else {"n": 0}
-            if known["n"] == len(prepared.indices(split)):
-                yield section, {"split": split} | {k: known[k] for k in LIKENESS}
-                continue
-            net, variance = checkpoint.net, checkpoint.variance
-            yield section, {"split": split} | evaluate_reconstruction(net, variance, prepared, prepared.indices(split))
+            index = prepared.indices(split)
+            if measured and (measured["split"], measured["n"]) == (split, len(index)):
+                values = {k: measured["reconstruction"][k] for k in LIKENESS}
+            else:
+                values = evaluate_reconstruction(checkpoint.net, checkpoint.variance, prepared, index)
+            yield section, {"split": split} | values
         elif section == "classifier":
             yield section, {"split": split} | evaluate_classifier(checkpoint, prepared, split)
         else:

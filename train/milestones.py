@@ -6,7 +6,7 @@ from typing import Any
 
 from facevae.files import write_json
 from train.card import table, write_between
-from train.protocol import REAL, REBUILT
+from train.protocol import REAL, REBUILT, spread
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "docs" / "training" / "milestones.json"
@@ -65,11 +65,6 @@ def cells(section: dict[str, Any]) -> list[str]:
         *(spread(distances[k]["frechet"]) for k in (REBUILT, "samples T=1", "N(0, I) T=1")),
         f"{distances['samples T=1']['all']['recall']:.2f}",
     ]
-
-
-def spread(value: dict[str, float]) -> str:
-    """Mean ± standard deviation."""
-    return f"{value['mean']:.3g} ± {value['std']:.1g}"
 
 
 def write_milestones(readme: Path, embedded: dict[str, Any]) -> None:

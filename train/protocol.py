@@ -222,13 +222,18 @@ def rounded(value: float | None) -> float | None:
     return value if value is None or isinstance(value, int) else float(f"{value:.4g}")
 
 
+def spread(value: dict[str, float]) -> str:
+    """Mean ± standard deviation over the subsets."""
+    return f"{value['mean']:.3g} ± {value['std']:.2g}"
+
+
 def table_of(section: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows of the distances, as text."""
     has_fid = "fid" in section["distances"][REAL]["all"]
     head = ["pictures", "Fréchet", "kernel ×1000", "Fréchet, all", "kernel ×1000, all", "precision", "recall", *["Inception FID"] * has_fid]
     rows = []
     for name, row in section["distances"].items():
-        cells = [f"{row[k]['mean']:.3g} ± {row[k]['std']:.2g}" for k in ("frechet", "kernel_x1000")]
+        cells = [spread(row[k]) for k in ("frechet", "kernel_x1000")]
         whole = row.get("all", {})
         keys = [("frechet", ".3g"), ("kernel_x1000", ".3g"), ("precision", ".3f"), ("recall", ".3f"), *[("fid", ".1f")] * has_fid]
         rows.append([name, *cells, *(f"{whole[k]:{form}}" if k in whole else "–" for k, form in keys)])

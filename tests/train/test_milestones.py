@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from facevae.checkpoint import Checkpoint
+from train.__main__ import main
 from train.milestones import keep_milestone, milestones
 
 
@@ -37,3 +38,8 @@ def test_what_cannot_be_compared_is_refused(embedded: dict, tmp_path: Path, chan
     with pytest.raises(ValueError, match="only what the protocol measured"):
         keep_milestone("other", {"training": embedded["training"]}, path)
     assert path.read_text() == before
+
+
+def test_only_the_protocol_makes_a_row(capsys: pytest.CaptureFixture) -> None:
+    assert main(["evaluate", "edits", "--keep", "half"]) == 2
+    assert '--keep is for "run" and "protocol"' in capsys.readouterr().err

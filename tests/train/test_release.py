@@ -14,6 +14,7 @@ from train.classifier import ClassifierTrainConfig, fit_classifier, save_classif
 from train.config import TrainConfig
 from train.data import PreparedData
 from train.directions import DirectionsConfig
+from train.evaluate import evaluate
 from train.export import add_evaluation
 from train.judge import Judge, JudgeConfig
 from train.loop import fit
@@ -57,6 +58,9 @@ def test_a_release_is_measured_whole_and_keeps_what_has_not_changed(parts: Path,
     checkpoint = make(parts, tmp_path / "before", out)
     assert set(checkpoint.evaluation) == {"training", "withheld", "prior", "reconstruction", "protocol", "classifier", "edits", "inversion"}
     assert checkpoint.evaluation["training"]["nimg"] == 640
+    # What the protocol has measured already is what a measurement of its own finds.
+    ((_, again),) = evaluate(out, "reconstruction", parts / "data", None, None, None, None, False, "test", 8, 0)
+    assert checkpoint.evaluation["reconstruction"] == again
     assert {checkpoint.evaluation[k]["judge"] for k in ("protocol", "edits", "inversion")} == {checkpoint.evaluation["protocol"]["judge"]}
     for name, why in checkpoint.evaluation["withheld"].items():
         assert name not in checkpoint.directions and f"- {name}: {why}" in checkpoint.card
