@@ -25,9 +25,10 @@ from facevae.checkpoint import Checkpoint, fill, read_bytes, tensors_from
 from facevae.files import write_atomic, write_json, write_tensors
 from facevae.nets.architectures import build_net, config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig, resize
+from facevae.nets.judge import Judge, JudgeConfig
 from facevae.photo import images
 from train.data import Batches, PreparedData, prefetch, save_array
-from train.judge import Judge, JudgeConfig, Scorer
+from train.judge import Scorer
 from train.loop import MAX_SKIPPED, drop_later_stats
 from train.schedules import cosine
 from train.spikes import SpikeWatch
@@ -44,7 +45,7 @@ class ClassifierTrainConfig:
     """Everything that decides the weights of a classifier run, but for the data. All clocks count images seen (nimg)."""
 
     net: Literal["resnet", "vgg"] = "resnet"
-    """"resnet" guides edits, "vgg" judges them: see train/judge.py."""
+    """"resnet" guides edits, "vgg" judges them: see facevae/nets/judge.py."""
     size: int = 128
     layers: tuple[int, int, int, int] = (2, 2, 2, 2)
     """Blocks at each level of "resnet"; (2, 2, 2, 2) is ResNet-18."""

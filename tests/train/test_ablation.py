@@ -10,13 +10,13 @@ import torch
 
 import train.ablation as ablation
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
+from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.residual import ResidualConfig
 from train.ablation import CONTINUED, MARKS, SCRATCH, AblationConfig, Variant, ablation_table, config_of, publish, run_ablation, strip
 from train.classifier import save_classifier
 from train.config import TrainConfig
 from train.data import PreparedData
 from train.encodings import load_run
-from train.judge import Judge, JudgeConfig
 from train.synthetic import prepare_synthetic
 
 NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)

@@ -7,6 +7,7 @@ import torchvision
 from safetensors.torch import load_file
 
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig, resize
+from facevae.nets.judge import Judge
 from train import classifier as module
 from train.classifier import (
     CLASSIFIER_PRESETS,
@@ -30,7 +31,6 @@ from train.classifier import (
     vae_reconstruct,
 )
 from train.data import PreparedData
-from train.judge import Judge
 from train.synthetic import prepare_synthetic
 
 TINY = ClassifierTrainConfig(

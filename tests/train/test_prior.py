@@ -11,12 +11,12 @@ import torch
 import train.prior as module
 from facevae.latent.flow import CouplingFlow
 from facevae.latent.priors import GaussianMixture
+from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.residual import ResidualConfig
 from train.classifier import judge_from, save_classifier
 from train.config import TrainConfig
 from train.data import PreparedData
 from train.encodings import encode_many, load_run
-from train.judge import Judge, JudgeConfig
 from train.loop import fit
 from train.prior import PriorConfig, find_prior, fit_flow, fit_mixture, mean_nats, new_flow, read_prior
 from train.synthetic import prepare_synthetic

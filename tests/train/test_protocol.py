@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from facevae.checkpoint import Checkpoint, save_checkpoint
+from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.vae import VAE
 from train import protocol as p
 from train.__main__ import main
@@ -19,7 +20,6 @@ from train.card import numbers, protocol_table
 from train.classifier import save_classifier
 from train.data import PreparedData
 from train.evaluate import print_tables
-from train.judge import Judge, JudgeConfig
 from train.synthetic import prepare_synthetic
 
 FEW = p.Protocol(faces=20, memorised=4, sheet=8)

@@ -1,0 +1,52 @@
+"""The judge: a classifier that no training and no guidance ever listens to, and that says what an edit has really done."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchvision.models.vgg import make_layers
+
+from facevae.nets.classifier import PIXEL_MEAN, PIXEL_STD, resize
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """What a `Judge` looks like: the attributes it answers for, its picture size, the channels of its levels."""
+
+    attributes: tuple[str, ...]
+    size: int = 96
+    widths: tuple[int, ...] = (32, 64, 128, 256, 256)
+
+    def __post_init__(self) -> None:
+        if not self.attributes:
+            raise ValueError("a judge needs at least one attribute; these pictures have no labels")
+
+
+class Judge(nn.Module):
+    """Pictures in [0, 1] -> one logit for each attribute, by plain convolutions without shortcuts.
+
+    torchvision's VGG layers with BatchNorm (Simonyan and Zisserman, 2015): one convolution at the first and the last level, two at
+    each between, max-pooling after all but the last, then the mean over the picture. The guide is a ResNet of another input size,
+    trained with another seed and other augmentations, so that the two share as few blind spots as may be.
+    """
+
+    def __init__(self, config: JudgeConfig) -> None:
+        super().__init__()
+        self.config = config
+        first, *middle, last = config.widths
+        layers: list[int | str] = [first, "M"]
+        for width in middle:
+            layers += [width, width, "M"]
+        self.levels = make_layers([*layers, last], batch_norm=True)
+        for layer in self.levels:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        self.head = nn.Linear(last, len(config.attributes))
+
+    def embed(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
+        """The features of pictures of any size that distances are measured in."""
+        return self.levels((resize(x, self.config.size) - PIXEL_MEAN) / PIXEL_STD).mean(dim=(2, 3)).float()
+
+    def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b a"]:
+        """Logits of pictures of any size."""
+        return self.head(self.embed(x)).float()
