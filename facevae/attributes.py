@@ -8,28 +8,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Attribute:
-    """How one label is shown: where `reversed`, the slider's right end takes the attribute away."""
+    """How one label is shown: where `reversed`, the slider's right end takes the attribute away.
+
+    `word` names the attribute where no slider is beside it: in a lock, a wish or a report; "" where `label` does.
+    """
 
     name: str
     label: str
     group: str
     reversed: bool = False
+    word: str = ""
 
 
 SHOWN: tuple[Attribute, ...] = (
     Attribute("Smiling", "Smile", "Expression"),
     Attribute("Mouth_Slightly_Open", "Mouth open", "Expression"),
-    Attribute("Narrow_Eyes", "Narrow eyes", "Expression"),
-    Attribute("Blond_Hair", "Blond", "Hair"),
-    Attribute("Black_Hair", "Black", "Hair"),
-    Attribute("Brown_Hair", "Brown", "Hair"),
-    Attribute("Gray_Hair", "Gray", "Hair"),
+    Attribute("Narrow_Eyes", "Wide ↔ narrow eyes", "Expression", word="Narrow eyes"),
+    Attribute("Black_Hair", "Black", "Hair", word="Black hair"),
+    Attribute("Brown_Hair", "Brown", "Hair", word="Brown hair"),
+    Attribute("Blond_Hair", "Blond", "Hair", word="Blond hair"),
+    Attribute("Gray_Hair", "Gray", "Hair", word="Gray hair"),
     Attribute("Bangs", "Bangs", "Hair"),
-    Attribute("Wavy_Hair", "Wavy", "Hair"),
+    Attribute("Wavy_Hair", "Wavy", "Hair", word="Wavy hair"),
     Attribute("Bald", "Bald", "Hair"),
-    Attribute("Male", "Masculine ↔ feminine", "Face", reversed=True),
-    Attribute("Young", "Young ↔ older", "Face", reversed=True),
-    Attribute("Chubby", "Fuller face", "Face"),
+    Attribute("Male", "Masculine ↔ feminine", "Face", reversed=True, word="Masculine"),
+    Attribute("Young", "Young ↔ older", "Face", reversed=True, word="Young"),
+    Attribute("Chubby", "Slim ↔ full face", "Face", word="Full face"),
     Attribute("Pale_Skin", "Pale skin", "Face"),
     Attribute("Bushy_Eyebrows", "Bushy eyebrows", "Face"),
     Attribute("Bags_Under_Eyes", "Bags under eyes", "Face"),
@@ -59,11 +63,19 @@ WITHHELD: dict[str, str] = {
     "Wearing_Necktie": "outside the training crop",
     "5_o_Clock_Shadow": "too fine for a 128 px model; see Beard",
     "Sideburns": "too fine for a 128 px model; see Beard",
-    "Double_Chin": "says the same as Fuller face, with fewer examples",
+    "Double_Chin": "says the same as Slim ↔ full face, with fewer examples",
     "Receding_Hairline": "says the same as Bald, with noisier labels",
 }
 
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
+
+
+def in_words(name: str) -> tuple[str, bool]:
+    """What a person calls a label of the data set, and whether that means the label itself: No_Beard is ("Beard", False)."""
+    for shown in SHOWN:
+        if shown.name == name:
+            return shown.word or shown.label, not shown.reversed or bool(shown.word)
+    return name.replace("_", " ").capitalize(), True
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,18 @@ model.safetensors      the VAE, float16 on disk
 classifier.safetensors the attribute classifier, float16 on disk
 aligner.safetensors    the alignment net, float16 on disk
 directions.json/.safetensors, prior.safetensors (a mixture or a flow, as config.json says), likelihood.safetensors
+judge.safetensors      optional: the classifier that reports on edits and never guides, float16 on disk
+labels.safetensors     optional: how labels go together in the data, and how far logits spread over photos
+identity.safetensors   optional: the steps along which a face becomes somebody else's
 evaluation.json        what was measured
 README.md              the model card
 """
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +32,11 @@ from facevae.latent.priors import GaussianMixture
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.nets.architectures import config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
+from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 
-FORMAT = 3  # 2 added the alignment net, 3 the choice of prior
-READABLE = (2, 3)
+FORMAT = 4  # 2 added the alignment net, 3 the choice of prior, 4 the optional files
+READABLE = (2, 3, 4)
 EMBEDDED = Path(__file__).parent.parent / "assets" / "faces-128"
 MAX_FILE_BYTES = 200 * 2**20
 FILES = (
@@ -45,9 +50,23 @@ FILES = (
     "evaluation.json",
     "README.md",
 )
+READER = "{} reader"
+OPTIONAL = ("judge.safetensors", "labels.safetensors", "identity.safetensors")
 
 
 Prior = GaussianMixture | CouplingFlow
+
+
+@dataclass(frozen=True)
+class LabelStatistics:
+    """What it takes to tell an edit from its side effects: all in the order of the classifier's attributes."""
+
+    correlation: Tensor
+    """Of the labels over the train faces, (a, a)."""
+    guide_spread: Tensor
+    """Standard deviation of each of the classifier's logits over photos, (a,)."""
+    judge_spread: Tensor
+    """The same of the judge's logits, (a,)."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +85,11 @@ class Checkpoint:
     name: str = "unsaved"
     digest: str = ""
     """SHA-256 of config.json, which holds those of all other files."""
+    judge: Judge | None = None
+    """Answers for the same attributes as `classifier`, in the same order; None in older folders."""
+    labels: LabelStatistics | None = None
+    identity: Tensor | None = None
+    """Steps of one σ, (k, d), along which a face changes most in the judge's features; None where nobody looked."""
 
     @classmethod
     def from_pretrained(cls, source: str | Path | None = None, revision: str | None = None) -> "Checkpoint":
@@ -94,7 +118,7 @@ def download(repo: str, revision: str | None) -> Path:
     )
 
     try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=["config.json", *FILES]))
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=["config.json", *FILES, *OPTIONAL]))
     except RevisionNotFoundError:
         raise ValueError(f"the Hub repository {repo} has no revision {revision}") from None
     except RepositoryNotFoundError:
@@ -123,7 +147,7 @@ def read_config(folder: Path) -> tuple[dict[str, Any], str]:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"{folder / 'config.json'} is not the description of a checkpoint") from None
     if version not in READABLE:
-        known = " and ".join(map(str, READABLE))
+        known = f"{', '.join(map(str, READABLE[:-1]))} and {READABLE[-1]}"
         raise ValueError(f"{folder} has checkpoint format {version}, this version of facevae reads {known}: export it again")
     missing = [key for key in ("net", "classifier", "aligner", "files") if key not in config]
     if missing:
@@ -165,14 +189,15 @@ def fill(net: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Module:
 def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     """Read and check a whole checkpoint folder."""
     config, digest = read_config(folder)
-    raw = {file: read_listed(folder, file, config["files"]) for file in FILES}
+    present = [file for file in (*FILES, *OPTIONAL) if file in FILES or file in config["files"]]
+    raw = {file: read_listed(folder, file, config["files"]) for file in present}
     where = str(folder / "config.json")
     vae_config = net_config(config["net"], f"{where}: net")
     if not isinstance(vae_config, ResidualConfig):
         raise ValueError(f"{where}: the editor works with residual nets, this one is {config['net']['architecture']}")
     classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
     aligner_config = config_from(AlignerConfig, config["aligner"], f"{where}: aligner")
-    tensors = {file: tensors_from(raw[file], folder / file) for file in FILES if file.endswith(".safetensors")}
+    tensors = {file: tensors_from(raw[file], folder / file) for file in present if file.endswith(".safetensors")}
     net = fill(ResidualVAE(vae_config), tensors["model.safetensors"], folder / "model.safetensors")
     classifier = fill(AttributeClassifier(classifier_config), tensors["classifier.safetensors"], folder / "classifier.safetensors")
     aligner = fill(AlignmentNet(aligner_config), tensors["aligner.safetensors"], folder / "aligner.safetensors")
@@ -184,13 +209,13 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     try:
         table = json.loads(raw["directions.json"])
         vectors = tensors["directions.safetensors"]
-        need(vectors, dict.fromkeys(table, (d,)), folder / "directions.safetensors")
-        directions = {key: Direction(name=key, vector=vectors[key], **values) for key, values in table.items()}
+        directions = read_directions(table, vectors, d, folder)
         evaluation = json.loads(raw["evaluation.json"])
-    except (TypeError, json.JSONDecodeError, RecursionError) as error:
+    except (AttributeError, TypeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{folder}: directions.json or evaluation.json cannot be read ({error})") from None
     if unknown := sorted(set(directions) - set(classifier_config.attributes)):
         raise ValueError(f"{folder}: directions for attributes that the classifier does not know: {', '.join(unknown)}")
+    extras = load_optional(folder, config, tensors, classifier_config.attributes, d)
     return Checkpoint(
         net=net,
         classifier=classifier,
@@ -202,7 +227,29 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         card=raw["README.md"].decode("utf-8", errors="replace"),
         name=name or folder.name,
         digest=digest,
+        **extras,
     )
+
+
+def load_optional(
+    folder: Path, config: dict[str, Any], tensors: Mapping[str, dict[str, Tensor]], attributes: tuple[str, ...], latent: int
+) -> dict[str, Any]:
+    """The fields `judge`, `labels` and `identity` of a `Checkpoint`, as far as the folder has their files."""
+    found: dict[str, Any] = {}
+    a = len(attributes)
+    if (held := tensors.get("judge.safetensors")) is not None:
+        judge_config = config_from(JudgeConfig, config.get("judge", {}), f"{folder / 'config.json'}: judge")
+        if judge_config.attributes != attributes:
+            raise ValueError(f"{folder}: the judge answers for other attributes than the classifier")
+        found["judge"] = fill(Judge(judge_config), held, folder / "judge.safetensors")
+    if (held := tensors.get("labels.safetensors")) is not None:
+        need(held, {"correlation": (a, a), "guide_spread": (a,), "judge_spread": (a,)}, folder / "labels.safetensors")
+        found["labels"] = LabelStatistics(**held)
+    if (held := tensors.get("identity.safetensors")) is not None:
+        k = held["steps"].shape[0] if "steps" in held and held["steps"].ndim else 0
+        need(held, {"steps": (k, latent)}, folder / "identity.safetensors")
+        found["identity"] = held["steps"]
+    return found
 
 
 def need(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
@@ -212,6 +259,44 @@ def need(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], p
     for key, shape in shapes.items():
         if tuple(tensors[key].shape) != shape:
             raise ValueError(f"{path}: {key} has shape {tuple(tensors[key].shape)}, expected {shape}")
+
+
+def describe_direction(direction: Direction) -> dict[str, Any]:
+    """All of a direction but its name and its vector, as JSON can hold it."""
+    return {
+        "estimator": direction.estimator,
+        "sigma": direction.sigma,
+        "low": direction.low,
+        "high": direction.high,
+        "auroc": direction.auroc,
+        "limits": list(direction.limits),
+        "leakage": dict(direction.leakage),
+    }
+
+
+def direction_tensors(directions: Mapping[str, Direction]) -> dict[str, Tensor]:
+    """What directions.safetensors holds: the unit vector of each by its name, and its reader where it has one."""
+    readers = {READER.format(n): d.reader for n, d in directions.items() if d.reader is not None}
+    return {n: d.vector for n, d in directions.items()} | readers
+
+
+def read_directions(table: dict[str, Any], vectors: dict[str, Tensor], latent: int, folder: Path) -> dict[str, Direction]:
+    """The directions that `describe_direction` and `direction_tensors` wrote; `ValueError` names what does not fit."""
+    readers = {name: READER.format(name) for name in table if READER.format(name) in vectors}
+    need(vectors, dict.fromkeys([*table, *readers.values()], (latent,)), folder / "directions.safetensors")
+    found = {name: direction_from(name, vectors[name], row, str(folder / "directions.json")) for name, row in table.items()}
+    return {name: replace(d, reader=vectors.get(readers.get(name, ""))) for name, d in found.items()}
+
+
+def direction_from(name: str, vector: Tensor, values: dict[str, Any], where: str) -> Direction:
+    """The direction that `describe_direction` described; `ValueError` names what is no number or out of order."""
+    given = {"limits": ["", ""], "leakage": {}} | values
+    if set(given) != {"estimator", "sigma", "low", "high", "auroc", "limits", "leakage"}:
+        raise ValueError(f"{where}: the direction {name} has other keys than estimator, sigma, low, high, auroc, limits and leakage")
+    numbers = [given["sigma"], given["low"], given["high"], given["auroc"], *given["leakage"].values()]
+    if not all(isinstance(v, int | float) and math.isfinite(v) for v in numbers) or not given["sigma"] > 0 or given["low"] > given["high"]:
+        raise ValueError(f"{where}: the direction {name} needs finite numbers, a sigma above 0 and low below high")
+    return Direction(name=name, vector=vector, **given | {"limits": tuple(map(str, given["limits"]))})
 
 
 def describe_prior(prior: Prior) -> dict[str, Any]:
@@ -251,17 +336,23 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     """Write a checkpoint folder, config.json last; gives its digest. Weights are rounded to float16."""
     half = {k: v.half() for k, v in checkpoint.net.state_dict().items()}
     write_tensors(folder / "model.safetensors", half)
-    for net in ("classifier", "aligner"):
+    for name in ("classifier", "aligner", "judge"):
+        net = getattr(checkpoint, name)
+        if net is None:
+            continue
         # Running statistics of BatchNorm may exceed float16's range of 65,504; its counters are whole numbers.
-        weights = getattr(checkpoint, net).state_dict().items()
-        small = {k: v.half() if v.is_floating_point() and v.abs().max() < 6e4 else v for k, v in weights}
-        write_tensors(folder / f"{net}.safetensors", small)
-    table = {
-        name: {"estimator": d.estimator, "sigma": d.sigma, "low": d.low, "high": d.high, "auroc": d.auroc}
-        for name, d in checkpoint.directions.items()
-    }
-    write_json(folder / "directions.json", table)
-    write_tensors(folder / "directions.safetensors", {n: d.vector for n, d in checkpoint.directions.items()})
+        small = {k: v.half() if v.is_floating_point() and v.abs().max() < 6e4 else v for k, v in net.state_dict().items()}
+        write_tensors(folder / f"{name}.safetensors", small)
+    if checkpoint.labels is not None:
+        write_tensors(folder / "labels.safetensors", vars(checkpoint.labels))
+    if checkpoint.identity is not None:
+        write_tensors(folder / "identity.safetensors", {"steps": checkpoint.identity})
+    # What another checkpoint left in the folder does not belong to this one.
+    kept = [f for f in OPTIONAL if getattr(checkpoint, f.partition(".")[0]) is not None]
+    for name in set(OPTIONAL) - set(kept):
+        (folder / name).unlink(missing_ok=True)
+    write_json(folder / "directions.json", {name: describe_direction(d) for name, d in checkpoint.directions.items()})
+    write_tensors(folder / "directions.safetensors", direction_tensors(checkpoint.directions))
     exact = ("weights", "means", "mean")
     prior = {k: v if k in exact else v.half() for k, v in prior_tensors(checkpoint.prior).items()}
     write_tensors(folder / "prior.safetensors", prior)
@@ -274,7 +365,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         "classifier": asdict(checkpoint.classifier.config),
         "aligner": asdict(checkpoint.aligner.config),
         "prior": describe_prior(checkpoint.prior),
-        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES},
+        **({"judge": asdict(checkpoint.judge.config)} if checkpoint.judge is not None else {}),
+        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (*FILES, *kept)},
     }
     write_json(folder / "config.json", config)
     return hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()

@@ -1,8 +1,9 @@
 """Editor: generate, open a photo, edit, guide, morph. Images in, images out; the page is a thin skin over it."""
 
+import copy
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,10 +16,10 @@ from torch import Tensor
 
 from facevae import __version__
 from facevae.attributes import GOALS, SHOWN, Goal
-from facevae.checkpoint import Checkpoint
-from facevae.faces import Control, Face, GuideStep, Left, RefineStep, Result
-from facevae.latent.directions import displacement
-from facevae.latent.guidance import GuidanceConfig
+from facevae.checkpoint import Checkpoint, LabelStatistics
+from facevae.faces import Control, Face, GuideReport, GuideStep, Left, RefineStep, Result
+from facevae.latent.directions import Direction, displacement, from_examples, hold, principal, readout, remaining, steps_to_hold
+from facevae.latent.guidance import GuidanceConfig, Wish
 from facevae.latent.guidance import guide as guide_latent
 from facevae.latent.inversion import InversionConfig
 from facevae.latent.inversion import refine as invert
@@ -29,15 +30,30 @@ from facevae.photo.alignment import MAX_LOOK_PX, Adjustment, Alignment, adjust, 
 from facevae.photo.animation import animation_bytes
 from facevae.photo.compositing import DETAIL, paste, soft_mask
 
-__all__ = ["DETAIL", "Adjustment", "Control", "Editor", "Face", "Goal", "GuideStep", "InversionConfig", "RefineStep", "Result"]
+__all__ = [
+    "DETAIL",
+    "Adjustment",
+    "Control",
+    "Editor",
+    "Face",
+    "Goal",
+    "GuideReport",
+    "GuideStep",
+    "InversionConfig",
+    "RefineStep",
+    "Result",
+]
 
 SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of at most this side, faces found in it
 MAX_FACES = 64
+IDENTITY = "identity"  # a lock that belongs to no attribute
 MAX_FRAMES = 240
 MAX_SEED = 2**32
 NO_FACE = "No face was found, so this is the middle of the picture: use Adjust crop to place the face."
 NOT_SURE = "A face was found, but not for sure: if the crop looks wrong, use Adjust crop."
-SATED = 0.995  # more than this of the unblended crop is asked for by nobody
+BEYOND = 1.5  # a slider ends at so many times its safe range
+HEAD_STARTS = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0, 1.2, 1.4)  # of the safe range
+MOST_MOVED, LEAST_MOVED_SIGMA = 8, 0.25  # what a report names
 SURE = 0.997  # below this confidence of the alignment net the user is asked to look
 
 
@@ -56,6 +72,29 @@ class Editor:
         self._mask = torch.from_numpy(soft_mask(self.size))[None, None]  # (1, 1, s, s)
         self._cholesky = torch.linalg.cholesky(self.checkpoint.prior.covariance + 1e-6 * torch.eye(self.checkpoint.net.config.latent))
         self._lock = threading.RLock()  # one model, two cores: calls take turns
+        a = len(known)
+        # Folders from before there was a judge know nothing of how labels go together.
+        self._statistics = self.checkpoint.labels or LabelStatistics(torch.zeros(a, a), torch.ones(a), torch.ones(a))
+        self._know(self.checkpoint.directions)
+
+    def _know(self, directions: Mapping[str, Direction]) -> None:
+        self.directions = dict(directions)
+        self._readout = readout(list(directions.values()), self._cholesky)  # (d, k)
+
+    def knowing(self, own: Sequence[Direction]) -> "Editor":
+        """This editor with directions of the user's beside the checkpoint's: same nets, same lock, nothing copied.
+
+        `ValueError` where one has another length than a latent, or the name of one that is there already.
+        """
+        d = self.checkpoint.net.config.latent
+        for direction in own:
+            if direction.vector.shape != (d,):
+                raise ValueError(f"the direction {direction.name} has {direction.vector.numel()} values, the checkpoint expects {d}")
+            if direction.name in self.directions or direction.name == IDENTITY:
+                raise ValueError(f"there is a direction {direction.name} already: choose another name")
+        other = copy.copy(self)
+        other._know(self.directions | {direction.name: direction for direction in own})
+        return other
 
     # Faces ------------------------------------------------------------------------------------------------------------
 
@@ -86,7 +125,9 @@ class Editor:
             raise ValueError("a generated face has no crop to adjust")
         return self._place(face.source, face.photo, face.screen, face.faces, face.index, adjustment, face.left, face.name)
 
-    def choose(self, face: Face, index: int, strengths: Mapping[str, float] = {}, detail: float = DETAIL) -> Face:
+    def choose(
+        self, face: Face, index: int, strengths: Mapping[str, float] = {}, detail: float = DETAIL, locks: Collection[str] = ()
+    ) -> Face:
         """Another face of the same photo. The edit of this one (strengths in σ) stays in the photo.
 
         A face that was edited before comes back with its edit, in its `offset`.
@@ -96,9 +137,9 @@ class Editor:
         if not 0 <= index < len(face.faces):
             raise ValueError(f"face {index} was asked for, the photo has {len(face.faces)}, counted from 0")
         if index == face.index:
-            return self.bake(face, strengths)
+            return self.bake(face, strengths, locks)
         # What is left behind needs no photo of its own: it gets one when it is chosen again.
-        behind = replace(self.bake(face, strengths), photo=face.source.pixels, screen=None, left=())
+        behind = replace(self.bake(face, strengths, locks), photo=face.source.pixels, screen=None, left=())
         left = (*face.left, Left(behind, detail))
         again = [entry.face for entry in left if entry.face.index == index]
         left = tuple(sorted((entry for entry in left if entry.face.index != index), key=lambda entry: entry.face.index))
@@ -203,19 +244,57 @@ class Editor:
         """The face as it was before any guidance."""
         return replace(face, offset=np.zeros_like(face.latent))
 
-    def bake(self, face: Face, strengths: Mapping[str, float]) -> Face:
+    def bake(self, face: Face, strengths: Mapping[str, float], locks: Collection[str] = ()) -> Face:
         """The face with these strengths inside, so that all sliders start from zero again."""
-        return replace(face, offset=self._move(face, strengths).numpy())
+        return replace(face, offset=self._move(face, strengths, locks).numpy())
+
+    # Directions -------------------------------------------------------------------------------------------------------
+
+    def scores(self, face: Face) -> dict[str, float]:
+        """Where the face stands in each attribute, in σ: 0 is the mean face, see `Direction.reader`. Guidance counts."""
+        found = (torch.from_numpy(face.latent + face.offset) - self.checkpoint.prior.mean) @ self._readout
+        return dict(zip(self.directions, found.tolist(), strict=True))
+
+    def remaining(self, locks: Collection[str]) -> dict[str, float]:
+        """Share of each direction's strength that is left while `locks` hold, 0 to 1; those locked themselves are left out."""
+        locked = self._locked(locks)
+        return {name: remaining(d, locked, self._cholesky) for name, d in self.directions.items() if name not in locks}
+
+    @property
+    def lockable(self) -> list[str]:
+        """What `locks` may name: every direction, and IDENTITY where the checkpoint knows what changes a person."""
+        return [*self.directions, *([IDENTITY] if self.checkpoint.identity is not None else [])]
+
+    def components(self, count: int = 20) -> list[Direction]:
+        """The first principal components of the encodings, for the user to look at and to name."""
+        return principal(self.checkpoint.prior.covariance, min(count, self.checkpoint.net.config.latent))
+
+    def direction_from_faces(self, name: str, with_it: Sequence[Face], without: Sequence[Face]) -> Direction:
+        """A direction of the user's own from at least eight faces with something and eight without; nothing is kept of them."""
+        d = self.checkpoint.net.config.latent
+        sides = [
+            torch.from_numpy(np.stack([f.latent + f.offset for f in side]) if side else np.zeros((0, d), np.float32))
+            for side in (with_it, without)
+        ]
+        return from_examples(name, *sides, self.checkpoint.prior.mean, self.checkpoint.prior.covariance)
 
     # Edits ------------------------------------------------------------------------------------------------------------
 
-    def edit(self, face: Face, strengths: Mapping[str, float] = {}, max_side_px: int | None = None, detail: float = DETAIL) -> Result:
+    def edit(
+        self,
+        face: Face,
+        strengths: Mapping[str, float] = {},
+        max_side_px: int | None = None,
+        detail: float = DETAIL,
+        locks: Collection[str] = (),
+    ) -> Result:
         """Move the face along attributes (strengths in σ); the photo keeps its own pixels plus the change.
 
         `detail` is how much of the photo's own detail stays where the change is one of shape, 0 to 1.
-        `max_side_px` composes on a smaller copy of the photo, for a preview.
+        `max_side_px` composes on a smaller copy of the photo, for a preview. `locks` names what the others may not move
+        (see `facevae.latent.directions.hold`).
         """
-        move = self._move(face, strengths)
+        move = self._move(face, strengths, locks)
         photo, alignment = self._canvas(face, max_side_px)
         in_crop, decoded, layers = self._in_crop(face, move, detail)
         if photo is None or alignment is None:
@@ -237,9 +316,11 @@ class Editor:
         layers = as_pixels(start), as_pixels(after)
         return paste(face.crop, *layers, whole(self.size), detail), decoded, layers
 
-    def probabilities(self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL) -> dict[str, float]:
-        """What the classifier sees in the crop after the edit: attribute -> probability."""
-        picture, _, _ = self._in_crop(face, self._move(face, strengths), detail)
+    def probabilities(
+        self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL, locks: Collection[str] = ()
+    ) -> dict[str, float]:
+        """What the classifier sees in the crop after the edit: attribute -> probability, calibrated."""
+        picture, _, _ = self._in_crop(face, self._move(face, strengths, locks), detail)
         with self._lock, torch.inference_mode():
             values = self.checkpoint.classifier(images.to_float(picture)).sigmoid()[0].tolist()
         return dict(zip(self.checkpoint.classifier.config.attributes, values, strict=True))
@@ -250,71 +331,92 @@ class Editor:
         wanted: Mapping[str, bool],
         strengths: Mapping[str, float] = {},
         target: float = 0.9,
-        steps: int = 40,
+        steps: int = GuidanceConfig.steps,
         detail: float = DETAIL,
+        locks: Collection[str] = (),
     ) -> Iterator[GuideStep]:
-        """Search for the wanted labels by gradient steps on z, step by step; stops at the target probability.
+        """Search for the wanted labels by gradient steps on z, step by step; stops at the target probability, or on a plateau.
 
-        The gradient is that of the crop plus the change; the probability that counts is that of the crop as the user gets
-        it. The steps' faces carry the guidance, and the strengths that were set before, in `offset`.
+        What counts is what the classifier sees in the crop as the user gets it. The steps' faces carry the guidance, and the
+        strengths that were set before, in `offset`. `locks` hold but for what is asked for. The same call gives the same steps.
         """
-        attributes = list(self.checkpoint.classifier.config.attributes)
+        attributes = self.checkpoint.classifier.config.attributes
         if not wanted:
             raise ValueError("nothing was asked for: name at least one attribute")
         if unknown := sorted(set(wanted) - set(attributes)):
             raise ValueError(f"the classifier does not know {', '.join(unknown)}; it knows {', '.join(attributes)}")
-        if not 0 < target < 1 or not 1 <= steps <= 500:
-            raise ValueError(f"target {target:g} must lie between 0 and 1 and steps {steps} between 1 and 500")
-        mask = torch.tensor([a in wanted for a in attributes])
-        labels = torch.tensor([wanted.get(a, False) for a in attributes])
-        start = self._move(face, strengths)
-        # In a photo the blending takes some of the change back: the search goes on until the blended crop has the labels.
-        config = GuidanceConfig(steps=steps, target=target if face.photo is None else max(target, SATED))
+        held = self._locked([name for name in locks if name not in wanted])
+        values, mask = (torch.tensor([f(a) for a in attributes]) for f in (lambda a: wanted.get(a, False), lambda a: a in wanted))
         walk = guide_latent(
-            self._renderer(face),
-            self.checkpoint.classifier,
-            start + self._first_step(face, wanted, start),
+            self._renderer(face, detail),
+            self.checkpoint.classifier.embed,
+            self.checkpoint.classifier.head,
+            self._move(face, strengths, locks),
+            self._starts(wanted, self.probabilities(face, strengths, detail, locks)),
             self._cholesky,
-            labels,
-            mask,
-            config,
+            Wish.of(values, mask, self._statistics.correlation, self._statistics.guide_spread),
+            torch.Generator().manual_seed(0),
+            lambda move: hold(move, held, self._cholesky),
+            GuidanceConfig(steps=steps, target=target),
         )
         while True:
             with self._lock:
                 step = next(walk, None)
             if step is None:
                 return
-            moved, probability = replace(face, offset=step.move.numpy()), step.probability
+            seen = dict(zip(attributes, step.logits.sigmoid().tolist(), strict=True))
+            moved = replace(face, offset=step.move.numpy())
+            asked = {name: seen[name] for name in wanted}
+            yield GuideStep(moved, step.index, steps, step.probability, asked, step.loss, step.done, step.reason)
+
+    def _renderer(self, face: Face, detail: float) -> Callable[[Tensor], Tensor]:
+        """moves (b, d) -> pictures (b, 3, s, s) as the user gets them, with the gradient of crop + mask · (G(z') - G(z)).
+
+        Colour that the blending would not lay on the background does not count, though blending itself has no gradient.
+        """
+        net, latent = self.checkpoint.net, torch.from_numpy(face.latent)
+        before, crop, place = self._start(face), images.to_float(face.crop), whole(self.size)
+
+        def render(moves: Tensor) -> Tensor:
+            after = near = net.decode(latent + moves).clamp(0, 1)
+            pictures = images.to_uint8(after.detach())
             if face.photo is not None:
-                seen = self.probabilities(moved, detail=detail)
-                probability = min(seen[name] if want else 1 - seen[name] for name, want in wanted.items())
-            done = step.done or probability >= target
-            yield GuideStep(moved, step.index, steps, probability, done)
-            if done:
-                return
+                near = crop + self._mask * (after - before)
+                layers = after.detach().split(1)
+                pictures = np.stack([paste(face.crop, as_pixels(before), as_pixels(layer), place, detail) for layer in layers])
+            return near + (images.to_float(pictures) - near).detach()
 
-    def _renderer(self, face: Face) -> Any:
-        """move (d,) -> picture (1, 3, s, s): the crop plus the change, or the decoded face where there is no photo."""
-        net = self.checkpoint.net
-        latent = torch.from_numpy(face.latent)
-        if face.photo is None:
-            return lambda move: net.decode((latent + move)[None]).clamp(0, 1)
-        before = self._start(face)
-        base = images.to_float(face.crop)
-        return lambda move: (base + self._mask * (net.decode((latent + move)[None]).clamp(0, 1) - before)).clamp(0, 1)
+        return render
 
-    def _first_step(self, face: Face, wanted: Mapping[str, bool], start: Tensor) -> Tensor:
-        """A head start along the directions of those wanted labels that the face does not have yet."""
-        with self._lock, torch.no_grad():
-            seen = self.checkpoint.classifier(self._renderer(face)(start)).sigmoid()[0].tolist()
-        has = dict(zip(self.checkpoint.classifier.config.attributes, seen, strict=True))
+    def _starts(self, wanted: Mapping[str, bool], seen: Mapping[str, float]) -> Tensor:
+        """Head starts (k, d), gentle ones first: along the directions of those wanted labels that are not seen yet."""
         known = self.checkpoint.directions
-        strengths = {
-            name: (known[name].high if want else known[name].low) * 0.5
-            for name, want in wanted.items()
-            if name in known and (has[name] > 0.5) != want
-        }
-        return displacement(known, strengths)
+        lacking = [name for name, want in wanted.items() if name in known and (seen[name] > 0.5) != want]
+        whole_step = displacement(known, {name: known[name].high if wanted[name] else known[name].low for name in lacking})
+        return torch.tensor(HEAD_STARTS if lacking else (0.0,))[:, None] * whole_step
+
+    def report(
+        self, before: Face, strengths: Mapping[str, float], after: Face, wanted: Mapping[str, bool], detail: float = DETAIL
+    ) -> GuideReport:
+        """What guidance did to the crop, from `before` with these strengths to `after`, seen by the guide and by the judge."""
+        attributes = self.checkpoint.classifier.config.attributes
+        pairs = (before, strengths), (after, {})
+        crops = np.stack([self._in_crop(face, self._move(face, moved), detail)[0] for face, moved in pairs])
+        with self._lock, torch.inference_mode():
+            logits, spread = self.checkpoint.classifier(images.to_float(crops)), self._statistics.guide_spread
+            guide, judge = dict(zip(attributes, logits[1].sigmoid().tolist(), strict=True)), None
+            if self.checkpoint.judge is not None:
+                logits, spread = self.checkpoint.judge(images.to_float(crops)), self._statistics.judge_spread
+                judge = dict(zip(attributes, logits[1].sigmoid().tolist(), strict=True))
+        change = dict(zip(attributes, ((logits[1] - logits[0]) / spread).tolist(), strict=True))
+        others = sorted(((name, sigma) for name, sigma in change.items() if name not in wanted), key=lambda pair: -abs(pair[1]))
+        return GuideReport(
+            asked=dict(wanted),
+            guide={name: guide[name] for name in wanted},
+            judge=judge and {name: judge[name] for name in wanted},
+            moved=tuple(pair for pair in others[:MOST_MOVED] if abs(pair[1]) >= LEAST_MOVED_SIGMA),
+            leakage=float(np.mean([abs(sigma) for _, sigma in others])) if others else 0.0,
+        )
 
     # Morphing ---------------------------------------------------------------------------------------------------------
 
@@ -336,14 +438,21 @@ class Editor:
 
     # Saving -----------------------------------------------------------------------------------------------------------
 
-    def recipe(self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL) -> dict[str, Any]:
-        """What was done, as JSON. The photo itself is not in it."""
+    def recipe(
+        self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL, locks: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """What was done, as JSON: directions of the user's own with all their values. The photo itself is not in it."""
+        own = {
+            name: self.directions[name].step for name in (*strengths, *locks) if name in self.directions.keys() - self.checkpoint.directions
+        }
         return {
             "facevae": __version__,
             "checkpoint": {"name": self.checkpoint.name, "sha256": self.checkpoint.digest},
             "source": "photo" if face.photo is not None else "seed",
             "seed": face.seed,
             "strengths": {name: round(float(value), 4) for name, value in strengths.items() if value},
+            **({"locks": sorted(locks)} if locks else {}),
+            **({"directions": {name: [round(float(v), 6) for v in step] for name, step in own.items()}} if own else {}),
             "guidance": [round(float(v), 5) for v in face.offset] if face.offset.any() else None,
             **self._photo_recipe(face, detail),
         }
@@ -361,7 +470,12 @@ class Editor:
         return own | ({"left": [self.recipe(entry.face, {}, entry.detail) for entry in face.left]} if face.left else {})
 
     def save(
-        self, face: Face, strengths: Mapping[str, float] = {}, format: Literal["original", "png"] = "original", detail: float = DETAIL
+        self,
+        face: Face,
+        strengths: Mapping[str, float] = {},
+        format: Literal["original", "png"] = "original",
+        detail: float = DETAIL,
+        locks: Collection[str] = (),
     ) -> tuple[bytes, str]:
         """The edit at the photo's full size: a file's content and its suffix.
 
@@ -370,11 +484,11 @@ class Editor:
         """
         if format not in ("original", "png"):
             raise ValueError(f"the format must be original or png, not {format}")
-        result = self.edit(face, strengths, detail=detail)
+        result = self.edit(face, strengths, detail=detail, locks=locks)
         notes = {
             "Software": f"facevae {__version__}",
             "Comment": f"{'AI-edited' if face.source is not None else 'AI-generated (AI-edited)'} with facevae",
-            "facevae": json.dumps(self.recipe(face, strengths, detail)),
+            "facevae": json.dumps(self.recipe(face, strengths, detail, locks)),
         }
         if face.source is None:
             return images.png_bytes(result.photo, notes), ".png"
@@ -388,11 +502,21 @@ class Editor:
 
     # Inside -----------------------------------------------------------------------------------------------------------
 
-    def _move(self, face: Face, strengths: Mapping[str, float]) -> Tensor:
+    def _move(self, face: Face, strengths: Mapping[str, float], locks: Collection[str] = ()) -> Tensor:
         d = self.checkpoint.net.config.latent
         if face.latent.shape != (d,):
             raise ValueError(f"latent has {face.latent.size} values, the checkpoint expects {d}")
-        return torch.from_numpy(face.offset) + displacement(self.checkpoint.directions, strengths)
+        moved = displacement(self.directions, strengths, self._locked(locks), tuple(locks), self._cholesky)
+        return torch.from_numpy(face.offset) + moved
+
+    def _locked(self, locks: Collection[str]) -> Tensor:
+        """The steps that may not be moved along, (k, d); `ValueError` names what cannot be locked."""
+        if unknown := [name for name in locks if name not in self.lockable]:
+            raise ValueError(f"{', '.join(unknown)} cannot be locked; what can be is {', '.join(self.lockable)}")
+        own = [steps_to_hold(self.directions[name]) for name in locks if name != IDENTITY]
+        if IDENTITY in locks and self.checkpoint.identity is not None:
+            own.append(self.checkpoint.identity)
+        return torch.cat([torch.zeros(0, self.checkpoint.net.config.latent), *own])
 
     def _decode(self, latent: Tensor) -> Tensor:
         """G(z) in [0, 1], (d,) -> (1, 3, s, s)."""
@@ -418,13 +542,18 @@ class Editor:
 
 def list_controls(checkpoint: Checkpoint) -> list[Control]:
     """The sliders of a checkpoint, in the order shown; a reversed one takes its attribute away to the right."""
-    controls = []
-    for shown in SHOWN:
-        direction = checkpoint.directions.get(shown.name)
-        if direction is not None:
-            low, high = (-direction.high, -direction.low) if shown.reversed else (direction.low, direction.high)
-            controls.append(Control(shown.name, shown.label, shown.group, low, high, shown.reversed))
-    return controls
+    return [
+        control_of(checkpoint.directions[shown.name], shown.label, shown.group, shown.reversed)
+        for shown in SHOWN
+        if shown.name in checkpoint.directions
+    ]
+
+
+def control_of(direction: Direction, label: str, group: str, reversed: bool = False) -> Control:
+    """The slider of a direction: it goes on beyond the safe range, by half of it."""
+    safe = (-direction.high, -direction.low) if reversed else (direction.low, direction.high)
+    low, high = (round(BEYOND * end, 1) for end in safe)
+    return Control(direction.name, label, group, low, high, reversed, safe_low=safe[0], safe_high=safe[1])
 
 
 def as_pixels(x: Float32[Tensor, "1 3 s s"]) -> Float32[np.ndarray, "s s 3"]:

@@ -51,7 +51,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Control:
-    """A slider: strengths are in σ of the attribute's direction; `low` … `high` is the range measured to work."""
+    """A slider: strengths are in σ of the attribute's direction; within `safe_low` … `safe_high` it was measured to work."""
 
     name: str
     label: str
@@ -60,6 +60,8 @@ class Control:
     high: float
     reversed: bool
     step: float = SLIDER_STEP
+    safe_low: float = 0.0
+    safe_high: float = 0.0
 
     def strength(self, value: float) -> float:
         """The strength of the attribute where the slider stands at `value`."""
@@ -77,13 +79,34 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class GuideStep:
-    """A step of guidance: the face so far, and the probability of the hardest wanted label."""
+    """A step of guidance: the face so far, and what the classifier sees in its crop as the user gets it."""
 
     face: Face
     step: int
     steps: int
     probability: float
+    """How sure the classifier is of the hardest of what was asked for."""
+    probabilities: dict[str, float]
+    """Of each attribute that was asked for or against."""
+    loss: float
     done: bool
+    reason: str
+    """Why it ended: "target", "plateau" or "steps"; "" while it goes on."""
+
+
+@dataclass(frozen=True)
+class GuideReport:
+    """What guidance did: what was asked, how probable the guide and the judge find it now, what else moved.
+
+    `judge` is None where the checkpoint has none; then the guide tells what moved. `moved` holds signed changes of logits in
+    standard deviations over photos, the largest first; `leakage` is the mean of their sizes over all that was not asked.
+    """
+
+    asked: dict[str, bool]
+    guide: dict[str, float]
+    judge: dict[str, float] | None
+    moved: tuple[tuple[str, float], ...]
+    leakage: float
 
 
 @dataclass(frozen=True, eq=False)

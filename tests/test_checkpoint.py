@@ -8,8 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from facevae.checkpoint import EMBEDDED, FILES, Checkpoint, save_checkpoint
+from facevae.checkpoint import EMBEDDED, FILES, FORMAT, OPTIONAL, Checkpoint, LabelStatistics, save_checkpoint
+from facevae.editor import Editor
 from facevae.latent.flow import CouplingFlow, FlowConfig
+from facevae.nets.judge import Judge, JudgeConfig
 
 
 @pytest.fixture
@@ -87,8 +89,8 @@ def test_wrong_weights_are_named(folder: Path, change, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 2 and 3: export it again"),
-        (lambda c: c.update(format=1), "checkpoint format 1, this version of facevae reads 2 and 3: export it again"),
+        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 2, 3 and 4: export it again"),
+        (lambda c: c.update(format=1), "checkpoint format 1, this version of facevae reads 2, 3 and 4: export it again"),
         (lambda c: c["prior"].update(kind="oracle"), "there is no prior of kind 'oracle'; known are mixture and flow"),
         (lambda c: c["prior"].update(layers=3), "prior has unknown keys: layers"),
         (lambda c: c.update(prior=[]), "there is no prior of kind None"),
@@ -181,7 +183,7 @@ def test_format_2_has_a_mixture_and_does_not_say_so(folder: Path) -> None:
 
 def test_embedded_checkpoint_loads() -> None:
     checkpoint = Checkpoint.from_pretrained()
-    assert json.loads((EMBEDDED / "config.json").read_text())["format"] in (2, 3)
+    assert json.loads((EMBEDDED / "config.json").read_text())["format"] == FORMAT
     assert torch.isfinite(checkpoint.prior.from_seed(0)).all()
 
 
@@ -194,3 +196,66 @@ def test_hub_name_without_network_ends_in_one_sentence() -> None:
     """HF_HUB_OFFLINE is set by conftest."""
     with pytest.raises(ValueError, match="not in the local cache|could not be downloaded"):
         Checkpoint.from_pretrained("facevae/no-such-model")
+
+
+@pytest.fixture
+def whole(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    """A folder with the optional files, too."""
+    attributes = tiny_checkpoint.classifier.config.attributes
+    a = len(attributes)
+    labels = LabelStatistics(torch.eye(a), torch.ones(a), torch.full((a,), 2.0))
+    judge = Judge(JudgeConfig(attributes, 16, (4, 8))).eval().requires_grad_(False)
+    save_checkpoint(tmp_path / "whole", replace(tiny_checkpoint, judge=judge, labels=labels, identity=torch.eye(6)[:2]))
+    return tmp_path / "whole"
+
+
+def test_what_is_optional_comes_back_too(whole: Path, tiny_checkpoint: Checkpoint) -> None:
+    found = Checkpoint.from_pretrained(whole)
+    assert found.judge is not None and found.labels is not None and torch.equal(found.identity, torch.eye(6)[:2])
+    assert torch.equal(found.labels.judge_spread, torch.full((8,), 2.0))
+    # Written over with a checkpoint that has none of it, nothing of the old one stays.
+    save_checkpoint(whole, tiny_checkpoint)
+    again = Checkpoint.from_pretrained(whole)
+    assert (again.judge, again.labels, again.identity) == (None, None, None)
+    assert not [name for name in OPTIONAL if (whole / name).exists()]
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_an_optional_file_that_is_listed_must_be_there(whole: Path, name: str) -> None:
+    (whole / name).unlink()
+    with pytest.raises(ValueError, match=f"lacks {name}"):
+        Checkpoint.from_pretrained(whole)
+
+
+def test_a_judge_of_other_attributes_is_refused(whole: Path) -> None:
+    config = json.loads((whole / "config.json").read_text())
+    config["judge"]["attributes"] = list(reversed(config["judge"]["attributes"]))
+    (whole / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match="other attributes than the classifier"):
+        Checkpoint.from_pretrained(whole)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"low": "x"}, {"sigma": 0}, {"low": 9.0}, {"high": float("nan")}, {"leakage": {"Male": None}}, {"surprise": 1}],
+)
+def test_a_direction_without_sense_is_named(folder: Path, change: dict) -> None:
+    table = json.loads((folder / "directions.json").read_text())
+    table["Smiling"] |= change
+    (folder / "directions.json").write_text(json.dumps(table))
+    relist(folder)
+    with pytest.raises(ValueError, match="direction Smiling"):
+        Checkpoint.from_pretrained(folder)
+
+
+def test_a_reader_comes_back_and_reads(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Where a face stands is read along the reader, not along the step that moves it."""
+    smile = tiny_checkpoint.directions["Smiling"]
+    reader = tiny_checkpoint.directions["Male"].step
+    save_checkpoint(tmp_path / "tiny", replace(tiny_checkpoint, directions={"Smiling": replace(smile, reader=reader), "Male": smile}))
+    editor = Editor(tmp_path / "tiny")
+    assert torch.equal(editor.directions["Smiling"].reader, reader) and editor.directions["Male"].reader is None
+    (face,) = editor.generate([1])
+    along = torch.from_numpy(face.latent) - editor.checkpoint.prior.mean
+    expected = along @ torch.cholesky_solve(reader[:, None], editor._cholesky)[:, 0]
+    assert editor.scores(face)["Smiling"] == pytest.approx(float(expected), abs=1e-4)

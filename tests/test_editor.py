@@ -2,13 +2,17 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from facevae.checkpoint import Checkpoint
+from facevae.checkpoint import Checkpoint, LabelStatistics
 from facevae.editor import Adjustment, Editor, Face
+from facevae.nets.judge import Judge, JudgeConfig
+from facevae.photo import images
 from facevae.photo.alignment import Alignment, Square
 
 
@@ -63,12 +67,54 @@ def test_same_seed_is_the_same_face_in_any_batch(editor: Editor) -> None:
 def test_guidance_carries_the_sliders_and_leaves_weights_alone(editor: Editor, face: Face) -> None:
     before = {k: v.clone() for k, v in editor.checkpoint.net.state_dict().items()}
     steps = list(editor.guide(face, {"Smiling": True}, {"Male": 1.0}, target=0.99, steps=5))
-    assert steps[-1].done and len(steps) <= 6
+    assert steps[-1].done and steps[-1].reason and len(steps) <= 6
     # What counts is the crop as the user gets it, blended.
-    assert steps[-1].probability == pytest.approx(editor.probabilities(steps[-1].face)["Smiling"])
+    assert steps[-1].probability == pytest.approx(editor.probabilities(steps[-1].face)["Smiling"], abs=1e-4)
+    assert steps[-1].probabilities == {"Smiling": pytest.approx(steps[-1].probability)}
     assert (editor.edit(steps[-1].face).crop != face.crop).any()
     assert all((v == before[k]).all() for k, v in editor.checkpoint.net.state_dict().items())
     assert not editor.reset(steps[-1].face).offset.any()
+
+
+def test_guidance_of_a_drawn_face_counts_what_is_shown_and_is_the_same_each_time(editor: Editor) -> None:
+    drawn = editor.generate([3])[0]
+    first, again = (list(editor.guide(drawn, {"Young": True, "Smiling": False}, target=0.99, steps=3)) for _ in range(2))
+    assert all(np.array_equal(a.face.offset, b.face.offset) and a.loss == b.loss for a, b in zip(first, again, strict=True))
+    seen = editor.probabilities(first[-1].face)
+    assert first[-1].probability == pytest.approx(min(seen["Young"], 1 - seen["Smiling"]), abs=1e-4)
+
+
+def test_guidance_does_not_move_along_locks(editor: Editor, face: Face) -> None:
+    steps = list(editor.guide(face, {"Smiling": True}, target=0.99, steps=4, locks=("Male",)))
+    axis = editor.directions["Male"].step
+    assert len(steps) > 1
+    for step in steps[1:]:
+        along = torch.from_numpy(step.face.offset) @ torch.cholesky_solve(axis[:, None], editor._cholesky)
+        assert abs(along.item()) < 1e-4 < np.abs(step.face.offset).max()
+
+
+@pytest.mark.parametrize("judged", [False, True])
+def test_a_report_names_what_moved_with_its_sign(tiny_checkpoint: Checkpoint, face: Face, judged: bool) -> None:
+    attributes = tiny_checkpoint.classifier.config.attributes
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        judge = Judge(JudgeConfig(attributes, 32, (4, 8, 8))).eval() if judged else None
+    a, spread = len(attributes), 1e-4 * torch.arange(1, len(attributes) + 1)
+    labels = LabelStatistics(torch.zeros(a, a), guide_spread=spread, judge_spread=2 * spread)
+    editor = Editor(replace(tiny_checkpoint, judge=judge, labels=labels))
+    after = editor.bake(face, {"Male": 4.0, "Smiling": 2.0})
+    report = editor.report(face, {"Male": 1.0}, after, {"Smiling": True})
+    crops = images.to_float(np.stack([editor.edit(face, {"Male": 1.0}).crop, editor.edit(after).crop]))
+    with torch.inference_mode():
+        guided, seen = editor.checkpoint.classifier(crops), (judge or editor.checkpoint.classifier)(crops)
+    assert report.asked == {"Smiling": True} and report.guide == {"Smiling": pytest.approx(guided[1, 0].sigmoid().item())}
+    assert report.judge == ({"Smiling": pytest.approx(seen[1, 0].sigmoid().item())} if judged else None)
+    sigmas = ((seen[1] - seen[0]) / (2 * spread if judged else spread)).tolist()
+    expected = {name: sigma for name, sigma in zip(attributes, sigmas, strict=True) if name != "Smiling"}
+    large = sorted((abs(sigma) for sigma in expected.values() if abs(sigma) >= 0.25), reverse=True)
+    assert len(large) > 3 and [abs(sigma) for _, sigma in report.moved] == pytest.approx(large, rel=1e-3)
+    assert all(sigma == pytest.approx(expected[name], rel=1e-3) for name, sigma in report.moved)
+    assert report.leakage == pytest.approx(np.mean([abs(sigma) for sigma in expected.values()]), rel=1e-3)
 
 
 def test_baked_strengths_give_the_same_picture(editor: Editor, face: Face) -> None:
@@ -172,10 +218,11 @@ def test_what_a_user_can_get_wrong_ends_in_a_sentence(editor: Editor, face: Face
 
 def test_a_reversed_slider_takes_its_attribute_away_to_the_right(editor: Editor) -> None:
     control = next(c for c in editor.controls if c.name == "Male")
-    assert control.label == "Masculine ↔ feminine" and (control.low, control.high) == (-4.0, 3.0)
-    assert control.strength(control.low) == editor.checkpoint.directions["Male"].high
+    assert control.label == "Masculine ↔ feminine" and (control.safe_low, control.safe_high) == (-4.0, 3.0)
+    assert (control.low, control.high) == (-6.0, 4.5)  # it goes on beyond what is safe
+    assert control.strength(control.safe_low) == editor.checkpoint.directions["Male"].high
     plain = next(c for c in editor.controls if c.name == "Smiling")
-    assert (plain.low, plain.high, plain.strength(2.0)) == (-3.0, 4.0, 2.0)
+    assert (plain.safe_low, plain.safe_high, plain.strength(2.0)) == (-3.0, 4.0, 2.0)
 
 
 def test_withheld_attributes_have_no_slider() -> None:
@@ -183,3 +230,56 @@ def test_withheld_attributes_have_no_slider() -> None:
 
     assert "Attractive" in WITHHELD
     assert not {s.name for s in SHOWN} & set(WITHHELD)
+
+
+# Scores, locks and directions of the user's own -----------------------------------------------------------------------
+
+
+def test_strength_one_raises_the_own_score_by_the_length_of_the_step(editor: Editor) -> None:
+    (face,) = editor.generate([1])
+    before, after = editor.scores(face), editor.scores(editor.bake(face, {"Smiling": 2.0}))
+    smile = editor.directions["Smiling"]
+    length = torch.linalg.solve_triangular(editor._cholesky, smile.step[:, None], upper=False).square().sum()
+    assert after["Smiling"] - before["Smiling"] == pytest.approx(2 * float(length), rel=1e-4)
+    assert editor.scores(editor.reset(editor.bake(face, {"Smiling": 2.0}))) == before
+
+
+def test_locked_scores_stay_in_every_call_and_in_the_recipe(editor: Editor) -> None:
+    (face,) = editor.generate([1])
+    locks = ["Male", "Young"]
+    moved = editor.bake(face, {"Smiling": 2.0}, locks)
+    before, after, free = editor.scores(face), editor.scores(moved), editor.scores(editor.bake(face, {"Smiling": 2.0}))
+    for name in locks:
+        assert after[name] == pytest.approx(before[name], abs=1e-4) and free[name] != pytest.approx(before[name], abs=1e-2)
+    held = editor.edit(face, {"Smiling": 2.0}, locks=locks).crop
+    assert (held == editor.edit(moved).crop).all() and (held != editor.edit(face, {"Smiling": 2.0}).crop).any()
+    assert editor.probabilities(face, {"Smiling": 2.0}, locks=locks) == editor.probabilities(moved)
+    left = editor.remaining(locks)
+    assert set(left) == {"Smiling", "Blond_Hair"} and 0 < left["Smiling"] < 1
+    assert editor.recipe(face, {"Smiling": 2.0}, locks=locks)["locks"] == ["Male", "Young"]
+    with pytest.raises(ValueError, match="identity cannot be locked; what can be is Smiling"):
+        editor.edit(face, {"Smiling": 1.0}, locks=["identity"])
+
+
+def test_identity_can_be_locked_where_the_checkpoint_knows_it(tiny_checkpoint: Checkpoint) -> None:
+    steps = torch.eye(6)[:2]
+    editor = Editor(replace(tiny_checkpoint, identity=steps))
+    (face,) = editor.generate([1])
+    moved = torch.from_numpy(editor.bake(face, {"Smiling": 2.0}, ["identity"]).offset)
+    assert editor.lockable[-1] == "identity"
+    torch.testing.assert_close(steps @ torch.cholesky_solve(moved[:, None], editor._cholesky)[:, 0], torch.zeros(2), atol=1e-4, rtol=0)
+
+
+def test_directions_of_the_users_own_belong_to_one_view_alone(editor: Editor) -> None:
+    faces = editor.generate(range(16))
+    mine = editor.direction_from_faces("Dimples", faces[:8], faces[8:])
+    other = editor.knowing([mine, editor.components(2)[1]])
+    assert set(other.directions) - set(editor.directions) == {"Dimples", "PC 2"} and "Dimples" not in editor.scores(faces[0])
+    assert (other.edit(faces[0], {"Dimples": 2.0}).crop != faces[0].crop).any()
+    assert other.edit(faces[0], {"Smiling": 1.0}, locks=["Dimples"]).crop.shape == faces[0].crop.shape
+    kept = other.recipe(faces[0], {"Dimples": 2.0})["directions"]["Dimples"]
+    np.testing.assert_allclose(kept, mine.step, atol=1e-6)
+    with pytest.raises(ValueError, match="there is a direction Smiling already"):
+        editor.knowing([replace(mine, name="Smiling")])
+    with pytest.raises(ValueError, match="Dimples has 3 values, the checkpoint expects 6"):
+        editor.knowing([replace(mine, vector=torch.ones(3))])

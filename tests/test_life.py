@@ -46,8 +46,8 @@ def checkpoint(place: Path) -> Path:
     write_celeba_layout(place / "celeba", 60, seed=0)
     quick = ["--config.total-nimg=256", "--config.batch-size=32", "--config.tick-nimg=128", "--config.valid-nimg=32"]
     assert main(["aligner", "--celeba", str(place / "celeba"), "--run", aligner, *quick]) == 0
-    few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.probe-faces=8", "--config.least-success=0"]
-    few += ["--config.least-auroc=0", "--config.ladder", "1", "3"]
+    few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.probe-faces=8", "--config.least-shift=-9"]
+    few += ["--config.least-auroc=0", "--config.learned.steps=2", "--judge", classifier, "--config.ladder", "1", "3"]
     assert main(["directions", "--data", data, "--run", run, "--classifier", classifier, *few]) == 0
     few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.flow-nimg=512", "--config.components", "1", "2"]
     assert main(["prior", "--data", data, "--run", run, *few]) == 0

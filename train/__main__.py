@@ -14,6 +14,7 @@ from train.aligner import AlignerTrainConfig
 from train.classifier import CLASSIFIER_PRESETS, ClassifierTrainConfig
 from train.config import PRESETS, TrainConfig
 from train.directions import DirectionsConfig
+from train.identity import IdentityConfig
 from train.prior import Kind, PriorConfig
 from train.report.runs import BudgetName
 
@@ -98,6 +99,29 @@ class Classifier:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Train the identity embedding, which tells whether an edited face is still the same person, and print how well it verifies."""
+
+    data: Path
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    publish: Path | None = None
+    """Folder that gets the weights when they are done: assets/identity is what `evaluate edits` measures with."""
+    config: IdentityConfig = field(default_factory=IdentityConfig)
+
+    def run(self) -> None:
+        from train.data import PreparedData
+        from train.identity import fit_identity, load_trained_identity, save_identity, verification
+
+        data = PreparedData(self.data)
+        print(f"state: {fit_identity(self.config, data, self.run_dir)}")
+        net = load_trained_identity(self.run_dir)
+        for split in ("valid", "test"):
+            print(f"{split}: {json.dumps(verification(net, data, split), indent=1)}")
+        if self.publish is not None:
+            print(f"{self.publish}: {save_identity(self.publish, net, verification(net, data, 'valid'))}")
+
+
+@dataclass(frozen=True)
 class Aligner:
     """Train the alignment net, which puts a rough crop of a face right, on CelebA's own frames."""
 
@@ -117,19 +141,32 @@ class Aligner:
 
 @dataclass(frozen=True)
 class Directions:
-    """Find the directions of the attributes and their ranges; written to the VAE's run folder."""
+    """Find the directions of the attributes and their safe ranges; written to the VAE's run folder."""
 
     data: Path
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
     classifier: Path
+    judge: Path | None = None
+    """Folder of an exported judge, or of its run; the embedded judge where not given."""
+    identity: Path | None = None
+    """Folder of a saved identity embedding; the embedded one where not given."""
+    only: tuple[str, ...] = ()
+    """Attributes; what the run has of the others stays. All where not given."""
+    write: Path | None = None
+    """A checkpoint folder of the same weights, which gets the directions too."""
     config: DirectionsConfig = field(default_factory=DirectionsConfig)
 
     def run(self) -> None:
         from train.data import PreparedData
         from train.directions import find_directions
+        from train.export import add_directions
 
-        for name, d in find_directions(self.run_dir, self.classifier, PreparedData(self.data), self.config).items():
-            print(f"{name:22} {d.estimator:12} AUROC {d.auroc:.3f}  range {d.low:g} … {d.high:g} σ")
+        found = find_directions(self.run_dir, self.classifier, PreparedData(self.data), self.config, self.judge, self.identity, self.only)
+        for name, d in found.items():
+            ends = f"{d.low:g} ({d.limits[0]}) … {d.high:g} ({d.limits[1]}) σ"
+            print(f"{name:22} {d.estimator:12} AUROC {d.auroc:.3f}  safe range {ends}")
+        if self.write is not None:
+            print(f"{self.write}: {add_directions(self.write, self.run_dir, self.judge).digest}")
 
 
 @dataclass(frozen=True)
@@ -262,16 +299,20 @@ class Evaluate:
     where not given."""
     classifier: Path | None = None
     """Folder of a saved classifier, or its run: "classifier" measures it in the place of the checkpoint's own."""
+    identity: Path | None = None
+    """Folder of a saved identity embedding, for "edits"; the embedded one where not given."""
     fid: bool = False
     """Let "protocol" measure the standard Inception FID too; it needs torch-fidelity, which downloads the weights."""
     run_dir: Annotated[Path | None, tyro.conf.arg(name="run")] = None
-    """Run folder of a VAE, for "run"."""
+    """Run folder of a VAE, for "run"; for "edits" the one that holds the directions that were not chosen, which the matrix compares."""
     split: Literal["train", "valid", "test"] = "test"
     """For all but "protocol", whose faces are fixed."""
     faces: int = 300
     """Faces of the edit table, of "alignment" and of "inversion"."""
     guided: int = 20
     """Faces for each goal of guidance; 0 leaves guidance out."""
+    compared: int = 100
+    """Faces that the directions that were not chosen, and the locks, are tried on."""
     write: bool = False
     keep: str = ""
     """What to call the weights in the README's table of the long run, which "run" and "protocol" add a row to."""
@@ -293,7 +334,7 @@ class Evaluate:
             return keep_milestone(self.keep, evaluation) if self.keep else None
         if self.classifier is not None and (self.what != "classifier" or self.write):
             raise ValueError('--classifier is for "classifier", without --write: a checkpoint keeps figures of its own classifier only')
-        given = {k: v for k, v in vars(self).items() if k not in ("checkpoint", "run_dir", "write", "keep")}
+        given = {k: v for k, v in vars(self).items() if k not in ("checkpoint", "run_dir", "write", "keep")} | {"run": self.run_dir}
         for section, values in evaluate(folder, **given):
             print_tables({section: values})
             if self.write:
@@ -397,6 +438,7 @@ COMMANDS = {
     "prepare": Prepare,
     "fit": Fit,
     "classifier": Classifier,
+    "identity": Identity,
     "aligner": Aligner,
     "directions": Directions,
     "prior": Prior,

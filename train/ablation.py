@@ -18,7 +18,7 @@ from facevae.nets.residual import ResidualConfig
 from facevae.nets.vae import VAE
 from facevae.photo import images
 from train.adversary import AdversaryConfig
-from train.card import table, write_between
+from train.card import write_between
 from train.classifier import judge_from
 from train.config import TrainConfig
 from train.data import PreparedData
@@ -30,6 +30,7 @@ from train.report.measures import decode, encode, sharpness
 from train.schedules import RateSchedule
 from train.sheets import save_png, tile
 from train.state import images_before
+from train.tables import table
 
 SHARP_FACES = 256
 MARKS = ("<!-- ablation: written by python -m train ablation -->", "<!-- end of ablation -->")

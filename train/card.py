@@ -6,7 +6,9 @@ from typing import Any
 from facevae.attributes import SHOWN, WITHHELD
 from facevae.checkpoint import Checkpoint
 from facevae.files import write_atomic
+from train.edit_tables import edits_text
 from train.protocol import sentences_of, spread, table_of
+from train.tables import judged_by, percent, table
 
 HEAD = """---
 license: other
@@ -57,55 +59,6 @@ PROTOCOL_NOTE = (
     "nearer to a training face than half of what is usual for held-out faces."
 )
 MARKS = ("<!-- numbers: written by python -m train figures -->", "<!-- end of numbers -->")
-
-
-def percent(value: float | None) -> str:
-    """A share as a percentage, a dash where there is none."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    return "".join("| " + " | ".join(row) + " |\n" for row in [head, ["---"] * len(head), *rows])
-
-
-def judged_by(section: dict[str, Any]) -> str:
-    """Which judge scored, where the section knows it."""
-    return f" Judge {section['judge']}." if "judge" in section else ""
-
-
-def edits_table(section: dict[str, Any]) -> str:
-    """Both ends of each slider: strength, share of faces whose label changes, leakage."""
-    rows = []
-    for name, row in section["sliders"].items():
-        cells = [name]
-        for end in (row.get("add"), row.get("remove")):
-            cells += [f"{end['strength']:g}", percent(end["success"]), f"{end['leakage']:.2f}"] if end else ["–"] * 3
-        rows.append(cells)
-    return table(["attribute", "add at σ", "success", "leak", "remove at σ", "success", "leak"], rows)
-
-
-def guidance_table(section: dict[str, Any]) -> str:
-    """The "Make it …" buttons: faces tried, share that reaches the goal, mean steps."""
-    judged = "judge" in section
-    rows = [
-        [n.replace("_", " "), str(r["n"]), percent(r["success"]), *([percent(r["guide"])] if judged else []), f"{r['steps']:.0f}"]
-        for n, r in section["guidance"].items()
-    ]
-    return table(["make it …", "faces", "success", *(["… to the guide"] if judged else []), "steps"], rows)
-
-
-EDITS_NOTE = (
-    "Share of faces whose label the {who} sees change, in the photo, from below 0.2 to above 0.5 (add) or from above 0.8 to below 0.5 "
-    "(remove); leak is the mean change of the other logits, in σ."
-)
-
-
-def edits_note(section: dict[str, Any]) -> str:
-    """Who says that an edit has worked. Checkpoints from before there was a judge asked the classifier that also guides."""
-    if "judge" in section:
-        return EDITS_NOTE.format(who="judge") + judged_by(section)
-    return EDITS_NOTE.format(who="classifier") + " The judge is the classifier that also guides: an upper bound."
 
 
 def finding_tables(section: dict[str, Any]) -> str:
@@ -185,15 +138,16 @@ def numbers(evaluation: dict[str, Any]) -> str:
         ["… mean AUROC", f"{mean['auroc']:.3f}", "same"],
         ["… mean accuracy on reconstructions", percent(decoded["accuracy"]), "same"],
     ]
-    guided = max((row["n"] for row in edits["guidance"].values()), default=0)
+    guided = max((round(row["n"]) for row in edits["guidance"].get("ours", {}).values()), default=0)
     protocol = f"{protocol_table(evaluation['protocol'])}\n{run.format('protocol')}\n\n" if "protocol" in evaluation else ""
     prior = ""
     if section := evaluation.get("prior"):
         prior = f"{PRIOR_NOTE}{judged_by(section)} `python -m train prior --data … --run …`:\n\n{prior_table(section)}\n"
     return (
-        f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{prior}{edits_note(edits)} On {edits['n']} test faces, "
-        f"`python -m train evaluate edits --data … --faces {edits['n']} --guided {guided}`:\n\n"
-        f"{edits_table(edits)}\n{guidance_table(edits)}\nThe whole table per attribute: `python -m train evaluate show`.\n\n"
+        f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{prior}**Edits.** On {edits['n']} test faces, "
+        f"`python -m train evaluate edits --data … --run … --faces {edits['n']} --compared {edits.get('compared', 0)} --guided {guided}`. "
+        f"{edits_text(edits)}\n"
+        f"The whole table per attribute: `python -m train evaluate show`.\n\n"
         f"**Finding faces.** {FINDING_NOTE} `python -m train evaluate alignment --celeba … --photos … --sheets … "
         f"--faces {evaluation['alignment']['n']}`:\n\n"
         f"{finding_tables(evaluation['alignment'])}\n"
@@ -258,8 +212,7 @@ def model_card(checkpoint: Checkpoint) -> str:
     if section := evaluation.get("prior"):
         text += f"\n## Prior\n{PRIOR_NOTE}{judged_by(section)}\n\n{prior_table(section)}"
     if section := evaluation.get("edits"):
-        text += f"\n## Edits, {section['n']} held-out faces\n{edits_note(section)}\n\n{edits_table(section)}\n"
-        text += guidance_table(section) if section["guidance"] else ""
+        text += f"\n## Edits, {section['n']} held-out faces\n{edits_text(section)}"
     if section := evaluation.get("alignment"):
         text += f"\n## Finding faces, {section['n']} frames\n{FINDING_NOTE}\n\n{finding_tables(section)}"
     if section := evaluation.get("inversion"):

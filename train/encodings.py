@@ -1,5 +1,6 @@
 """The nets of a run over many prepared pictures, in batches."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from facevae.photo import images
 from facevae.photo.alignment import whole
 from facevae.photo.compositing import paste, soft_mask
 from train.data import PreparedData
+from train.identity import IdentityNet
 from train.judge import Scorer
 from train.state import images_before, read_state
 
@@ -45,11 +47,20 @@ def encode_many(net: VAE, data: PreparedData, index: Int[np.ndarray, " n"], titl
     return torch.cat(rows).numpy()
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What was seen in m edited photos."""
+
+    probabilities: Float32[np.ndarray, "m a"]
+    cosine: Float32[np.ndarray, " m"]
+    """Between the identity embeddings of the crop before and after; NaN where no embedding was given."""
+
+
 class InPhoto:
     """What the classifier sees in edited photos.
 
-    `pasted` is the way of `Editor.edit`; without it crop + mask · (G(z + move) − G(z)), which is thirty times faster and
-    what guidance sees. `plain` (n, a) holds the probabilities of the untouched crops.
+    `pasted` is the way of `Editor.edit`; without it crop + mask · (G(z + move) − G(z)), which is much faster and
+    what guidance sees. `plain` (n, a) holds the probabilities of the untouched crops. `identity` embeds faces.
     """
 
     def __init__(
@@ -60,28 +71,39 @@ class InPhoto:
         index: Int[np.ndarray, " n"],
         z: Float32[np.ndarray, "n d"],
         pasted: bool = False,
+        identity: IdentityNet | None = None,
     ) -> None:
         self.pasted = pasted
-        self.net, self.classifier, self.z = net, classifier, torch.from_numpy(z)
+        self.net, self.classifier, self.z, self.identity = net, classifier, torch.from_numpy(z), identity
         self.pictures = np.array(data.images[index])
         self.mask = torch.from_numpy(soft_mask(data.size))[None, None]
         # G(z) of each face is needed at every strength: kept, in half precision (error 0.05 grey levels).
         everyone = np.array_split(np.arange(len(index)), -(-len(index) // BATCH))
         with torch.inference_mode():
             self.before = torch.cat([net.decode(self.z[part]).clamp(0, 1).half() for part in everyone])
-            seen = [classifier(images.to_float(self.pictures[part])).sigmoid() for part in everyone]
+            x = [images.to_float(self.pictures[part]) for part in everyone]
+            seen = [classifier(part).sigmoid() for part in x]
+            self.people = torch.cat([identity(part) for part in x]) if identity is not None else None
         self.plain: Float32[np.ndarray, "n a"] = torch.cat(seen).numpy()
 
-    @torch.inference_mode()
-    def probabilities(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, " d"]) -> Float32[np.ndarray, "m a"]:
+    def probabilities(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"]) -> Float32[np.ndarray, "m a"]:
         """Probabilities of all attributes for the faces `rows`, moved by `move`."""
-        out = []
-        for part in np.array_split(rows, -(-len(rows) // BATCH)):
-            before, after = self.before[part].float(), self.net.decode(self.z[part] + move).clamp(0, 1)
-            x = images.to_float(self.pictures[part])
-            x = self._paste(part, before, after) if self.pasted else (x + self.mask * (after - before)).clamp(0, 1)
-            out.append(self.classifier(x).sigmoid())
-        return torch.cat(out).numpy()
+        return self.look(rows, move).probabilities
+
+    @torch.inference_mode()
+    def look(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"]) -> Seen:
+        """The faces `rows`, all moved by `move` (d,) or each by its own (m, d)."""
+        each = move.expand(len(rows), -1)
+        seen, cosines = [], []
+        for part in np.array_split(np.arange(len(rows)), -(-len(rows) // BATCH)):
+            faces = rows[part]
+            before, after = self.before[faces].float(), self.net.decode(self.z[faces] + each[part]).clamp(0, 1)
+            x = images.to_float(self.pictures[faces])
+            x = self._paste(faces, before, after) if self.pasted else (x + self.mask * (after - before)).clamp(0, 1)
+            seen.append(self.classifier(x).sigmoid())
+            same = (self.identity(x) * self.people[faces]).sum(1) if self.identity is not None else torch.full((len(part),), torch.nan)
+            cosines.append(same)
+        return Seen(torch.cat(seen).numpy(), torch.cat(cosines).numpy())
 
     def _paste(
         self, part: Int[np.ndarray, " m"], before: Float[Tensor, "m 3 s s"], after: Float[Tensor, "m 3 s s"]
@@ -91,14 +113,20 @@ class InPhoto:
         crops = (paste(self.pictures[k], b, a, whole(len(b))) for k, b, a in zip(part, *pairs, strict=True))
         return images.to_float(np.stack(list(crops)))
 
-    def leakage(self, rows: Int[np.ndarray, " m"], seen: Float32[np.ndarray, "m a"], column: int) -> float:
-        """Mean |change| of the logits of all attributes but `column`, each in its own standard deviation over the faces."""
+    def change(self, rows: Int[np.ndarray, " m"], seen: Float32[np.ndarray, "m a"]) -> Float[np.ndarray, "m a"]:
+        """How far each logit moved, signed, in its own standard deviation over the untouched photos."""
         plain = logit(self.plain)
-        change = np.abs(logit(seen) - plain[rows]) / (plain.std(0) + 1e-6)
-        return float(np.delete(change, column, axis=1).mean())
+        return (logit(seen) - plain[rows]) / (plain.std(0) + 1e-6)
+
+    def leakage(
+        self, rows: Int[np.ndarray, " m"], seen: Float32[np.ndarray, "m a"], column: int, weight: Float[np.ndarray, " a"] | None = None
+    ) -> float:
+        """Mean |change| of the logits of all attributes but `column`, in σ; with a `weight`, the mean by those weights."""
+        own = np.arange(seen.shape[1]) == column
+        return float(np.average(np.abs(self.change(rows, seen)), axis=1, weights=np.where(own, 0, 1 if weight is None else weight)).mean())
 
 
-def logit(probability: Float32[np.ndarray, "n a"]) -> Float32[np.ndarray, "n a"]:
+def logit(probability: Float32[np.ndarray, "*n"]) -> Float32[np.ndarray, "*n"]:
     """log(p / (1 - p)), finite at 0 and 1."""
     p = probability.clip(1e-6, 1 - 1e-6)
     return np.log(p / (1 - p))

@@ -1,30 +1,37 @@
 """What a checkpoint can do on held-out faces: the protocol, classifier, edits. Numbers go to evaluation.json."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from tqdm import tqdm
 
 from facevae.checkpoint import Checkpoint
-from facevae.editor import Editor, Face
+from facevae.editor import Editor
 from facevae.files import write_json
 from facevae.photo import images
-from facevae.photo.alignment import whole
 from train.alignment import evaluate_alignment, evaluate_photos, print_alignment
 from train.classifier import SCORES, judge_from, score_pictures
 from train.data import PreparedData, list_celeba
+from train.directions import read_estimators
+from train.edit_tables import edits_text
 from train.encodings import BATCH, InPhoto, encode_many, load_run
 from train.fidelity import load_inception
+from train.guidance import compare_guidance
+from train.identity import IdentityNet, identity_from
 from train.inversion import evaluate_inversion, print_inversion
 from train.judge import Scorer
+from train.matrix import MAIN, Room, edit_matrix, identity_lock_table, lock_table, open_room, shipped_steps, summary
 from train.prior import read_prior
 from train.protocol import evaluate_reconstruction, fit_gaussian, measure_protocol, print_protocol
 
 SECTIONS = ("protocol", "reconstruction", "classifier", "edits", "alignment", "inversion")
+SLIDER_FACES = 200  # of each slider; the main attributes have more in the edit matrix
 LIKENESS = ("n", "distortion_nats", "rate_nats", "bits_per_dim", "psnr_db")
 
 
@@ -41,10 +48,14 @@ def evaluate(
     faces: int,
     guided: int,
     classifier: Path | None = None,
+    identity: Path | None = None,
+    run: Path | None = None,
+    compared: int = 100,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Measure the section `what` of a checkpoint, or all whose folders are given; yields (section, values).
 
-    `classifier` stands in for the checkpoint's own.
+    `classifier` stands in for the checkpoint's own; `run` holds the directions that were not chosen, which the edit matrix compares
+    on `compared` faces.
 
     `ValueError` where the folder that a section needs is not given, or a net that it needs cannot be had.
     """
@@ -59,6 +70,7 @@ def evaluate(
     prepared = PreparedData(data) if data is not None else None
     # Whatever may be missing is missed before anything takes its time.
     scorer, digest = judge_from(judge) if {"protocol", "inversion", "edits"} & set(wanted) else (None, "")
+    embedding, identity_digest, people = identity_from(identity)
     inception = load_inception() if fid and "protocol" in wanted else None
     measured: dict[str, Any] = {}
     for section in wanted:
@@ -83,8 +95,9 @@ def evaluate(
         elif section == "classifier":
             yield section, {"split": split} | evaluate_classifier(checkpoint, prepared, split)
         else:
-            values = evaluate_edits(checkpoint, scorer, prepared, split, faces, guided)
-            yield section, {"split": split, "judge": digest} | values
+            steps = read_estimators(run) if run is not None else {}
+            values = evaluate_edits(checkpoint, scorer, embedding, people, prepared, split, faces, guided, steps, compared)
+            yield section, {"split": split, "judge": digest, "identity": identity_digest} | values
 
 
 def evaluate_run(run: Path | None, data: Path | None, judge: Path | None, sheets: Path | None, fid: bool) -> dict[str, Any]:
@@ -131,12 +144,24 @@ def evaluate_classifier(checkpoint: Checkpoint, data: PreparedData, split: str, 
     return {"n": len(index), "photos": on_photos, "reconstructions": on_reconstructions["mean"]}
 
 
-def evaluate_edits(checkpoint: Checkpoint, judge: Scorer, data: PreparedData, split: str, faces: int, guided: int) -> dict[str, Any]:
-    """Share of faces whose label the judge sees change, in the photo, at both ends of each slider, and by guidance.
+def evaluate_edits(
+    checkpoint: Checkpoint,
+    judge: Scorer,
+    embedding: IdentityNet,
+    people: dict[str, float],
+    data: PreparedData,
+    split: str,
+    faces: int,
+    guided: int,
+    steps: Mapping[str, Float[Tensor, " d"]] = {},
+    compared: int = 100,
+) -> dict[str, Any]:
+    """What edits do to held-out faces in the photo, as the judge sees it, and whether they stay the same people.
 
-    Adding: faces with probability < 0.2 that end above 0.5; taking away: faces > 0.8 that end below
-    0.5. Leakage: mean |change| of the other attributes' logits, in standard deviations of that logit
-    over the faces. Guidance runs on at most `guided` of the faces that lack a goal.
+    The edit matrix and the locks (see `train.matrix`), both ends of every slider, and guidance beside its plain form on at most
+    `guided` of the faces that lack a goal. `steps` are those of the estimators that were not chosen. Adding: faces with probability < 0.2
+    that end above 0.5; taking away: faces > 0.8 that end below 0.5. Leakage: mean |change| of the other attributes' logits,
+    in standard deviations of that logit over the faces.
     """
     editor = Editor(checkpoint)
     attributes = list(judge.config.attributes)
@@ -144,62 +169,36 @@ def evaluate_edits(checkpoint: Checkpoint, judge: Scorer, data: PreparedData, sp
         raise ValueError(f"the judge does not answer for {', '.join(missing)}, which the checkpoint has sliders for")
     index = np.sort(np.random.default_rng(7).permutation(data.indices(split))[:faces])
     z = encode_many(checkpoint.net, data, index)
-    view = InPhoto(checkpoint.net, judge, data, index, z, pasted=True)
-    plain = view.plain
-    table: dict[str, Any] = {}
-    for control in tqdm(editor.controls, desc="edits"):
-        direction, column = checkpoint.directions[control.name], attributes.index(control.name)
-        row: dict[str, Any] = {}
-        for side, strength, rows in (
-            ("add", direction.high, np.flatnonzero(plain[:, column] < 0.2)),
-            ("remove", direction.low, np.flatnonzero(plain[:, column] > 0.8)),
-        ):
-            if len(rows):
-                after = view.probabilities(rows, strength * direction.step)
-                flipped = after[:, column] > 0.5 if side == "add" else after[:, column] < 0.5
-                leak = view.leakage(rows, after, column)
-                row[side] = {
-                    "strength": strength,
-                    "n": len(rows),
-                    "success": round(float(flipped.mean()), 3),
-                    "leakage": round(leak, 3),
-                }
-        table[control.name] = row
+    view = InPhoto(checkpoint.net, judge, data, index, z, pasted=True, identity=embedding)
+    room = open_room(checkpoint, view, attributes, people)
+    matrix = edit_matrix(room, shipped_steps(checkpoint)) | edit_matrix(room, steps, compared)
     return {
         "n": len(index),
-        "sliders": table,
-        "guidance": evaluate_guidance(editor, judge, data, index, z, plain, guided) if guided else {},
+        "compared": min(compared, len(index)) if steps else 0,
+        "people": people,
+        "attributes": [name for name in MAIN if name in checkpoint.directions],
+        "chosen": {name: d.estimator for name, d in checkpoint.directions.items()},
+        "matrix": matrix,
+        "summary": summary(matrix),
+        "sliders": slider_table(room),
+        "locks": lock_table(room, compared),
+        "identity_lock": identity_lock_table(room, compared),
+        "guidance": compare_guidance(editor, judge, data, index, z, editor.goals, guided) if guided else {},
     }
 
 
-def evaluate_guidance(
-    editor: Editor, judge: Scorer, data: PreparedData, index: np.ndarray, z: np.ndarray, plain: np.ndarray, guided: int
-) -> dict[str, Any]:
-    """For each goal: faces whose hardest label the judge sees below 0.2, the share that it and the guide see end above 0.5, mean steps."""
-    attributes = list(judge.config.attributes)
-    table = {}
-    for goal in tqdm(editor.goals, desc="guidance"):
-        wanted = np.array([attributes.index(a) for a in goal.wanted])
-        right = np.array([float(v) for v in goal.wanted.values()])
-        hardest = np.where(right > 0, plain[:, wanted], 1 - plain[:, wanted]).min(1)
-        rows = np.flatnonzero(hardest < 0.2)[:guided]
-        ends, guided_ends, steps = [], [], []
-        for row in rows:
-            picture = np.array(data.images[index[row]])
-            face = Face(z[row], np.zeros_like(z[row]), picture, photo=picture, screen=picture, alignment=whole(editor.size))
-            last = list(editor.guide(face, goal.wanted))[-1]
-            with torch.inference_mode():
-                seen = judge(images.to_float(editor.edit(last.face, {}).crop[None])).sigmoid()[0].numpy()
-            ends.append(np.where(right > 0, seen[wanted], 1 - seen[wanted]).min())
-            guided_ends.append(last.probability)
-            steps.append(last.step)
-        if len(rows):
-            table[goal.name] = {
-                "n": len(rows),
-                "success": round(float((np.array(ends) > 0.5).mean()), 3),
-                "guide": round(float((np.array(guided_ends) > 0.5).mean()), 3),
-                "steps": round(float(np.mean(steps)), 1),
-            }
+def slider_table(room: Room) -> dict[str, Any]:
+    """Both ends of the safe range of each slider: faces tried, share that flips, leakage."""
+    table: dict[str, Any] = {}
+    for name, direction in tqdm(room.checkpoint.directions.items(), desc="sliders"):
+        rows, sign = room.sides(name, SLIDER_FACES)
+        table[name] = {}
+        for side, strength, flip in (("add", direction.high, 1.0), ("remove", direction.low, -1.0)):
+            some = rows[sign == flip]
+            if len(some):
+                moves = (strength * direction.step).expand(len(some), -1)
+                row = room.measure(name, some, np.full(len(some), flip), moves)
+                table[name][side] = {"strength": strength, **{k: row[k] for k in ("n", "success", "leakage", "same")}}
     return table
 
 
@@ -216,20 +215,10 @@ def print_tables(evaluation: dict[str, Any]) -> None:
             cells = [row.get(key) for key in SCORES]
             print(f"{name:24}" + "".join(f"{'-':>10}" if c is None else f"{c:10.3f}" for c in cells))
     if section := evaluation.get("edits"):
-        print(f"\nEdits in the photo at the ends of the sliders, {section['n']} faces; strengths and leakage in σ")
-        print(f"{'attribute':22}{'add at':>8}{'n':>6}{'success':>9}{'leak':>7}{'remove at':>12}{'n':>6}{'success':>9}{'leak':>7}")
-        for name, row in section["sliders"].items():
-            print(f"{name:22}{edit_cells(row.get('add'), 8)}{edit_cells(row.get('remove'), 12)}")
-        for name, row in section["guidance"].items():
-            print(f"make it {name:14}{row['n']:14}{row['success']:9.3f}   {row['steps']:.1f} steps")
+        print(f"\nEdits, {section['n']} faces. {edits_text(section)}")
     if section := evaluation.get("alignment"):
         print_alignment(section)
     if section := evaluation.get("inversion"):
         print_inversion(section)
         if "judge" in section:
             print(f"judge {section['judge']}")
-
-
-def edit_cells(row: dict[str, float] | None, width: int) -> str:
-    """Strength, n, success and leakage of one end of a slider; blanks where no face could be tried."""
-    return " " * (width + 22) if row is None else f"{row['strength']:{width}.1f}{row['n']:6}{row['success']:9.3f}{row['leakage']:7.2f}"

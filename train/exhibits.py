@@ -15,8 +15,8 @@ from facevae.latent.directions import Direction, centroid
 from facevae.nets.ppca import PPCA
 from facevae.nets.vae import VAE
 from train.data import PreparedData
-from train.directions import auroc_of
 from train.encodings import load_run
+from train.estimators import auroc_of
 from train.judge import Scorer
 from train.report import measures
 from train.report.ppca import fit_ppca

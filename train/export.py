@@ -4,23 +4,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from torch.nn import Module
+
 from facevae.checkpoint import Checkpoint, save_checkpoint
+from facevae.nets.judge import Judge
 from train.aligner import load_aligner
 from train.card import model_card
-from train.classifier import guide_from
-from train.directions import read_directions, read_withheld
+from train.classifier import guide_from, judge_from
+from train.directions import read_directions, read_identity, read_labels, read_withheld
 from train.encodings import load_run
 from train.prior import read_choice, read_prior
 
 
-def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path) -> Checkpoint:
+def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path, judge: Path | None = None) -> Checkpoint:
     """Write the checkpoint folder `out`; its evaluation holds what training knows until `evaluate` adds to it."""
-    net, variance, nimg, config = load_run(run)
+    (net, variance, nimg, config), guide = load_run(run), guide_from(classifier_run)
     checkpoint = Checkpoint(
         net=net,
-        classifier=guide_from(classifier_run),
+        classifier=guide,
         aligner=load_aligner(aligner_run),
-        directions=read_directions(run),
+        **parts_of_directions(run, judge, guide.config.attributes),
         prior=read_prior(run, net.config.latent),
         variance=variance,
         evaluation={
@@ -32,6 +35,39 @@ def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path) -> Che
         name=out.name,
     )
     return write_with_card(out, checkpoint)
+
+
+def parts_of_directions(run: Path, judge: Path | None, attributes: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of a checkpoint that `python -m train directions` made, and the judge that chose among them.
+
+    A classifier of the guide's own kind may stand in for the judge while directions are found, but no checkpoint reports by it.
+    """
+    scorer, _ = judge_from(judge)
+    reports = isinstance(scorer, Judge) and scorer.config.attributes == attributes
+    return {
+        "directions": read_directions(run),
+        "labels": read_labels(run),
+        "identity": read_identity(run),
+        "judge": scorer if reports else None,
+    }
+
+
+def add_directions(folder: Path, run: Path, judge: Path | None = None) -> Checkpoint:
+    """Give a checkpoint folder the directions that were found for its weights in `run`; `ValueError` where those are others'."""
+    checkpoint = Checkpoint.from_pretrained(folder)
+    net, _, _, _ = load_run(run)
+    if not same_weights(net, checkpoint.net):
+        raise ValueError(f"{run} and {folder} hold different weights: directions of the one mean nothing to the other")
+    evaluation = {k: v for k, v in checkpoint.evaluation.items() if k != "edits"} | {"withheld": read_withheld(run)}
+    return write_with_card(
+        folder, replace(checkpoint, evaluation=evaluation, **parts_of_directions(run, judge, checkpoint.classifier.config.attributes))
+    )
+
+
+def same_weights(a: Module, b: Module) -> bool:
+    """Whether two nets are the same, float16 on disk allowed for."""
+    one, other = a.state_dict(), b.state_dict()
+    return one.keys() == other.keys() and all(one[k].shape == other[k].shape and one[k].half().equal(other[k].half()) for k in one)
 
 
 def write_with_card(out: Path, checkpoint: Checkpoint) -> Checkpoint:

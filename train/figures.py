@@ -10,24 +10,27 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from facevae.editor import Editor, Face
 from facevae.files import write_atomic
 from train.card import write_numbers
 from train.data import list_celeba
+from train.edit_figures import ends_sheet, matrix_figure
 from train.milestones import write_milestones
-from train.sheets import tile
+from train.sheets import caption, tile
 
 ROOT = Path(__file__).parent.parent
 ASTRONAUT = ROOT / "assets" / "examples" / "astronaut.jpg"
 SEEDS = tuple(range(32))
 EDITED_SEEDS = (5, 7, 23)
+ENDS_SEEDS = (0, 3, 5, 7, 11, 23, 26, 30)
 SHOWN_SHARE = 0.6  # of the slider's range: what people use; the end is where nearly every face has changed
 MORPH_SEEDS = (2, 9)
 SHOWN_EDITS = ("Smiling", "Blond_Hair", "Black_Hair", "Bangs", "Eyeglasses", "Male", "Young", "Mustache", "Gray_Hair")
 GOALS_IN_PHOTO = ("older", "blond", "black_hair", "serious")
 CELL_PX = 128
+GOAL_COLUMNS = 5
 WAY_STEPS = (-0.9, -0.45, 0.35, 0.7)  # of the slider's ends
 WAY_DETAILS = (0.0, 0.25, 0.5, 0.75, 1.0)
 WAY_CELL_PX = 256
@@ -69,7 +72,12 @@ def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
     film = editor.save_animation(editor.morph(a, b, np.linspace(0, 1, 30).tolist()), "webp")
     write_atomic(out / "morph.webp", lambda p: p.write_bytes(film))
     save(out / "edits.png", edit_sheet(editor, [editor.open_photo(ASTRONAUT), *editor.generate(EDITED_SEEDS, temperature=0.7)]))
+    save(out / "ends.png", ends_sheet(editor, editor.generate(ENDS_SEEDS, temperature=0.7)))
+    if editor.evaluation.get("edits", {}).get("matrix"):
+        figure = matrix_figure(editor.evaluation["edits"])
+        write_atomic(out / "matrix.png", lambda p: figure.savefig(p, format="png", dpi=110))
     save(out / "photo.jpg", photo_sheet(editor, editor.open_photo(ASTRONAUT)))
+    save(out / "goals.jpg", goals_sheet(editor, editor.open_photo(ASTRONAUT)))
     save(out / "way.jpg", way_sheet(editor, editor.open_photo(ASTRONAUT)))
     if page:
         shoot_page(checkpoint, out / "page.png", 1280, 900)
@@ -81,13 +89,6 @@ def save(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
     """PNG or JPEG by the path's ending, atomically."""
     write_atomic(path, lambda p: Image.fromarray(pixels).save(p, format="JPEG" if path.suffix == ".jpg" else "PNG", quality=90))
     print(path)
-
-
-def caption(text: str, width: int, height: int = 20) -> UInt8[np.ndarray, "h w 3"]:
-    """Black words on white."""
-    picture = Image.new("RGB", (width, height), "white")
-    ImageDraw.Draw(picture).text((width / 2, height / 2), text, fill="black", anchor="mm", font=ImageFont.load_default(13))
-    return np.asarray(picture)
 
 
 def edit_sheet(editor: Editor, faces: list[Face]) -> UInt8[np.ndarray, "h w 3"]:
@@ -115,6 +116,17 @@ def photo_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
             columns.append(np.concatenate([caption(goal.label.lower(), face.photo.shape[1], 28), editor.edit(last.face).photo]))
     sheet = np.concatenate(columns, axis=1)
     return np.asarray(Image.fromarray(sheet).resize((1600, round(sheet.shape[0] * 1600 / sheet.shape[1])), Image.Resampling.LANCZOS))
+
+
+def goals_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
+    """The photo around the face, as it is and after each of the "Make it …" buttons."""
+    cells = [("as it is", head(face, face.photo))]
+    for goal in editor.goals:
+        *_, last = editor.guide(face, goal.wanted)
+        cells.append((f"{goal.label.lower()}, guide {last.probability:.0%}", head(face, editor.edit(last.face).photo)))
+    pictures = [labelled(cell) for cell in cells] + [blank()] * (-len(cells) % GOAL_COLUMNS)
+    rows = [np.concatenate(pictures[k : k + GOAL_COLUMNS], axis=1) for k in range(0, len(pictures), GOAL_COLUMNS)]
+    return np.concatenate(rows)
 
 
 def way_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
@@ -199,9 +211,7 @@ def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int, tab
             page.locator("#result img").wait_for(timeout=60_000)  # the first visit opens the example
             page.wait_for_timeout(2000)
             if tab == "edit":
-                number = page.locator("#slider-blond-hair input[type=number]")
-                number.fill("3")
-                number.press("Enter")
+                page.locator("#hair-colour").get_by_text("Blond").click()
             else:
                 page.get_by_role("tab", name="Latent space").click()
                 page.locator("#latent-sheet img").first.wait_for(timeout=60_000)

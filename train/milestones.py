@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from facevae.files import write_json
-from train.card import table, write_between
+from train.card import write_between
 from train.protocol import REAL, REBUILT, spread
+from train.tables import table
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "docs" / "training" / "milestones.json"

@@ -9,7 +9,7 @@ from train.data import PreparedData
 from train.directions import DirectionsConfig, find_directions
 from train.evaluate import evaluate, print_tables
 from train.exhibits import make_editors_exhibit
-from train.export import add_evaluation, export
+from train.export import add_evaluation, export, same_weights
 from train.figures import ROOT, draw_figures
 from train.prior import PriorConfig, find_prior
 
@@ -38,13 +38,13 @@ def release(
     """
     data = PreparedData(data_folder)
     scorer, _ = judge_from(judge)  # what may be missing is missed before anything takes its time
-    find_directions(run, classifier, data, directions)
+    find_directions(run, classifier, data, directions, judge)
     find_prior(run, data, prior, judge=judge)
     kept = kept_sections(out)
-    checkpoint = export(run, classifier, aligner, out)
-    if kept and same_aligner(kept["checkpoint"], checkpoint) and celeba is None:
+    checkpoint = export(run, classifier, aligner, out, judge)
+    if kept and same_weights(kept["checkpoint"].aligner, checkpoint.aligner) and celeba is None:
         checkpoint = add_evaluation(out, "alignment", kept["alignment"])
-    for section, values in evaluate(out, "all", data_folder, celeba, photos, sheets, judge, False, "test", faces, guided):
+    for section, values in evaluate(out, "all", data_folder, celeba, photos, sheets, judge, False, "test", faces, guided, run=run):
         print_tables({section: values})
         checkpoint = add_evaluation(out, section, values)
     if figures and out.resolve() == EMBEDDED.resolve():
@@ -59,9 +59,3 @@ def kept_sections(out: Path) -> dict[str, Any]:
         return {}
     before = Checkpoint.from_pretrained(out)
     return {"checkpoint": before, "alignment": before.evaluation["alignment"]} if "alignment" in before.evaluation else {}
-
-
-def same_aligner(a: Checkpoint, b: Checkpoint) -> bool:
-    """Whether two checkpoints find faces alike, float16 on disk allowed for."""
-    one, other = a.aligner.state_dict(), b.aligner.state_dict()
-    return one.keys() == other.keys() and all(one[k].half().equal(other[k].half()) for k in one)

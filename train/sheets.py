@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from facevae.files import write_atomic
 from facevae.nets.vae import VAE
@@ -21,6 +21,13 @@ def tile(pictures: UInt8[np.ndarray, "n h w c"], columns: int, gap_px: int = 2) 
         top, left = i // columns * (h + gap_px), i % columns * (w + gap_px)
         sheet[top : top + h, left : left + w] = picture
     return sheet
+
+
+def caption(text: str, width: int, height: int = 20) -> UInt8[np.ndarray, "h w 3"]:
+    """Black words on white."""
+    picture = Image.new("RGB", (width, height), "white")
+    ImageDraw.Draw(picture).text((width / 2, height / 2), text, fill="black", anchor="mm", font=ImageFont.load_default(13))
+    return np.asarray(picture)
 
 
 def save_png(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:

@@ -3,6 +3,7 @@
 import gradio as gr
 
 from facevae.editor import Editor
+from facevae.ui.matrix import draw_matrix
 
 PROMISES = """
 ### Your photos
@@ -22,12 +23,14 @@ To deceive, to mock, or to judge anybody; to tell who somebody is; to change pic
 
 
 class AboutTab:
-    """Text only."""
+    """Promises, the edit matrix and the card: nothing here listens."""
 
     def __init__(self, editor: Editor) -> None:
         with gr.Row(elem_classes="about"):
             with gr.Column(scale=1, min_width=300):
                 gr.Markdown(PROMISES)
+                if drawn := draw_matrix(editor.evaluation.get("edits", {})):
+                    gr.HTML(drawn, elem_id="matrix", apply_default_css=False, elem_classes="plain")
             with gr.Column(scale=1, min_width=300):
                 gr.Markdown(without_front_matter(editor.card), elem_id="card")
 

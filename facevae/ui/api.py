@@ -7,7 +7,7 @@ import gradio as gr
 import numpy as np
 
 from facevae import __version__
-from facevae.editor import DETAIL, NO_FACE, Adjustment, Control, Editor, Face
+from facevae.editor import DETAIL, NO_FACE, Adjustment, Control, Direction, Editor, Face
 from facevae.photo.images import png_bytes
 from facevae.ui.parts import file_stem, one_sentence, to_file
 
@@ -15,9 +15,17 @@ MOST_FACES, MOST_FRAMES, MAX_SEED = 64, 240, 2**32 - 65
 MORPH_NOTES = {"Software": f"facevae {__version__}", "Comment": "AI-generated with facevae: a morph of two faces"}
 
 
+def from_json(given: Any) -> Any:
+    """A value that may have come as text."""
+    try:
+        return json.loads(given) if isinstance(given, str) else given
+    except json.JSONDecodeError:
+        raise ValueError(f"{given[:40]!r} is no JSON") from None
+
+
 def strengths_of(given: Any) -> dict[str, float]:
     """Strengths in σ by attribute name, from JSON."""
-    given = json.loads(given) if isinstance(given, str) else given
+    given = from_json(given)
     if given is None:
         return {}
     if not isinstance(given, dict) or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in given.values()):
@@ -27,25 +35,47 @@ def strengths_of(given: Any) -> dict[str, float]:
 
 def wanted_of(given: Any) -> dict[str, bool]:
     """Wanted labels by attribute name, from JSON."""
-    given = json.loads(given) if isinstance(given, str) else given
+    given = from_json(given)
     if not isinstance(given, dict) or not given or not all(isinstance(value, bool) for value in given.values()):
         raise ValueError('wanted labels are a JSON object of booleans, such as {"Smiling": true}')
     return {str(name): value for name, value in given.items()}
 
 
+def locks_of(given: Any) -> tuple[str, ...]:
+    """Names of what is to be held, from JSON."""
+    given = from_json(given)
+    if given is None:
+        return ()
+    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+        raise ValueError('locks are a JSON list of names, such as ["Male"]')
+    return tuple(given)
+
+
 def adjustment_of(given: Any) -> Adjustment:
     """An adjusted crop, from JSON."""
-    given = json.loads(given) if isinstance(given, str) else given
+    given = from_json(given)
     try:
         return Adjustment(**(given or {}))
     except TypeError:
         raise ValueError("an adjustment has shift_x, shift_y, zoom and angle_deg") from None
 
 
-def range_of(control: Control) -> dict[str, float]:
-    """The range of strengths, in σ of the attribute; a reversed slider shows it from the other end."""
+def about(control: Control, direction: Direction) -> dict[str, Any]:
+    """A slider for programs: ranges of strengths in σ of the attribute, where a reversed slider shows them from the other end."""
     low, high = sorted((control.strength(control.low), control.strength(control.high)))
-    return {"low": low, "high": high}
+    safe_low, safe_high = sorted((control.strength(control.safe_low), control.strength(control.safe_high)))
+    return {
+        "name": control.name,
+        "label": control.label,
+        "group": control.group,
+        "low": low,
+        "high": high,
+        "safe_low": safe_low,
+        "safe_high": safe_high,
+        "estimator": direction.estimator,
+        "auroc": direction.auroc,
+        **({"leakage": dict(direction.leakage)} if direction.leakage else {}),
+    }
 
 
 def flag_of(given: Any, name: str) -> bool:
@@ -70,7 +100,9 @@ class Api:
         # visible=False: in the description of the API, not on the page. preprocess=False below: the values come as they
         # were sent, so that it is the editor that refuses wrong ones, by name.
         photo, photo_b = (gr.File(type="filepath", label=label, visible=False) for label in ("photo", "second photo"))
-        strengths, wanted, adjustment = (gr.JSON(label=label, visible=False) for label in ("strengths", "wanted", "adjustment"))
+        strengths, wanted, adjustment, locks = (
+            gr.JSON(label=label, visible=False) for label in ("strengths", "wanted", "adjustment", "locks")
+        )
         at, frames, count, seed, temperature = (
             gr.Number(value, label=label, visible=False)
             for label, value in (("position", 0.5), ("frames", 32), ("count", 4), ("seed", 1), ("temperature", 0.8))
@@ -90,22 +122,28 @@ class Api:
         # What came later stands at the end, with a default: old calls still mean what they meant.
         later = [face, refine, detail, kind]
         hidden.click(self.open_photo, [photo, adjustment, face], [self.file, answer], api_name="open_photo", **queued)
-        hidden.click(self.edit, [photo, strengths, adjustment, *later], self.file, api_name="edit", **queued)
-        hidden.click(self.guide, [photo, wanted, strengths, *later], [self.file, answer], api_name="guide", **queued)
+        hidden.click(self.edit, [photo, strengths, adjustment, *later, locks], self.file, api_name="edit", **queued)
+        hidden.click(self.guide, [photo, wanted, strengths, *later, locks], [self.file, answer], api_name="guide", **queued)
         hidden.click(self.morph, [photo, photo_b, at, path], self.file, api_name="morph", **queued)
         hidden.click(self.export_morph, [photo, photo_b, frames, path, form], self.file, api_name="export_morph", **queued)
         hidden.click(self.generate, [seed, count, temperature, prior], files, api_name="generate", **queued)
 
     def controls(self) -> dict[str, Any]:
-        """Names, labels and ranges (in σ) of the sliders, and the goals."""
+        """Names, labels and ranges (in σ) of the sliders, what can be locked, and the goals.
+
+        Within `safe_low` … `safe_high` a strength was measured to work; `auroc` is how well the direction tells held-out faces
+        apart; `leakage`, where it was measured, is how far `safe_high` moves the other labels.
+        """
         return {
-            "controls": [{"name": c.name, "label": c.label, "group": c.group, **range_of(c)} for c in self.editor.controls],
+            "controls": [about(c, self.editor.directions[c.name]) for c in self.editor.controls],
+            "lockable": self.editor.lockable,
             "goals": [{"name": g.name, "label": g.label, "wanted": dict(g.wanted)} for g in self.editor.goals],
         }
 
     def open_photo(self, photo: dict[str, Any], adjustment: Any = None, face: float = 0) -> tuple[str, dict[str, Any]]:
         """Find the faces: the crop of one as PNG, a message, and what the classifier sees.
 
+        `scores` are where the face stands along each direction, in σ from the mean face.
         `faces` is how many there are, the largest being number 0; `found` and `confidence` say whether there is a face
         at all; `psnr` (dB) is how near the model's picture of the crop is, before any refinement.
         """
@@ -115,6 +153,7 @@ class Api:
             return to_file(self.file, png_bytes(opened.crop, {}), f"{file_stem(opened)}-crop.png"), {
                 "message": opened.message,
                 "probabilities": self.editor.probabilities(opened),
+                "scores": {name: round(score, 3) for name, score in self.editor.scores(opened).items()},
                 "faces": sum(alignment.found for alignment in opened.faces),
                 "found": opened.alignment.found,
                 "confidence": round(opened.alignment.confidence, 4),
@@ -130,12 +169,16 @@ class Api:
         refine: bool = True,
         detail: float = DETAIL,
         format: str = "original",
+        locks: Any = None,
     ) -> str:
-        """Move the sliders of one face of a photo; the whole photo comes back, at its own size and in its own format or as PNG."""
+        """Move the sliders of one face of a photo; the whole photo comes back, at its own size and in its own format or as PNG.
+
+        `locks` is a list of what the others may not move, such as ["Male"]; `lockable` of /controls is what it may name.
+        """
         with one_sentence():
-            moved, detail = strengths_of(strengths), number_of(detail, "detail", 0, 1)
+            moved, held, detail = strengths_of(strengths), locks_of(locks), number_of(detail, "detail", 0, 1)
             opened = self._open(photo, adjustment, face, refine)
-            return self._saved(opened, moved, format, detail)
+            return self._saved(opened, moved, format, detail, held)
 
     def guide(
         self,
@@ -146,13 +189,34 @@ class Api:
         refine: bool = True,
         detail: float = DETAIL,
         format: str = "original",
+        locks: Any = None,
     ) -> tuple[str, dict[str, Any]]:
-        """Guide one face of a photo until the classifier sees the wanted labels."""
+        """Guide one face of a photo until the classifier sees the wanted labels.
+
+        `probability` is that of the hardest of them, `probabilities` are those of all; `reason` is why the search ended: target,
+        plateau or steps. In `report`, `judge` is what a classifier sees that took no part, and `moved` what else changed, in σ.
+        """
         with one_sentence():
-            labels, moved, detail = wanted_of(wanted), strengths_of(strengths), number_of(detail, "detail", 0, 1)
-            *_, last = self.editor.guide(self._open(photo, None, face, refine), labels, moved, detail=detail)
+            labels, moved, held = wanted_of(wanted), strengths_of(strengths), locks_of(locks)
+            detail = number_of(detail, "detail", 0, 1)
+            opened = self._open(photo, None, face, refine)
+            before = self.editor.bake(opened, moved, held)
+            *_, last = self.editor.guide(before, labels, detail=detail, locks=held)
+            report = self.editor.report(before, {}, last.face, labels, detail)
             # The last step's face carries the strengths too.
-            return self._saved(last.face, {}, format, detail), {"probability": last.probability, "steps": last.step}
+            return self._saved(last.face, {}, format, detail), {
+                "probability": last.probability,
+                "steps": last.step,
+                "probabilities": last.probabilities,
+                "reason": last.reason,
+                "report": {
+                    "asked": dict(report.asked),
+                    "guide": dict(report.guide),
+                    "judge": None if report.judge is None else dict(report.judge),
+                    "moved": dict(report.moved),
+                    "leakage": report.leakage,
+                },
+            }
 
     def morph(self, photo_a: dict[str, Any], photo_b: dict[str, Any], position: float = 0.5, path: str = "slerp") -> str:
         """The face between two photos, as PNG."""
@@ -190,6 +254,8 @@ class Api:
             opened = last.face
         return opened
 
-    def _saved(self, face: Face, strengths: dict[str, float], format: str = "original", detail: float = DETAIL) -> str:
-        data, suffix = self.editor.save(face, strengths, format, detail)
+    def _saved(
+        self, face: Face, strengths: dict[str, float], format: str = "original", detail: float = DETAIL, locks: tuple[str, ...] = ()
+    ) -> str:
+        data, suffix = self.editor.save(face, strengths, format, detail, locks)
         return to_file(self.file, data, f"{file_stem(face)}-facevae{suffix}")

@@ -110,6 +110,53 @@ def lines(title: str, x: Sequence[float], curves: Mapping[str, Sequence[float]])
     )
 
 
+def progress(curves: Mapping[str, Sequence[float]], loss: Sequence[float]) -> str:
+    """A search that is under way: probabilities from 0 to 1, each named at its end, and below them the loss."""
+    right, tall, low = WIDTH - 150, 96, 44
+    top, steps = 8, max(len(loss) - 1, 1)
+
+    def path(row: Sequence[float], y: float, height: float, high: float) -> str:
+        points = " ".join(f"{LEFT + i / steps * (right - LEFT):.1f},{y + (1 - v / high) * height:.1f}" for i, v in enumerate(row))
+        return f'<polyline points="{points}"'
+
+    ends = apart([top + (1 - row[-1]) * tall for row in curves.values()], top + 2, top + tall)
+    parts = [
+        f'<polyline points="{LEFT},{top} {LEFT},{top + tall} {right},{top + tall}" class="axis"/>'
+        f'<text x="{LEFT - 6}" y="{top + 4}" class="end number">100%</text>'
+        f'<text x="{LEFT - 6}" y="{top + tall - 3}" class="end number">0%</text>'
+    ]
+    for (name, row), y in zip(curves.items(), ends, strict=True):
+        parts.append(f'{path(row, top, tall, 1.0)} class="line"/>')
+        parts.append(f'<text x="{right + 6}" y="{y:.1f}">{html.escape(name)} {row[-1]:.0%}</text>')
+    floor, high = top + tall + 14, max(max(loss), 1e-9)
+    parts.append(f'<polyline points="{LEFT},{floor} {LEFT},{floor + low} {right},{floor + low}" class="axis"/>')
+    parts.append(f'<text x="{LEFT - 6}" y="{floor + 4}" class="end number">{in_short(high)}</text>')
+    parts.append(f'{path(loss, floor, low, high)} class="dashed"/>')
+    parts.append(f'<text x="{right + 6}" y="{floor + (1 - loss[-1] / high) * low:.1f}">loss {in_short(loss[-1])}</text>')
+    parts.append(f'<text x="{right}" y="{floor + low + 11}" class="end number">{counted(len(loss) - 1)}</text>')
+    words = "; ".join(f"{name} {row[0]:.0%} to {row[-1]:.0%}" for name, row in curves.items())
+    label = html.escape(f"Probabilities over {counted(len(loss) - 1)}: {words}; loss {in_short(loss[0])} to {in_short(loss[-1])}")
+    return f'<svg class="chart" viewBox="0 0 {WIDTH} {floor + low + 20}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+
+def counted(steps: int) -> str:
+    """ "1 step", "12 steps"."""
+    return f"{steps} step{'' if steps == 1 else 's'}"
+
+
+def apart(places: Sequence[float], first: float, last: float, gap: float = 13.0) -> list[float]:
+    """The same places in the same order, moved as little as it takes for labels not to cover each other."""
+    order = sorted(range(len(places)), key=places.__getitem__)
+    found = list(places)
+    at = first - gap
+    for k in order:
+        at = found[k] = max(found[k], at + gap)
+    at = max(last, first + gap * (len(places) - 1)) + gap
+    for k in reversed(order):
+        at = found[k] = min(found[k], at - gap)
+    return found
+
+
 def in_short(value: float) -> str:
     """A number of an axis: three digits or thousands."""
     return f"{value / 1000:,.3g}k" if abs(value) >= 10_000 else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

@@ -98,11 +98,12 @@ class CropPart:
         """Wait until the crop may rest; always_last brings the last one."""
         time.sleep(SETTLE_SEC)
 
-    def refine_after(self, event: Any, redraw: dict[str, Any], read: dict[str, Any]) -> None:
-        """Refine when `event` is over, then draw once more with the sliders as they are then."""
+    def refine_after(self, event: Any, after: list[dict[str, Any]]) -> None:
+        """Refine when `event` is over, then do what comes `after` it with the sliders as they are then."""
         # "multiple": the run for the last photo may still be on its way out when that for the next one begins.
         run = event(self.refine, self.inputs, self.outputs, show_progress="hidden", trigger_mode="multiple", **QUEUED)
-        run.then(**redraw).then(**read)
+        for step in after:
+            run = run.then(**step)
 
     def refine(self, session: Session, face: Face | None, wanted: bool) -> Iterator[dict[Any, Any]]:
         """Stream the search for a nearer likeness; ends silently once another action has begun."""
@@ -122,6 +123,7 @@ class CropPart:
                 drawn_sec = time.monotonic()
             time.sleep(BREATH_SEC)
         if step is not None and session.turn == turn:
+            session.anew = turn
             if step.done:
                 self.examples.keep(face, step.face)
             yield {

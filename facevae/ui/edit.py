@@ -6,11 +6,13 @@ from typing import Any
 
 import gradio as gr
 
-from facevae.editor import DETAIL, Adjustment, Control, Editor, Face
+from facevae.attributes import SHOWN
+from facevae.editor import DETAIL, Adjustment, Editor, Face
 from facevae.ui.crop import CropPart
 from facevae.ui.examples import Examples
 from facevae.ui.faces import draw_tiles, face_tiles, which
 from facevae.ui.goals import GoalsPart
+from facevae.ui.own import OwnPart
 from facevae.ui.parts import (
     FACE_SIDE_PX,
     HINT,
@@ -31,6 +33,7 @@ from facevae.ui.parts import (
     upload_button,
 )
 from facevae.ui.session import Session
+from facevae.ui.sliders import Asked, SlidersPart
 
 SCORES_SEC = 0.25
 """While a slider moves, the classifier is asked at most this often."""
@@ -45,9 +48,6 @@ class EditTab:
 
     def __init__(self, editor: Editor, examples: Examples) -> None:
         self.editor, self.examples = editor, examples
-        # The sliders stand in the order of their groups; the values arrive in that order, too.
-        groups = list(dict.fromkeys(control.group for control in editor.controls))
-        self.controls: list[Control] = sorted(editor.controls, key=lambda control: groups.index(control.group))
         self.face = face_state()
         self.session = gr.State(Session())
         with gr.Row(elem_classes="edit-row"):
@@ -57,7 +57,8 @@ class EditTab:
                 self._lay_out_result()
             with gr.Column(scale=4, min_width=300, elem_classes="controls"):
                 self.goals = GoalsPart(editor)
-                self._lay_out_sliders(groups)
+                self.panel = SlidersPart(editor)
+                self.own = OwnPart(editor, self.panel)
         self._wire()
 
     # ---- what is on the page
@@ -115,67 +116,56 @@ class EditTab:
         with gr.Accordion("What the classifier sees", open=False, elem_id="scores-box"):
             self.scores = gr.HTML("", apply_default_css=False, elem_id="scores")
 
-    def _lay_out_sliders(self, groups: list[str]) -> None:
-        self.sliders: list[gr.Slider] = []
-        for group in groups:
-            heading(group)
-            with gr.Row(elem_classes="slider-grid"):
-                for control in self.controls:
-                    if control.group == group:
-                        self.sliders.append(
-                            gr.Slider(
-                                control.low,
-                                control.high,
-                                0,
-                                step=control.step,
-                                label=control.label,
-                                min_width=150,
-                                elem_id=slider_id(control),
-                                elem_classes=["bare", "bipolar"],
-                            )
-                        )
-
     # ---- what happens
 
     def _wire(self) -> None:
-        self.look = [self.face, self.view, self.show, self.detail, *self.sliders]
+        asks = [self.session, self.face, self.detail, *self.panel.inputs]
+        self.look = [self.session, self.face, self.view, self.show, self.detail, *self.panel.inputs]
         pictures = [self.result, self.slide]
-        moves = [event for slider in (self.detail, *self.sliders) for event in (slider.input, slider.release)]
+        self.readings = [self.scores, self.panel.marks, self.panel.left]
+        moves = [event for slider in (self.detail, *self.panel.moving) for event in (slider.input, slider.release)]
+        moves.append(self.panel.held.input)
         gr.on(moves, self.preview, self.look, pictures, **LIVE)
-        gr.on(moves, self.read_slowly, [self.face, self.detail, *self.sliders], self.scores, **LIVE)
+        gr.on(moves, self.read_slowly, asks, self.readings, **LIVE)
         gr.on([self.view.input, self.show.input], self.preview, self.look, pictures, **LIVE)
 
         # A preview that was on its way when another face opened would leave the old face on the page: draw once more.
         self.again = {"fn": self.preview, "inputs": self.look, "outputs": pictures, **LIVE}
-        self.read_again = {"fn": self.read, "inputs": [self.face, self.detail, *self.sliders], "outputs": self.scores, **LIVE}
+        self.read_again = {"fn": self.read, "inputs": asks, "outputs": self.readings, **LIVE}
+        if self.panel.colours:
+            chosen = self.panel.colour.input(self.panel.choose_colour, self.panel.colour, self.panel.amount, **LIVE)
+            chosen.then(**self.again).then(**self.read_again)
         self.crop.wire(self.session, self.face, self.status, self.goals.stop)
         opened = {"outputs": self.opened, "show_progress_on": self.result, **QUEUED}
         self.shown(self.upload.upload(self.open_photo, [self.session, self.upload], preprocess=False, **opened))
         self.shown(self.gallery.select(self.open_example, self.session, **opened))
-        self.shown(self.tiles.select(self.choose, [self.session, self.face, self.detail, *self.sliders], **opened))
+        self.shown(self.tiles.select(self.choose, asks, **opened))
 
         moved = gr.on(
             [event for slider in self.crop.sliders for event in (slider.input, slider.release)],
             self.adjust,
-            [self.session, *self.look, *self.crop.sliders],
+            [*self.look, *self.crop.sliders],
             [self.face, self.crop.crop, self.crop.reconstruction, self.status, self.goals.stop, *pictures],
             **LIVE,
         )
         self.refine_after(moved.then(self.crop.settle, None, None, **LIVE).then)
         self.refine_after(self.crop.wanted.input)
-        guided = [self.face, *pictures, *self.sliders]
+        guided = [self.face, self.panel.marks, *pictures, *self.panel.placed]
         after = [self.again, self.read_again]
-        self.goals.wire(self.session, self.look, guided, self.guided, self.restart, self.status, after)
+        self.goals.wire(self.look, guided, self.panel.asked, self.draw_step, self.panel.place, self.status, after)
+        self.own.wire(self.session, self.face, after)
 
-        back = [self.face, self.status, self.scores, self.goals.stop, self.detail, *pictures, *self.sliders]
-        self.reset.click(self.put_back, [self.session, *self.look[:3]], back, **QUEUED).success(**self.again)
-        self.download.click(self.save, [self.face, self.as_png, self.detail, *self.sliders], [self.file, self.status], **QUEUED).success(
+        back = [self.face, self.status, self.goals.stop, self.goals.report, self.detail, *self.readings, *pictures, *self.panel.inputs]
+        self.reset.click(self.put_back, self.look[:4], back, **QUEUED).success(**self.again)
+        save = [self.session, self.face, self.as_png, self.detail, *self.panel.inputs]
+        self.download.click(self.save, save, [self.file, self.status], **QUEUED).success(
             None, js="() => document.querySelector('#download-file').click()", api_visibility="private"
         )
 
     def refine_after(self, event: Any) -> None:
-        """Refine when `event` is over, and draw once more."""
-        self.crop.refine_after(event, self.again, self.read_again)
+        """Refine when `event` is over, put the sliders that nobody touched to where the face is then, and draw once more."""
+        settle = {"fn": self.panel.settle, "inputs": [self.session, self.face, *self.panel.inputs], "outputs": self.panel.inputs, **LIVE}
+        self.crop.refine_after(event, [settle, self.again, self.read_again])
 
     def shown(self, opening: Any) -> None:
         """What follows when a face has been opened."""
@@ -192,10 +182,11 @@ class EditTab:
             self.view,
             self.show,
             self.status,
-            self.scores,
             self.goals.stop,
+            self.goals.report,
+            *self.readings,
             *self.crop.opened,
-            *self.sliders,
+            *self.panel.placed,
         ]
 
     def open_face(self, session: Session, face: Face | None) -> dict[Any, Any]:
@@ -207,27 +198,18 @@ class EditTab:
     def show_face(self, session: Session, face: Face, detail: float, greeting: str = "") -> dict[Any, Any]:
         """A face that has just become the one that is edited, with its crop as it was left."""
         session.take_turn()
-        result, slide = self.preview(face, IN_PHOTO, EDITED, detail, *self.zeros)
+        placed, nothing = self.panel.place(session, face), self.panel.nothing(session)
         return {
             self.face: face,
-            self.result: result,
-            self.slide: slide,
+            **self.pictures(face, IN_PHOTO, EDITED, detail, nothing),
             self.tiles: draw_tiles(self.editor, face),
             self.status: say(f"{greeting}{which(face)}{face.message or HINT}"),
-            self.scores: self.read(face),
+            **self.readings_of(session, face, nothing, DETAIL),
             self.goals.stop: gr.update(interactive=False),
+            self.goals.report: "",
             **self.crop.show(face, session.adjustments.get(face.index, Adjustment())),
-            **self.neutral(),
+            **placed,
         }
-
-    @property
-    def zeros(self) -> list[float]:
-        """No slider moved."""
-        return [0.0] * len(self.sliders)
-
-    def neutral(self) -> dict[Any, Any]:
-        """All sliders back to zero."""
-        return {slider: gr.update(value=0) for slider in self.sliders}
 
     def open_photo(self, session: Session, file: dict[str, Any]) -> dict[Any, Any]:
         """A dropped, pasted or chosen file. Where it is refused, whatever runs for the photo before goes on."""
@@ -239,111 +221,130 @@ class EditTab:
         """One of the example tiles."""
         return self.open_face(session, self.examples.faces[chosen.index])
 
-    def choose(self, session: Session, chosen: gr.EventData, face: Face | None, detail: float, *values: float) -> Any:
+    def choose(self, session: Session, chosen: gr.EventData, face: Face | None, detail: float, *values: Any) -> Any:
         """Another face of the same photo; the edit of the one that is left stays in the photo."""
-        face = here(face)
+        face, asked = here(face), self.panel.asked(session, values)
         session.take_turn()
         with one_sentence():
-            face = self.editor.choose(face, chosen.index, self.strengths(values), detail)
+            face = asked.editor.choose(face, chosen.index, asked.strengths, detail, asked.locks)
         return self.show_face(session, face, detail) | {self.view: IN_PHOTO, self.show: EDITED}
 
-    def adjust(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: float) -> Any:
+    def adjust(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
         """The crop was moved: the last four values are those of its sliders. Called many times a second."""
-        values, crop = values[: len(self.sliders)], values[len(self.sliders) :]
+        count = len(self.panel.inputs)
+        values, crop = values[:count], values[count:]
         if face is None or face.photo is None:
             return gr.skip()
         face = self.crop.adjust(session, face, *crop)
-        result, slide = self.preview(face, view, show, detail, *values)
         return {
             self.face: face,
             **self.crop.pictures(face),
             self.status: say(f"{which(face)}Crop moved."),
             self.goals.stop: gr.update(interactive=False),
-            self.result: result,
-            self.slide: slide,
+            **self.pictures(face, view, show, detail, self.panel.asked(session, values)),
         }
 
-    def as_edited(self, face: Face | None, *values: float) -> Face:
+    def as_edited(self, session: Session, face: Face | None, *values: Any) -> Face:
         """The face with what the sliders say, for the Morph tab; guidance is part of a Face already, slider values are not."""
-        return self.editor.bake(here(face), self.strengths(values))
+        asked = self.panel.asked(session, values)
+        return asked.editor.bake(here(face), asked.strengths, asked.locks)
 
-    def strengths(self, values: tuple[float, ...]) -> dict[str, float]:
-        """Slider values as strengths of attributes; zeros say nothing and stay out."""
-        return {control.name: control.strength(value) for control, value in zip(self.controls, values, strict=True) if value}
-
-    def draw(self, face: Face, view: str, show: str, detail: float, strengths: dict[str, float]) -> Any:
+    def draw(self, face: Face, view: str, show: str, detail: float, asked: Asked) -> Any:
         """The picture that the two switches ask for."""
         if show == ORIGINAL:
-            face, strengths = self.editor.reset(face), {}
-        result = self.editor.edit(face, strengths, max_side_px=PREVIEW_SIDE_PX, detail=detail)
+            result = self.editor.edit(self.editor.reset(face), max_side_px=PREVIEW_SIDE_PX, detail=detail)
+        else:
+            result = asked.editor.edit(face, asked.strengths, PREVIEW_SIDE_PX, detail, asked.locks)
         return enlarge(result.photo if view == IN_PHOTO else result.crop, FACE_SIDE_PX)
 
-    def preview(self, face: Face | None, view: str, show: str, detail: float, *values: float) -> Any:
+    def pictures(self, face: Face, view: str, show: str, detail: float, asked: Asked) -> dict[Any, Any]:
+        """The update that shows one picture, or the two to compare."""
+        if show == COMPARE:
+            pair = self.draw(face, view, ORIGINAL, detail, asked), self.draw(face, view, EDITED, detail, asked)
+            return {self.result: gr.update(visible=False), self.slide: gr.update(value=pair, visible=True)}
+        picture, words = self.draw(face, view, show, detail, asked), self.describe(face, show, asked)
+        return {self.result: gr.update(value=picture, visible=True, alt_text=words), self.slide: gr.update(visible=False)}
+
+    def preview(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
         """What the sliders say now. Called many times a second, and never allowed to raise."""
         if face is None:
             return gr.skip(), gr.skip()
-        strengths = self.strengths(values)
-        if show == COMPARE:
-            pair = self.draw(face, view, ORIGINAL, detail, {}), self.draw(face, view, EDITED, detail, strengths)
-            return gr.update(visible=False), gr.update(value=pair, visible=True)
-        picture = self.draw(face, view, show, detail, strengths)
-        return gr.update(value=picture, visible=True, alt_text=self.describe(show, values)), gr.update(visible=False)
+        drawn = self.pictures(face, view, show, detail, self.panel.asked(session, values))
+        return drawn[self.result], drawn[self.slide]
 
-    def describe(self, show: str, values: tuple[float, ...]) -> str:
+    def describe(self, face: Face, show: str, asked: Asked) -> str:
         """The picture in words, for those who do not see it."""
-        changes = ", ".join(f"{control.label} {value:+g}" for control, value in zip(self.controls, values, strict=True) if value)
-        return "Original photo" if show == ORIGINAL else f"Edited face: {changes or 'no change'}"
+        if show == ORIGINAL:
+            return "Original photo"
+        return f"Edited face: {', '.join(filter(None, ['guided' if face.offset.any() else '', asked.words])) or 'no change'}"
 
-    def guided(self, face: Face, view: str, show: str, detail: float) -> dict[Any, Any]:
-        """One step of guidance on the page."""
-        result, slide = self.preview(face, view, show, detail, *self.zeros)
-        return {self.face: face, self.result: result, self.slide: slide}
+    def draw_step(self, session: Session, face: Face, view: str, show: str, detail: float, seen: dict[str, float]) -> dict[Any, Any]:
+        """One step of guidance on the page; `seen` is what the classifier sees in it."""
+        nothing = self.panel.nothing(session)
+        marks = self.panel.draw_marks(session, face, nothing, seen)
+        return {self.face: face, self.panel.marks: marks, **self.pictures(face, view, show, detail, nothing)}
 
-    def restart(self, values: tuple[float, ...]) -> tuple[dict[str, float], dict[Any, Any]]:
-        """What the sliders say, and the update that puts them to zero, for guidance takes it over."""
-        return self.strengths(values), self.neutral()
+    def read(self, session: Session, face: Face | None, detail: float = DETAIL, *values: Any, wait_sec: float = 0.0) -> Any:
+        """What the classifier sees in the result: as a list, and beside the sliders; and what the locks leave over.
 
-    def read(self, face: Face | None, detail: float = DETAIL, *values: float) -> Any:
-        """The classifier's readings of the result, as bars, under the data set's own labels."""
-        if face is None:
-            return gr.skip()
-        found = self.editor.probabilities(face, self.strengths(values) if values else {}, detail)
-        rows = "".join(
-            f"<li><span>{html.escape(control.name.replace('_', ' '))}</span><meter min=0 max=1 value={found[control.name]:.3f}></meter>"
-            f"<span>{found[control.name]:.0%}</span></li>"
-            for control in self.controls
-            if control.name in found
-        )
-        return f'<ul class="scores">{rows}</ul>'
+        Nothing of it, where another action has begun meanwhile: that one brings its own readings.
+        """
+        silence, turn = tuple(gr.skip() for _ in self.readings), session.turn
+        time.sleep(wait_sec)
+        if face is None or session.turn != turn:
+            return silence
+        found = self.readings_of(session, face, self.panel.asked(session, values), detail, values[0] or [])
+        return tuple(found.values()) if session.turn == turn else silence
 
-    def read_slowly(self, face: Face | None, detail: float, *values: float) -> Any:
-        """Readings while a slider moves: waiting first leaves the model to the pictures; always_last brings the end."""
-        time.sleep(SCORES_SEC)
-        return self.read(face, detail, *values)
-
-    def put_back(self, session: Session, face: Face | None, view: str, show: str) -> dict[Any, Any]:
-        """All sliders to zero and all guidance undone; the photo stays, and so does its crop."""
-        session.take_turn()
-        face = self.editor.reset(here(face))
+    def readings_of(self, session: Session, face: Face, asked: Asked, detail: float, held: Any = ()) -> dict[Any, Any]:
+        """The same as an update, in the order of `readings`; without `held` the line about locks stays as it is."""
+        seen = asked.editor.probabilities(face, asked.strengths, detail, asked.locks)
         return {
-            **self.guided(face, view, show, DETAIL),
-            self.status: say(f"{which(face)}{OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else AS_IT_WAS}"),
-            self.scores: self.read(face),
-            self.goals.stop: gr.update(interactive=False),
-            self.detail: DETAIL,
-            **self.neutral(),
+            self.scores: list_scores(seen),
+            self.panel.marks: self.panel.draw_marks(session, face, asked, seen),
+            self.panel.left: self.panel.say_left(session, asked, held) if held != () else gr.skip(),
         }
 
-    def save(self, face: Face | None, as_png: bool, detail: float, *values: float) -> tuple[str, str]:
+    def read_slowly(self, session: Session, face: Face | None, detail: float, *values: Any) -> Any:
+        """Readings while a slider moves: waiting first leaves the model to the pictures; always_last brings the end."""
+        return self.read(session, face, detail, *values, wait_sec=SCORES_SEC)
+
+    def put_back(self, session: Session, face: Face | None, view: str, show: str) -> dict[Any, Any]:
+        """All sliders to the photo's own places, all guidance and all locks undone; the photo stays, and so does its crop."""
+        session.take_turn()
+        face = self.editor.reset(here(face))
+        placed, nothing = self.panel.place(session, face), self.panel.nothing(session)
+        return {
+            self.face: face,
+            **self.pictures(face, view, show, DETAIL, nothing),
+            self.status: say(f"{which(face)}{OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else AS_IT_WAS}"),
+            **self.readings_of(session, face, nothing, DETAIL, []),
+            self.goals.stop: gr.update(interactive=False),
+            self.goals.report: "",
+            self.detail: DETAIL,
+            self.panel.held: [],
+            **placed,
+        }
+
+    def save(self, session: Session, face: Face | None, as_png: bool, detail: float, *values: Any) -> tuple[str, str]:
         """The full-size file in the photo's own format, or as PNG, with the note that it was edited."""
-        face = here(face)
+        face, asked = here(face), self.panel.asked(session, values)
         with one_sentence():
-            data, suffix = self.editor.save(face, self.strengths(values), "png" if as_png else "original", detail)
+            data, suffix = asked.editor.save(face, asked.strengths, "png" if as_png else "original", detail, asked.locks)
         name = f"{file_stem(face)}-facevae{suffix}"
         remark = face.source.remark if face.source is not None else ""
         return to_file(self.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB. {remark}".strip())
 
 
-def slider_id(control: Control) -> str:
-    """The slider's id on the page; tests and style sheet know it."""
-    return f"slider-{control.name.lower().replace('_', '-')}"
+def list_scores(seen: dict[str, float]) -> str:
+    """The classifier's readings as bars, under the data set's own labels, in the order of the sliders."""
+    return (
+        '<ul class="scores">'
+        + "".join(
+            f"<li><span>{html.escape(shown.name.replace('_', ' '))}</span><meter min=0 max=1 value={seen[shown.name]:.3f}></meter>"
+            f"<span>{seen[shown.name]:.0%}</span></li>"
+            for shown in SHOWN
+            if shown.name in seen
+        )
+        + "</ul>"
+    )

@@ -1,20 +1,24 @@
-""" "Make it …": a button for each goal, and guidance that streams its pictures until the classifier agrees."""
+""" "Make it …": a button for each goal, wishes in free form, and guidance that streams its pictures, its curve and its report."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import gradio as gr
 
+from facevae.attributes import WITHHELD, in_words
 from facevae.editor import Editor, Face, Goal, GuideStep
-from facevae.ui.parts import FRAME_SEC, LIVE, QUEUED, heading, here, one_sentence, say
+from facevae.ui.parts import FRAME_SEC, LIVE, QUEUED, heading, here, one_sentence, refusal, say
+from facevae.ui.reports import Progress, draw_report, wish_words
 from facevae.ui.session import Session
+from facevae.ui.sliders import Asked
 
 BACK = "Reset all brings the photo back."
+ENDED = {"plateau": " It got no further.", "steps": " These were all the steps it may take."}
 
 
 class GoalsPart:
-    """The buttons with the Stop button beside them, which stops refinement, too."""
+    """The buttons, the wishes, and what came of them. The Stop button among them stops refinement, too."""
 
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
@@ -22,50 +26,106 @@ class GoalsPart:
         with gr.Row(elem_classes="goals"):
             self.buttons = [(goal, gr.Button(goal.label, size="sm", min_width=60, elem_id=f"goal-{goal.name}")) for goal in editor.goals]
             self.stop = gr.Button("Stop", size="sm", min_width=60, variant="stop", interactive=False, elem_id="stop")
+        with gr.Accordion("With and without …", open=False, elem_id="wishes"):
+            menu = {"multiselect": True, "value": [], "elem_classes": "bare", "min_width": 120}
+            self.with_it = gr.Dropdown(wishes(editor), label="With", elem_id="wish-with", **menu)
+            self.without = gr.Dropdown(wishes(editor), label="Without", elem_id="wish-without", **menu)
+            self.guide = gr.Button("Guide", size="md", elem_id="guide", min_width=90)
+        self.report = gr.HTML("", elem_id="guide-report", apply_default_css=False, elem_classes="plain")
 
     def wire(
         self,
-        session: gr.State,
         look: list[Any],
         outputs: list[Any],
-        guided: Callable[..., dict[Any, Any]],
-        restart: Callable[[tuple[float, ...]], tuple[dict[str, float], dict[Any, Any]]],
+        asked: Callable[[Session, tuple[Any, ...]], Asked],
+        draw: Callable[..., dict[Any, Any]],
+        place: Callable[[Session, Face], dict[Any, Any]],
         status: gr.HTML,
         after: list[dict[str, Any]],
     ) -> None:
-        """`guided` draws a step, `restart` gives the strengths of slider values and the update that puts them to zero."""
-        self.guided, self.restart, self.status = guided, restart, status
-        for goal, button in self.buttons:
-            run = button.click(self.follow(goal), [session, *look], [*outputs, status, self.stop], show_progress="hidden", **QUEUED)
+        """`asked` reads the page's widgets `look` from the sixth on, `draw` shows a step, `place` puts the sliders to a face.
+
+        `look` begins with the session, the face, the two switches and the photo detail.
+        """
+        self.asked, self.draw, self.place, self.status = asked, draw, place, status
+        to = {"outputs": [*outputs, status, self.stop, self.report], "show_progress": "hidden", **QUEUED}
+        runs = [button.click(self.follow(goal), look, **to) for goal, button in self.buttons]
+        runs.append(self.guide.click(self.follow_wishes, [self.with_it, self.without, *look], **to))
+        for run in runs:
             for step in after:
                 run = run.then(**step)
-        self.stop.click(lambda session: session.stop(), session, None, **LIVE)
+        self.stop.click(lambda session: session.stop(), look[0], None, **LIVE)
 
     def follow(self, goal: Goal) -> Any:
         """The handler of one button."""
 
-        def run(session: Session, face: Face | None, view: str, show: str, detail: float, *values: float) -> Iterator[dict[Any, Any]]:
-            face, turn, drawn_sec, step = here(face), session.take_turn(), 0.0, None
-            yield {self.stop: gr.update(interactive=True), self.status: say(f"{goal.label}: starting")}
-            # The steps carry the strengths of the sliders inside them, so the sliders start again from zero.
-            strengths, neutral = self.restart(values)
-            with one_sentence():
-                for step in self.editor.guide(face, goal.wanted, strengths, detail=detail):
-                    if session.turn != turn or session.stopped:
-                        break
-                    if time.monotonic() - drawn_sec > FRAME_SEC:
-                        text = f"{sure(goal, step)}, step {step.step} of {step.steps}"
-                        yield {**self.guided(step.face, view, show, detail), self.status: say(text), **neutral}
-                        neutral, drawn_sec = {}, time.monotonic()
-            if step is not None and session.turn == turn:
-                text = f"{'Stopped. ' if session.stopped else ''}{sure(goal, step)}. {BACK}"
-                drawn = self.guided(step.face, view, show, detail)
-                yield {**drawn, self.status: say(text), self.stop: gr.update(interactive=False), **neutral}
-            yield {self.status: gr.skip()}  # Gradio sends the last message twice: it must say nothing
+        def run(session: Session, *look: Any) -> Iterator[dict[Any, Any]]:
+            yield from self.run(goal.label, goal.wanted, session, *look)
 
         return run
 
+    def follow_wishes(self, with_it: list[str], without: list[str], session: Session, *look: Any) -> Iterator[dict[Any, Any]]:
+        """The handler of the free form."""
+        given = [(chosen, True) for chosen in with_it or []] + [(chosen, False) for chosen in without or []]
+        if both := [in_words(name)[0] for name in with_it or [] if name in (without or [])]:
+            raise refusal(f"{', '.join(both)} is asked for and against: take it out of one of the two lists.")
+        if not given:
+            raise refusal("Choose at least one attribute that the face shall be with or without.")
+        wanted = {name: wished == in_words(name)[1] for name, wished in given}
+        label = wish_words(wanted)
+        yield from self.run(label[0].upper() + label[1:], wanted, session, *look)
 
-def sure(goal: Goal, step: GuideStep) -> str:
+    def run(
+        self,
+        label: str,
+        wanted: Mapping[str, bool],
+        session: Session,
+        face: Face | None,
+        view: str,
+        show: str,
+        detail: float,
+        *values: Any,
+    ) -> Iterator[dict[Any, Any]]:
+        """Guide, and show it; what the sliders asked for is taken over, so that they start again from where the face is then."""
+        face, asked = here(face), self.asked(session, values)
+        with one_sentence():
+            before = asked.editor.bake(face, asked.strengths, asked.locks)
+        turn, drawn_sec, step, put = session.take_turn(), 0.0, None, False
+        yield {self.stop: gr.update(interactive=True), self.status: say(f"{label}: starting"), self.report: ""}
+        progress, seen = Progress(wanted), self.editor.probabilities(before, detail=detail)
+        with one_sentence():
+            for step in asked.editor.guide(before, wanted, detail=detail, locks=asked.locks):
+                progress.add(step)
+                seen |= step.probabilities  # what was not asked for is read when the search is over
+                if session.turn != turn or session.stopped:
+                    break
+                if time.monotonic() - drawn_sec > FRAME_SEC:
+                    text = f"{sure(label, step)}, step {step.step} of {step.steps}"
+                    placed = {} if put else self.place(session, step.face)
+                    drawn = self.draw(session, step.face, view, show, detail, seen)
+                    yield {**drawn, self.status: say(text), self.report: progress.draw(), **placed}
+                    put, drawn_sec = True, time.monotonic()
+        if step is not None and session.turn == turn:
+            stopped, ended = ("Stopped. ", "") if session.stopped else ("", ENDED.get(step.reason, ""))
+            placed = self.place(session, step.face)
+            with one_sentence():
+                found = asked.editor.report(before, {}, step.face, wanted, detail)
+            yield {
+                **self.draw(session, step.face, view, show, detail, seen),
+                self.status: say(f"{stopped}{sure(label, step)}.{ended} {BACK}"),
+                self.stop: gr.update(interactive=False),
+                self.report: progress.draw() + draw_report(found),
+                **placed,
+            }
+        yield {self.status: gr.skip()}  # Gradio sends the last message twice: it must say nothing
+
+
+def wishes(editor: Editor) -> list[tuple[str, str]]:
+    """What can be wished for, in the order of the alphabet: all that the classifier knows, less what nobody should ask of a face."""
+    known = [name for name in editor.checkpoint.classifier.config.attributes if name not in WITHHELD]
+    return sorted((in_words(name)[0], name) for name in known)
+
+
+def sure(label: str, step: GuideStep) -> str:
     """How far guidance has come, in words."""
-    return f"{goal.label}: the classifier is {step.probability:.0%} sure"
+    return f"{label}: the classifier is {step.probability:.0%} sure"

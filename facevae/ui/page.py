@@ -9,7 +9,7 @@ from facevae.editor import Editor, Face
 from facevae.exhibit import open_exhibits
 from facevae.ui.about import AboutTab
 from facevae.ui.api import Api
-from facevae.ui.edit import EditTab, slider_id
+from facevae.ui.edit import EditTab
 from facevae.ui.examples import Examples
 from facevae.ui.generate import GenerateTab
 from facevae.ui.latent_space import LatentSpaceTab
@@ -61,13 +61,13 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
         to_edit.success(lambda: go("edit"), None, tabs, **QUEUED)
         look = [morph.a, morph.b, morph.position, morph.path]
 
-        def use_edited(face: Face | None, *values: float) -> Any:
-            return morph.use(edit.as_edited(face, *values))
+        def use_edited(session: Session, face: Face | None, *values: Any) -> Any:
+            return morph.use(edit.as_edited(session, face, *values))
 
         for button, use, inputs, end in (
             (generate.to_a, morph.use, generate.chosen, [morph.a, morph.picture_a]),
             (generate.to_b, morph.use, generate.chosen, [morph.b, morph.picture_b]),
-            (edit.to_morph, use_edited, [edit.face, *edit.sliders], [morph.a, morph.picture_a]),
+            (edit.to_morph, use_edited, [edit.session, edit.face, *edit.panel.inputs], [morph.a, morph.picture_a]),
         ):
             button.click(use, inputs, end, **QUEUED).success(
                 morph.redraw, look, [morph.result, morph.strip], show_progress="hidden", **QUEUED
@@ -83,17 +83,14 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
         if exhibits:
             seen = [latent.opened, latent.together, *latent.shown]
             latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
-    return page, launch_options(editor)
+    return page, launch_options()
 
 
-def launch_options(editor: Editor) -> dict[str, Any]:
+def launch_options() -> dict[str, Any]:
     """Look and privacy: system fonts, no analytics, no history of calls in the browser."""
-    zeros = "".join(
-        f"#{slider_id(control)} {{ --zero: {100 * -control.low / (control.high - control.low):.2f}%; }}\n" for control in editor.controls
-    )
     return {
         "theme": theme(),
-        "css": (HERE / "style.css").read_text() + zeros,
+        "css": (HERE / "style.css").read_text(),
         "head": OUTER_STYLE + f"<script>{(HERE / 'page.js').read_text()}</script>",
         "footer_links": ["api", "settings"],
         "run_history": False,

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, field
 
-from facevae.editor import Adjustment
+from facevae.editor import Adjustment, Direction
 
 
 @dataclass
@@ -20,6 +20,12 @@ class Session:
     """When the crop was last moved."""
     adjustments: dict[int, Adjustment] = field(default_factory=dict)
     """How the crop of each face of the photo was moved by hand."""
+    anew: int = -1
+    """The turn in which the face that is shown was encoded anew, by a moved crop or a refinement."""
+    starts: dict[str, float] = field(default_factory=dict)
+    """Where each slider, by its attribute, stood when it was put to the face that is shown: there it asks for no change."""
+    own: list[Direction] = field(default_factory=list)
+    """Directions of the visitor's own, in the order of their sliders."""
 
     def take_turn(self) -> int:
         """A new action begins: whatever still runs with an older number may not touch the page any more."""
@@ -33,7 +39,7 @@ class Session:
 
     def move_crop(self, index: int, adjustment: Adjustment) -> None:
         """The crop of a face was moved by hand."""
-        self.take_turn()
+        self.anew = self.take_turn()
         self.moved_sec = time.monotonic()
         self.adjustments[index] = adjustment
 

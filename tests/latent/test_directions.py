@@ -6,13 +6,20 @@ import torch
 
 from facevae.latent.directions import (
     Direction,
+    balanced_centroid,
     centroid,
     correlation,
     displacement,
     exclusive_centroid,
+    from_examples,
+    hold,
     natural,
     need_both,
     partial_centroid,
+    pearson,
+    principal,
+    readout,
+    remaining,
 )
 
 D, N = 8, 4000
@@ -27,12 +34,16 @@ def planted(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return z, z @ axis + 0.3 * rng.normal(size=N) > 0.5, axis
 
 
-@pytest.mark.parametrize("name", ["centroid", "correlation", "logistic", "partial"])
+ESTIMATORS = ["centroid", "balanced", "correlation", "logistic", "natural", "partial"]
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
 def test_planted_axis_is_found_with_its_sign_and_scale(name: str) -> None:
-    from train.directions import fit_steps
+    from train.estimators import fit_steps
 
     z, labels, axis = planted()
-    step = fit_steps(z, labels[:, None], ["Smiling"], "Smiling")[name]
+    guide = (z @ axis > 0.5).astype(np.float32)
+    step = fit_steps(z, labels[:, None], guide, z[:500], labels[:500], ["Smiling"], "Smiling")[name]
     length = np.linalg.norm(step)
     assert step @ axis / length > 0.98
     assert length == pytest.approx(1.0, abs=0.1)  # σ of N(0, I) along any axis is 1
@@ -85,3 +96,117 @@ def test_displacement_adds_steps() -> None:
         displacement(directions, {"C": 1})
     with pytest.raises(ValueError, match="strength of A must be a number"):
         displacement(directions, {"A": float("nan")})
+
+
+def test_balanced_centroid_compares_faces_that_are_alike() -> None:
+    """Makeup (axis 0) goes with women (axis 1): within men and within women, only the makeup differs."""
+    rng = np.random.default_rng(0)
+    woman = rng.random(N) < 0.5
+    makeup = rng.random(N) < np.where(woman, 0.7, 0.1)
+    z = rng.normal(size=(N, D)).astype(np.float32)
+    z[:, 0] += 2 * makeup
+    z[:, 1] += 2 * woman
+    balanced = balanced_centroid(z, makeup, np.column_stack([woman, rng.random(N) < 0.5]))
+    assert balanced[0] > 0 and abs(balanced[1] / balanced[0]) < 0.1
+
+
+def test_top_dimensions_alone_are_amplified() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(size=(N, D)) * np.arange(1, D + 1)
+    scores = z[:, 3] / 4 - 0.5 * z[:, 5] / 6
+    r = pearson(z, scores)
+    assert r[3] == pytest.approx(0.894, abs=0.03) and r[5] == pytest.approx(-0.447, abs=0.03)
+    one, two = correlation(z, scores, 1), correlation(z, scores, 2)
+    assert np.flatnonzero(one).tolist() == [3] and one[3] == pytest.approx(4, rel=0.05)
+    assert np.flatnonzero(two).tolist() == [3, 5] and two[5] < 0
+
+
+# Locks ----------------------------------------------------------------------------------------------------------------
+
+
+def skewed(seed: int = 0) -> torch.Tensor:
+    """The Cholesky factor of a covariance that is far from a sphere."""
+    rng = np.random.default_rng(seed)
+    return torch.linalg.cholesky(torch.from_numpy(np.cov(rng.normal(size=(200, D)) @ rng.normal(size=(D, D)), rowvar=False)).float())
+
+
+def steps_of(count: int, cholesky: torch.Tensor) -> list[Direction]:
+    """Directions whose steps have Mahalanobis length 1, none of them at right angles to another."""
+    generator = torch.Generator().manual_seed(1)
+    found = []
+    for k in range(count):
+        u = torch.randn(D, generator=generator) + 0.5
+        step = cholesky @ (u / u.norm())
+        found.append(Direction(f"d{k}", "planted", step / step.norm(), float(step.norm()), -3.0, 3.0, 0.9))
+    return found
+
+
+def test_all_locked_scores_stay_at_once_and_the_rest_is_as_near_as_can_be() -> None:
+    cholesky = skewed()
+    own, *others = steps_of(4, cholesky)
+    locked = torch.stack([d.step for d in others])
+    kept = hold(own.step, locked, cholesky)
+    scores = readout(others, cholesky)  # (d, 3)
+    assert (own.step @ scores).abs().min() > 0.05  # it would have moved all of them ...
+    torch.testing.assert_close(kept @ scores, torch.zeros(3), atol=1e-4, rtol=0)  # ... and now moves none
+    # Any other move with the same promise lies further from what was asked, in the encodings' metric.
+    white = lambda move: torch.linalg.solve_triangular(cholesky, move[:, None], upper=False).norm()  # noqa: E731
+    generator = torch.Generator().manual_seed(2)
+    for _ in range(10):
+        other = hold(kept + 0.1 * torch.randn(D, generator=generator), locked, cholesky)
+        assert white(own.step - kept) <= white(own.step - other) + 1e-4
+
+
+def test_one_lock_after_the_other_would_not_do() -> None:
+    cholesky = skewed()
+    own, first, second = steps_of(3, cholesky)
+    in_turn = hold(hold(own.step, first.step[None], cholesky), second.step[None], cholesky)
+    assert (in_turn @ readout([first], cholesky)).abs() > 1e-2
+
+
+def test_the_share_left_is_how_far_the_own_score_still_rises() -> None:
+    cholesky = skewed()
+    own, *others = steps_of(3, cholesky)
+    locked = torch.stack([d.step for d in others])
+    left = remaining(own, locked, cholesky)
+    assert 0 < left < 1
+    assert float(hold(own.step, locked, cholesky) @ readout([own], cholesky)) == pytest.approx(left, abs=1e-4)
+    assert remaining(own, torch.zeros(0, D), cholesky) == pytest.approx(1, abs=1e-5)
+    twice = torch.stack([own.step, own.step, others[0].step])  # locked directions that coincide
+    assert remaining(own, twice, cholesky) == pytest.approx(0, abs=1e-5)
+
+
+def test_a_locked_attribute_keeps_the_strength_it_was_given() -> None:
+    cholesky = skewed()
+    own, other = steps_of(2, cholesky)
+    directions = {d.name: d for d in (own, other)}
+    moved = displacement(directions, {"d0": 2.0, "d1": 1.0}, other.step[None], ["d1"], cholesky)
+    expected = hold(2 * own.step, other.step[None], cholesky) + other.step
+    torch.testing.assert_close(moved, expected)
+    assert float(moved @ readout([other], cholesky)) == pytest.approx(1, abs=1e-4)
+
+
+# Directions without labels --------------------------------------------------------------------------------------------
+
+
+def test_principal_components_are_steps_of_one_sigma_the_widest_first() -> None:
+    covariance = torch.diag(torch.tensor([1.0, 9.0, 4.0]))
+    first, second = principal(covariance, 2)
+    torch.testing.assert_close(first.step.abs(), torch.tensor([0.0, 3.0, 0.0]))
+    torch.testing.assert_close(second.step.abs(), torch.tensor([0.0, 0.0, 2.0]))
+    assert first.name == "PC 1" and first.estimator == "pca"
+
+
+def test_eight_examples_a_side_find_what_sets_them_apart() -> None:
+    generator = torch.Generator().manual_seed(0)
+    spread = torch.linspace(3, 0.1, 64)
+    z = torch.randn(20, 64, generator=generator) * spread
+    z[:10, 2] += 8
+    found = from_examples("Dimples", z[:10], z[10:], torch.zeros(64), torch.diag(spread**2))
+    assert found.vector[2] > 0.8 and found.auroc > 0.95
+    white = found.step / spread
+    assert float(white.norm()) == pytest.approx(1, abs=1e-3)
+    alike = torch.randn(80, 64, generator=generator) * spread
+    assert from_examples("Nothing", alike[:40], alike[40:], torch.zeros(64), torch.diag(spread**2)).auroc < 0.75
+    with pytest.raises(ValueError, match="Dimples needs at least 8 faces with it and 8 without, not 7 and 10"):
+        from_examples("Dimples", z[:7], z[10:], torch.zeros(64), torch.diag(spread**2))

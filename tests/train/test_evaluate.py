@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from facevae.checkpoint import Checkpoint
-from train.card import edits_note, guidance_table
+from facevae.nets.judge import Judge, JudgeConfig
 from train.data import PreparedData
+from train.edit_tables import edits_note, guidance_table
 from train.evaluate import evaluate_edits
-from train.judge import Judge, JudgeConfig
+from train.identity import IdentityNet
 from train.synthetic import prepare_synthetic
 
 
@@ -33,7 +33,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
     return PreparedData(folder)
 
 
-def test_sliders_are_judged_by_the_judge_alone(tiny_checkpoint: Checkpoint, data: PreparedData, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sliders_are_judged_by_the_judge_alone(
+    tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The classifier that guides is not asked; what the judge says of the edited pictures is what counts as success."""
     monkeypatch.setattr(type(tiny_checkpoint.classifier), "forward", lambda *a: pytest.fail("the guide was asked"))
 
@@ -50,25 +52,32 @@ def test_sliders_are_judged_by_the_judge_alone(tiny_checkpoint: Checkpoint, data
     # Edits of no strength at all: the judge's change of mind is all there is.
     still = {"Smiling": replace(tiny_checkpoint.directions["Smiling"], low=0.0, high=0.0)}
     loyal, turned = (
-        evaluate_edits(replace(tiny_checkpoint, directions=still), kind(attributes, 1.0), data, "test", 16, 0)["sliders"]["Smiling"]
+        evaluate_edits(replace(tiny_checkpoint, directions=still), kind(attributes, 1.0), embedding, people, data, "test", 16, 0)[
+            "sliders"
+        ]["Smiling"]
         for kind in (Brightness, Turncoat)
     )
     assert {loyal[side]["success"] for side in loyal} == {0.0}
     assert {turned[side]["success"] for side in turned} == {1.0}
 
 
-def test_a_judge_without_an_attribute_of_a_slider_is_refused(tiny_checkpoint: Checkpoint, data: PreparedData) -> None:
+def test_a_judge_without_an_attribute_of_a_slider_is_refused(
+    tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float]
+) -> None:
     with pytest.raises(ValueError, match="does not answer for Blond_Hair, Male, Young"):
-        evaluate_edits(tiny_checkpoint, Judge(JudgeConfig(("Smiling",), 16, (4, 8))), data, "test", 8, 0)
+        evaluate_edits(tiny_checkpoint, Judge(JudgeConfig(("Smiling",), 16, (4, 8))), embedding, people, data, "test", 8, 0)
 
 
-def test_guidance_is_counted_by_guide_and_judge(tiny_checkpoint: Checkpoint, data: PreparedData) -> None:
+def test_guidance_is_counted_by_guide_and_judge(
+    tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float]
+) -> None:
     torch.manual_seed(0)
     judge = Brightness(tiny_checkpoint.classifier.config.attributes, 1.0)
-    section = {"judge": "0123456789ab"} | evaluate_edits(tiny_checkpoint, judge, data, "test", 12, 1)
-    assert section["guidance"]
-    for row in section["guidance"].values():
-        assert {"n", "success", "guide", "steps"} == set(row) and row["n"] == 1
-        assert np.isin([row["success"], row["guide"]], [0, 1]).all()
-    assert "… to the guide" in guidance_table(section)
+    section = {"judge": "0123456789ab", "identity": "ba9876543210"} | evaluate_edits(
+        tiny_checkpoint, judge, embedding, people, data, "test", 12, 1
+    )
+    assert set(section["guidance"]) == {"ours", "plain"}
+    for row in section["guidance"]["ours"].values():
+        assert row["n"] == 1 and 0 <= row["success"] <= 1 and 0 <= row["guide"] <= 1 and row["leakage"] >= 0
+    assert "Against the plain form" in guidance_table(section)
     assert "Judge 0123456789ab" in edits_note(section) and "upper bound" in edits_note({"sliders": {}})

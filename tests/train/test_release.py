@@ -9,6 +9,7 @@ import torch
 
 from facevae.checkpoint import Checkpoint, save_checkpoint
 from facevae.editor import Editor
+from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.residual import ResidualConfig
 from train.classifier import ClassifierTrainConfig, fit_classifier, save_classifier
 from train.config import TrainConfig
@@ -16,7 +17,7 @@ from train.data import PreparedData
 from train.directions import DirectionsConfig
 from train.evaluate import evaluate
 from train.export import add_evaluation
-from train.judge import Judge, JudgeConfig
+from train.learned import LearnedConfig
 from train.loop import fit
 from train.prior import PriorConfig
 from train.release import release
@@ -44,7 +45,16 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def make(parts: Path, aligner: Path, out: Path) -> Checkpoint:
     few = {"train_faces": 200, "valid_faces": 16}
-    directions = DirectionsConfig(**few, probe_faces=4, ladder=(2, 8), choose_at=(4,), least_success=0, least_auroc=0.6)
+    directions = DirectionsConfig(
+        **few,
+        probe_faces=4,
+        ladder=(2, 8),
+        choose_at=(4,),
+        least_shift=-9,
+        least_auroc=0.6,
+        identity_steps=2,
+        learned=LearnedConfig(steps=4, batch_size=4),
+    )
     prior = PriorConfig(**few, components=(1, 2), flow_layers=2, flow_width=8, flow_nimg=400, batch_size=50)
     folders = {"judge": parts / "judge", "celeba": None, "photos": None, "sheets": None}
     kinds = {"directions": directions, "prior": prior, "faces": 8, "guided": 1, "figures": False}

@@ -37,6 +37,26 @@ def value(page, slider: str) -> float:
     return float(page.locator(f"{slider} input[type=range]").input_value())
 
 
+def start(page, slider: str) -> float:
+    """Where the slider asks for no change: the face's own score, rounded to a step."""
+    at = page.wait_for_function("s => getComputedStyle(document.querySelector(s)).getPropertyValue('--start') || null", arg=slider)
+    return float(at.json_value())
+
+
+def change(page, slider: str) -> float:
+    return round(value(page, slider) - start(page, slider), 6)
+
+
+def choose(page, menu: str, *names: str) -> None:
+    """Choose from a menu that takes several."""
+    field = page.locator(f"{menu} input")
+    for name in names:
+        field.click()
+        page.get_by_role("option", name=name, exact=True).click()
+    field.blur()
+    page.get_by_role("option").first.wait_for(state="detached")  # the menu fades out
+
+
 def drop(page, target: str, name: str, content: bytes, kind: str) -> None:
     """Drop a file from outside the browser onto an element."""
     page.evaluate(

@@ -1,5 +1,6 @@
 """The HTTP API, as a program sees it. Endpoint names are pinned: scripts of others depend on them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,10 @@ def test_endpoint_names_are_pinned(client):
 def test_controls_name_every_slider_and_goal(client):
     answer = client.predict(api_name="/controls")
     assert len(answer["controls"]) >= 12
-    assert all(control["low"] < 0 < control["high"] for control in answer["controls"])
+    for control in answer["controls"]:
+        assert control["low"] <= control["safe_low"] < 0 < control["safe_high"] <= control["high"]
+        assert control["estimator"] and 0.5 <= control["auroc"] <= 1
+    assert {control["name"] for control in answer["controls"]} <= set(answer["lockable"])
     assert "smiling" in {goal["name"] for goal in answer["goals"]}
 
 
@@ -45,6 +49,17 @@ def test_edit_changes_the_face_and_nothing_far_from_it(client, astronaut):
     assert np.abs(edited.astype(int) - photo).max() > 20
     assert np.array_equal(edited[-40:], photo[-40:])
     assert "AI-edited" in Image.open(path).text["Comment"]
+
+
+def test_a_lock_is_part_of_an_edit(client, group):
+    asked = [{}, {"locks": ["Male"]}, {"locks": ["Wearing_Lipstick"]}]
+    more = {"refine": False, "format": "png"}
+    free, held, own = (
+        client.predict(handle_file(group), {"Wearing_Lipstick": 4.0}, {}, **more, **locks, api_name="/edit") for locks in asked
+    )
+    assert not np.array_equal(pixels(free), pixels(held))
+    assert np.array_equal(pixels(free), pixels(own))  # what is locked keeps the strength that it was set to
+    assert json.loads(Image.open(held).text["facevae"])["locks"] == ["Male"]
 
 
 def test_edit_of_another_face_in_the_photos_own_format(client, astronaut, group):
@@ -73,6 +88,9 @@ def test_refinement_and_detail_are_part_of_an_edit(client, group):
         ({"refine": "yes"}, "true or false"),
         ({"detail": 2}, "detail is a number from 0 to 1"),
         ({"format": "jpeg"}, "original or png"),
+        ({"locks": ["Halo"]}, "Halo cannot be locked"),
+        ({"locks": "Male"}, "JSON"),
+        ({"locks": {"Male": True}}, "JSON list of names"),
     ],
 )
 @pytest.mark.parametrize("endpoint", ["/edit", "/guide"])
@@ -103,6 +121,7 @@ def test_open_photo_gives_the_crop_and_what_the_classifier_sees(client, astronau
     assert crop.shape[0] == crop.shape[1]
     assert answer["message"] == ""
     assert answer["probabilities"]["Smiling"] > 0.5
+    assert answer["scores"].keys() >= {"Smiling", "Male"} and answer["scores"]["Smiling"] > 0
     assert (answer["faces"], answer["found"]) == (1, True)
     assert answer["confidence"] == pytest.approx(0.998)
     moved, _ = client.predict(handle_file(astronaut), {"shift_x": 0.3}, api_name="/open_photo")
@@ -123,6 +142,12 @@ def test_open_photo_counts_the_faces_and_says_how_near_its_picture_is(client, gr
 def test_guide_reaches_what_was_wanted(client, astronaut):
     path, answer = client.predict(handle_file(astronaut), {"Eyeglasses": True}, {}, refine=False, api_name="/guide")
     assert answer["probability"] > 0.5
+    assert answer["probabilities"] == {"Eyeglasses": pytest.approx(answer["probability"], abs=1e-6)}
+    assert answer["reason"] in ("target", "plateau", "steps")
+    report = answer["report"]
+    assert report["asked"] == {"Eyeglasses": True} and report["guide"]["Eyeglasses"] > 0.5
+    assert report["judge"] is None or 0 <= report["judge"]["Eyeglasses"] <= 1
+    assert "Eyeglasses" not in report["moved"] and report["leakage"] >= 0
     assert pixels(path).shape == pixels(astronaut).shape
 
 

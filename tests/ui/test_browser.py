@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from hand import drag, drop, source, value, wait_for_change
+from hand import change, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -16,22 +16,23 @@ IMAGE_DESCRIPTION = 0x010E  # the EXIF tag
 def test_edit_by_mouse_by_keyboard_by_goal_and_download(page, astronaut, tmp_path):
     first = source(page)
 
-    drag(page, "#slider-black-hair", 0.35)
+    drag(page, "#slider-wavy-hair", 0.3)
     dragged = wait_for_change(page, first)
-    assert value(page, "#slider-black-hair") > 0
-    expect(page.locator("#result img")).to_have_attribute("alt", re.compile(r"Edited face: Black \+\d"))
+    assert change(page, "#slider-wavy-hair") > 0
+    expect(page.locator("#result img")).to_have_attribute("alt", re.compile(r"Edited face: Wavy \+\d"))
 
     page.locator("#slider-mouth-slightly-open input[type=range]").focus()
     for _ in range(8):
         page.keyboard.press("ArrowRight")
     pressed = wait_for_change(page, dragged)
-    assert value(page, "#slider-mouth-slightly-open") == pytest.approx(0.8)
+    assert change(page, "#slider-mouth-slightly-open") == pytest.approx(0.8)
     expect(page.locator("#result img")).to_have_attribute("alt", re.compile(r"Mouth open \+0\.8"))
 
     page.locator("#goal-smiling").click()
     expect(page.locator("#edit-status")).to_contain_text("Reset all brings the photo back")
     expect(page.locator("#edit-status")).to_contain_text(re.compile(r"Smiling: the classifier is \d+% sure"))
-    assert value(page, "#slider-black-hair") == 0  # guidance took the sliders' edits over
+    expect(page.locator("#result img")).to_have_attribute("alt", "Edited face: guided")  # which took the sliders' edits over
+    assert change(page, "#slider-wavy-hair") == 0
 
     with page.expect_download() as download:
         page.locator("#download").click()
@@ -50,7 +51,7 @@ def test_edit_by_mouse_by_keyboard_by_goal_and_download(page, astronaut, tmp_pat
 
 def test_before_and_after_by_keyboard(page):
     first = source(page)
-    drag(page, "#slider-blond-hair", 0.3)
+    drag(page, "#slider-bangs", 0.3)
     edited = wait_for_change(page, first)
     page.locator("#show input[value=Original]").focus()
     page.keyboard.press("Space")
@@ -62,7 +63,7 @@ def test_before_and_after_by_keyboard(page):
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Space")
-    expect(page.locator("#result img")).to_have_attribute("alt", re.compile("Edited face: Blond"))
+    expect(page.locator("#result img")).to_have_attribute("alt", re.compile("Edited face: Bangs"))
 
 
 def test_guidance_can_be_stopped(page):
@@ -80,10 +81,10 @@ def test_guidance_can_be_stopped(page):
 @pytest.mark.parametrize("way", ["chosen", "dropped"])
 def test_a_text_file_ends_in_one_sentence_and_nothing_is_lost(page, text_file, way):
     first = source(page)
-    drag(page, "#slider-blond-hair", 0.3)
+    drag(page, "#slider-bangs", 0.3)
     wait_for_change(page, first)
-    at = value(page, "#slider-blond-hair")
-    expect(page.locator("#result img")).to_have_attribute("alt", f"Edited face: Blond {at:+g}")
+    at = value(page, "#slider-bangs")
+    expect(page.locator("#result img")).to_have_attribute("alt", f"Edited face: Bangs {change(page, '#slider-bangs'):+g}")
     edited = source(page)
     if way == "chosen":
         page.locator("#tab-edit input[type=file]").first.set_input_files(text_file)
@@ -94,8 +95,8 @@ def test_a_text_file_ends_in_one_sentence_and_nothing_is_lost(page, text_file, w
     expect(toast).to_contain_text("notes.txt")
     assert "Traceback" not in toast.inner_text()
     assert source(page) == edited
-    assert value(page, "#slider-blond-hair") == at
-    drag(page, "#slider-blond-hair", -0.2)
+    assert value(page, "#slider-bangs") == at
+    drag(page, "#slider-bangs", -0.2)
     wait_for_change(page, edited)
 
 
@@ -167,8 +168,8 @@ def test_two_visitors_have_their_own_faces(visit):
     first = source(two)
     two.locator("#examples button").nth(1).click()
     other = wait_for_change(two, first)
-    drag(one, "#slider-black-hair", 0.3)
-    drag(two, "#slider-black-hair", 0.3)
+    drag(one, "#slider-bangs", 0.3)
+    drag(two, "#slider-bangs", 0.3)
     assert wait_for_change(one, first) != wait_for_change(two, other)
     names = []
     for page in (one, two):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from hand import GROUP_BOXES_PX, drag, source, value, wait_for_change
+from hand import GROUP_BOXES_PX, change, drag, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -39,7 +39,7 @@ def test_faces_of_one_photo_are_edited_one_after_the_other(page, group, tmp_path
     expect(tiles).to_have_count(3)
     expect(page.get_by_role("button", name="Face 1 of 3", pressed=True)).to_be_visible()
     first = source(page)
-    drag(page, "#slider-black-hair", 0.4)
+    drag(page, "#slider-bangs", 0.4)
     wait_for_change(page, first)
 
     crop = source(page, "#crop")
@@ -50,7 +50,7 @@ def test_faces_of_one_photo_are_edited_one_after_the_other(page, group, tmp_path
     wait_for_change(page, crop, "#crop")
     second = page.get_by_role("button", name="Face 2 of 3", pressed=True)
     expect(second).to_be_focused()
-    assert value(page, "#slider-black-hair") == 0
+    assert change(page, "#slider-bangs") == 0
     assert source(page) != first  # the edit of the face that was left is in the photo
 
     page.locator("#as-png input").check()
@@ -75,14 +75,14 @@ def test_refinement_streams_and_leaves_the_sliders_free(page, group):
     expect(status).to_contain_text(REFINING)
     expect(page.locator("#stop")).to_be_enabled()
     drawn, first = source(page, "#reconstruction"), source(page)
-    drag(page, "#slider-black-hair", 0.4)
-    at = value(page, "#slider-black-hair")
+    drag(page, "#slider-bangs", 0.4)
+    at = value(page, "#slider-bangs")
     wait_for_change(page, first)
     expect(status).to_contain_text(REFINED)
     assert "Stopped" not in status.inner_text()
     expect(page.locator("#stop")).to_be_disabled()
-    assert value(page, "#slider-black-hair") == at != 0
-    expect(page.locator("#result img")).to_have_attribute("alt", f"Edited face: Black {at:+g}")
+    assert value(page, "#slider-bangs") == at
+    expect(page.locator("#result img")).to_have_attribute("alt", f"Edited face: Bangs {change(page, '#slider-bangs'):+g}")
     assert source(page, "#reconstruction") != drawn
     before, after = map(float, re.search(r"([\d.]+) → ([\d.]+) dB", status.inner_text()).groups())
     assert after > before

@@ -24,6 +24,13 @@ def face(tab):
     return tab.editor.open_photo(pixels, Adjustment(zoom=1.2))
 
 
+def at_rest(tab, session: Session, face) -> list:
+    """What the widgets of the sliders hold once the face is open and before anything is moved."""
+    placed = tab.panel.place(session, face)
+    given = [placed.get(widget, 0) for widget in tab.panel.inputs]
+    return [[], *(update["value"] if isinstance(update, dict) else update for update in given[1:])]
+
+
 def said(tab, updates) -> list[str]:
     """The texts that a stream writes into the status line."""
     return [update[tab.status] for update in updates if isinstance(update.get(tab.status), str)]
@@ -35,24 +42,25 @@ def test_refinement_tells_its_progress_and_its_end(tab, face):
     assert said(tab, updates)[-1].startswith("Refined: ")
     faces = [update[tab.face] for update in updates if tab.face in update]
     assert faces[-1].refined > 0
-    assert not {*tab.sliders, tab.detail, tab.view, tab.show} & {part for update in updates for part in update}
+    assert not {*tab.panel.inputs, tab.detail, tab.view, tab.show} & {part for update in updates for part in update}
     assert list(updates[-1]) == [tab.status] and not said(tab, updates[-1:])  # Gradio sends it twice
 
 
 @pytest.mark.parametrize("stream", ["refine", "guide"])
 @pytest.mark.parametrize("overtake", ["open", "choose", "adjust", "reset", "guide", "refine"])
 def test_what_was_overtaken_falls_silent(tab, face, stream, overtake):
-    session, look, zeros = Session(), ("Photo", "Edited", 0.5), tab.zeros
+    session, look = Session(), ("Photo", "Edited", 0.5)
+    rest = at_rest(tab, session, face)
     goal = tab.editor.goals[0]
     actions = {
         "open": lambda: tab.open_face(session, face),
-        "choose": lambda: tab.choose(session, gr.EventData(None, {"index": 0}), face, 0.5, *zeros),
-        "adjust": lambda: tab.adjust(session, face, *look, *zeros, 0, 0, 1.3, 0),
+        "choose": lambda: tab.choose(session, gr.EventData(None, {"index": 0}), face, 0.5, *rest),
+        "adjust": lambda: tab.adjust(session, face, *look, *rest, 0, 0, 1.3, 0),
         "reset": lambda: tab.put_back(session, face, *look[:2]),
-        "guide": lambda: next(tab.goals.follow(goal)(session, face, *look, *zeros)),
+        "guide": lambda: next(tab.goals.follow(goal)(session, face, *look, *rest)),
         "refine": lambda: next(tab.crop.refine(session, face, True)),
     }
-    running = tab.crop.refine(session, face, True) if stream == "refine" else tab.goals.follow(goal)(session, face, *look, *zeros)
+    running = tab.crop.refine(session, face, True) if stream == "refine" else tab.goals.follow(goal)(session, face, *look, *rest)
     next(running)
     actions[overtake]()
     late = list(running)

@@ -1,0 +1,64 @@
+"""What guidance did, as HTML: its curve while it runs, and at the end what was asked, who sees it, and what else moved."""
+
+import html
+from collections.abc import Mapping
+
+from facevae.attributes import WITHHELD, in_words
+from facevae.editor import LEAST_MOVED_SIGMA, GuideReport, GuideStep
+from facevae.ui import charts
+
+
+class Progress:
+    """The wanted labels' probabilities and the loss, step by step."""
+
+    def __init__(self, wanted: Mapping[str, bool]) -> None:
+        self.wanted = dict(wanted)
+        self.curves: dict[str, list[float]] = {wish(name, want): [] for name, want in wanted.items()}
+        self.loss: list[float] = []
+
+    def add(self, step: GuideStep) -> None:
+        """One step more."""
+        for name, want in self.wanted.items():
+            self.curves[wish(name, want)].append(fulfilled(step.probabilities[name], want))
+        self.loss.append(step.loss)
+
+    def draw(self) -> str:
+        """As a chart."""
+        return charts.progress(self.curves, self.loss)
+
+
+def wish(name: str, want: bool) -> str:
+    """ "Glasses" or "no glasses"."""
+    words, itself = in_words(name)
+    return words if want == itself else f"no {words[0].lower()}{words[1:]}"
+
+
+def wish_words(wanted: Mapping[str, bool]) -> str:
+    """ "with Smile, Hat, without Glasses"."""
+    sides = {True: [], False: []}
+    for name, want in wanted.items():
+        words, itself = in_words(name)
+        sides[want == itself].append(words)
+    said = [f"{side} {', '.join(names)}" for side, names in (("with", sides[True]), ("without", sides[False])) if names]
+    return ", ".join(said)
+
+
+def fulfilled(probability: float, want: bool) -> float:
+    """The probability that a wish has come true."""
+    return probability if want else 1 - probability
+
+
+def draw_report(report: GuideReport) -> str:
+    """As a list. Labels that are withheld from the sliders stay out of it, too: nobody should read them off a face."""
+
+    def seen(probabilities: Mapping[str, float]) -> str:
+        return ", ".join(f"{wish(name, want)} at {fulfilled(probabilities[name], want):.0%}" for name, want in report.asked.items())
+
+    rows = [f"The classifier that guided sees {seen(report.guide)}."]
+    if report.judge is not None:
+        rows.append(f"An independent classifier sees {seen(report.judge)}.")
+    moved = [(*in_words(name), sigma) for name, sigma in report.moved if name not in WITHHELD]
+    shown = ", ".join(f"{words} {sigma if itself else -sigma:+.1f} σ" for words, itself, sigma in moved).replace(" -", " −")
+    rows.append(f"What else moved: {shown}." if shown else f"Nothing else moved by more than {LEAST_MOVED_SIGMA:g} σ.")
+    items = "".join(f"<li>{html.escape(row)}</li>" for row in rows)
+    return f'<div class="report"><h4>Asked for: {html.escape(wish_words(report.asked))}</h4><ul>{items}</ul></div>'
