@@ -120,7 +120,9 @@ def edits_text(section: dict[str, Any]) -> str:
     if section.get("matrix"):
         parts += [matrix_table(section), "\nThe same ends with every estimator"]
         parts += [
-            f" (the first {section['compared']} faces; all steps have one unit, the Mahalanobis length)" if section["compared"] else ""
+            f" (the first {section['compared']} faces; all steps have one unit, the Mahalanobis length: bare weights and single dimensions lie where encodings hardly vary, and hardly move)"
+            if section["compared"]
+            else ""
         ]
         parts += [
             ":\n\n",
