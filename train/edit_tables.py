@@ -11,6 +11,9 @@ EDITS_NOTE = (
     "faces that stay nearer to themselves than 19 of 20 pairs of two people are to each other, in an identity embedding of our own. "
     "Within the data: share whose latent is more likely under the prior than that of the least likely 1 % of held-out faces."
 )
+ALIKE = (
+    "all steps have one unit, the Mahalanobis length: bare weights and single dimensions lie where encodings hardly vary, and hardly move"
+)
 OLD_NOTE = (
     "Share of faces whose label the {who} sees change, in the photo, from below 0.2 to above 0.5 (add) or from above 0.8 to below 0.5 "
     "(remove); leak is the mean change of the other logits, in σ."
@@ -119,11 +122,7 @@ def edits_text(section: dict[str, Any]) -> str:
     parts = [edits_note(section), "\n\n"]
     if section.get("matrix"):
         parts += [matrix_table(section), "\nThe same ends with every estimator"]
-        parts += [
-            f" (the first {section['compared']} faces; all steps have one unit, the Mahalanobis length: bare weights and single dimensions lie where encodings hardly vary, and hardly move)"
-            if section["compared"]
-            else ""
-        ]
+        parts += [f" (the first {section['compared']} faces; {ALIKE})" if section["compared"] else ""]
         parts += [
             ":\n\n",
             estimator_table(section),
