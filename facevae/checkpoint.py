@@ -7,7 +7,6 @@ aligner.safetensors    the alignment net, float16 on disk
 directions.json/.safetensors, prior.safetensors (a mixture or a flow, as config.json says), likelihood.safetensors
 judge.safetensors      optional: the classifier that reports on edits and never guides, float16 on disk
 labels.safetensors     optional: how labels go together in the data, and how far logits spread over photos
-identity.safetensors   optional: the steps along which a face becomes somebody else's
 evaluation.json        what was measured
 README.md              the model card
 """
@@ -17,10 +16,12 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
@@ -51,7 +52,7 @@ FILES = (
     "README.md",
 )
 READER = "{} reader"
-OPTIONAL = ("judge.safetensors", "labels.safetensors", "identity.safetensors")
+OPTIONAL = ("judge.safetensors", "labels.safetensors")
 
 
 Prior = GaussianMixture | CouplingFlow
@@ -88,8 +89,13 @@ class Checkpoint:
     judge: Judge | None = None
     """Answers for the same attributes as `classifier`, in the same order; None in older folders."""
     labels: LabelStatistics | None = None
-    identity: Tensor | None = None
-    """Steps of one σ, (k, d), along which a face changes most in the judge's features; None where nobody looked."""
+
+    @cached_property
+    def cholesky(self) -> Float[Tensor, "d d"]:
+        """L with L Lᵀ the covariance of the encodings: what one σ is, in every direction."""
+        # Whoever asks first may be in inference mode, and the next one wants gradients.
+        with torch.inference_mode(False):
+            return torch.linalg.cholesky(self.prior.covariance + 1e-6 * torch.eye(self.net.config.latent))
 
     @classmethod
     def from_pretrained(cls, source: str | Path | None = None, revision: str | None = None) -> "Checkpoint":
@@ -215,7 +221,7 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         raise ValueError(f"{folder}: directions.json or evaluation.json cannot be read ({error})") from None
     if unknown := sorted(set(directions) - set(classifier_config.attributes)):
         raise ValueError(f"{folder}: directions for attributes that the classifier does not know: {', '.join(unknown)}")
-    extras = load_optional(folder, config, tensors, classifier_config.attributes, d)
+    extras = load_optional(folder, config, tensors, classifier_config.attributes)
     return Checkpoint(
         net=net,
         classifier=classifier,
@@ -232,9 +238,9 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
 
 
 def load_optional(
-    folder: Path, config: dict[str, Any], tensors: Mapping[str, dict[str, Tensor]], attributes: tuple[str, ...], latent: int
+    folder: Path, config: dict[str, Any], tensors: Mapping[str, dict[str, Tensor]], attributes: tuple[str, ...]
 ) -> dict[str, Any]:
-    """The fields `judge`, `labels` and `identity` of a `Checkpoint`, as far as the folder has their files."""
+    """The fields `judge` and `labels` of a `Checkpoint`, as far as the folder has their files."""
     found: dict[str, Any] = {}
     a = len(attributes)
     if (held := tensors.get("judge.safetensors")) is not None:
@@ -245,10 +251,6 @@ def load_optional(
     if (held := tensors.get("labels.safetensors")) is not None:
         need(held, {"correlation": (a, a), "guide_spread": (a,), "judge_spread": (a,)}, folder / "labels.safetensors")
         found["labels"] = LabelStatistics(**held)
-    if (held := tensors.get("identity.safetensors")) is not None:
-        k = held["steps"].shape[0] if "steps" in held and held["steps"].ndim else 0
-        need(held, {"steps": (k, latent)}, folder / "identity.safetensors")
-        found["identity"] = held["steps"]
     return found
 
 
@@ -345,8 +347,6 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         write_tensors(folder / f"{name}.safetensors", small)
     if checkpoint.labels is not None:
         write_tensors(folder / "labels.safetensors", vars(checkpoint.labels))
-    if checkpoint.identity is not None:
-        write_tensors(folder / "identity.safetensors", {"steps": checkpoint.identity})
     # What another checkpoint left in the folder does not belong to this one.
     kept = [f for f in OPTIONAL if getattr(checkpoint, f.partition(".")[0]) is not None]
     for name in set(OPTIONAL) - set(kept):

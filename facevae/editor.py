@@ -46,7 +46,6 @@ __all__ = [
 
 SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of at most this side, faces found in it
 MAX_FACES = 64
-IDENTITY = "identity"  # a lock that belongs to no attribute
 MAX_FRAMES = 240
 MAX_SEED = 2**32
 NO_FACE = "No face was found, so this is the middle of the picture: use Adjust crop to place the face."
@@ -70,7 +69,6 @@ class Editor:
         self.card: str = self.checkpoint.card
         self.evaluation: dict[str, Any] = self.checkpoint.evaluation
         self._mask = torch.from_numpy(soft_mask(self.size))[None, None]  # (1, 1, s, s)
-        self._cholesky = torch.linalg.cholesky(self.checkpoint.prior.covariance + 1e-6 * torch.eye(self.checkpoint.net.config.latent))
         self._lock = threading.RLock()  # one model, two cores: calls take turns
         a = len(known)
         # Folders from before there was a judge know nothing of how labels go together.
@@ -79,7 +77,7 @@ class Editor:
 
     def _know(self, directions: Mapping[str, Direction]) -> None:
         self.directions = dict(directions)
-        self._readout = readout(list(directions.values()), self._cholesky)  # (d, k)
+        self._readout = readout(list(directions.values()), self.checkpoint.cholesky)  # (d, k)
 
     def knowing(self, own: Sequence[Direction]) -> "Editor":
         """This editor with directions of the user's beside the checkpoint's: same nets, same lock, nothing copied.
@@ -90,7 +88,7 @@ class Editor:
         for direction in own:
             if direction.vector.shape != (d,):
                 raise ValueError(f"the direction {direction.name} has {direction.vector.numel()} values, the checkpoint expects {d}")
-            if direction.name in self.directions or direction.name == IDENTITY:
+            if direction.name in self.directions:
                 raise ValueError(f"there is a direction {direction.name} already: choose another name")
         other = copy.copy(self)
         other._know(self.directions | {direction.name: direction for direction in own})
@@ -206,7 +204,7 @@ class Editor:
             self._mask,
             posterior.mode[0],
             (0.5 * posterior.logvar[0]).exp(),
-            self._cholesky,
+            self.checkpoint.cholesky,
             config,
         )
         first = None
@@ -258,12 +256,7 @@ class Editor:
     def remaining(self, locks: Collection[str]) -> dict[str, float]:
         """Share of each direction's strength that is left while `locks` hold, 0 to 1; those locked themselves are left out."""
         locked = self._locked(locks)
-        return {name: remaining(d, locked, self._cholesky) for name, d in self.directions.items() if name not in locks}
-
-    @property
-    def lockable(self) -> list[str]:
-        """What `locks` may name: every direction, and IDENTITY where the checkpoint knows what changes a person."""
-        return [*self.directions, *([IDENTITY] if self.checkpoint.identity is not None else [])]
+        return {name: remaining(d, locked, self.checkpoint.cholesky) for name, d in self.directions.items() if name not in locks}
 
     def components(self, count: int = 20) -> list[Direction]:
         """The first principal components of the encodings, for the user to look at and to name."""
@@ -353,10 +346,10 @@ class Editor:
             self.checkpoint.classifier.head,
             self._move(face, strengths, locks),
             self._starts(wanted, self.probabilities(face, strengths, detail, locks)),
-            self._cholesky,
+            self.checkpoint.cholesky,
             Wish.of(values, mask, self._statistics.correlation, self._statistics.guide_spread),
             torch.Generator().manual_seed(0),
-            lambda move: hold(move, held, self._cholesky),
+            lambda move: hold(move, held, self.checkpoint.cholesky),
             GuidanceConfig(steps=steps, target=target),
         )
         while True:
@@ -396,12 +389,18 @@ class Editor:
         return torch.tensor(HEAD_STARTS if lacking else (0.0,))[:, None] * whole_step
 
     def report(
-        self, before: Face, strengths: Mapping[str, float], after: Face, wanted: Mapping[str, bool], detail: float = DETAIL
+        self,
+        before: Face,
+        strengths: Mapping[str, float],
+        after: Face,
+        wanted: Mapping[str, bool],
+        detail: float = DETAIL,
+        locks: Collection[str] = (),
     ) -> GuideReport:
-        """What guidance did to the crop, from `before` with these strengths to `after`, seen by the guide and by the judge."""
+        """What guidance did to the crop, from `before` with these strengths and locks to `after`, seen by the guide and by the judge."""
         attributes = self.checkpoint.classifier.config.attributes
-        pairs = (before, strengths), (after, {})
-        crops = np.stack([self._in_crop(face, self._move(face, moved), detail)[0] for face, moved in pairs])
+        pairs = (before, self._move(before, strengths, locks)), (after, self._move(after, {}))
+        crops = np.stack([self._in_crop(face, move, detail)[0] for face, move in pairs])
         with self._lock, torch.inference_mode():
             logits, spread = self.checkpoint.classifier(images.to_float(crops)), self._statistics.guide_spread
             guide, judge = dict(zip(attributes, logits[1].sigmoid().tolist(), strict=True)), None
@@ -506,17 +505,14 @@ class Editor:
         d = self.checkpoint.net.config.latent
         if face.latent.shape != (d,):
             raise ValueError(f"latent has {face.latent.size} values, the checkpoint expects {d}")
-        moved = displacement(self.directions, strengths, self._locked(locks), tuple(locks), self._cholesky)
+        moved = displacement(self.directions, strengths, self._locked(locks), tuple(locks), self.checkpoint.cholesky)
         return torch.from_numpy(face.offset) + moved
 
     def _locked(self, locks: Collection[str]) -> Tensor:
         """The steps that may not be moved along, (k, d); `ValueError` names what cannot be locked."""
-        if unknown := [name for name in locks if name not in self.lockable]:
-            raise ValueError(f"{', '.join(unknown)} cannot be locked; what can be is {', '.join(self.lockable)}")
-        own = [steps_to_hold(self.directions[name]) for name in locks if name != IDENTITY]
-        if IDENTITY in locks and self.checkpoint.identity is not None:
-            own.append(self.checkpoint.identity)
-        return torch.cat([torch.zeros(0, self.checkpoint.net.config.latent), *own])
+        if unknown := [name for name in locks if name not in self.directions]:
+            raise ValueError(f"{', '.join(unknown)} cannot be locked; what can be is {', '.join(self.directions)}")
+        return torch.cat([torch.zeros(0, self.checkpoint.net.config.latent), *(steps_to_hold(self.directions[name]) for name in locks)])
 
     def _decode(self, latent: Tensor) -> Tensor:
         """G(z) in [0, 1], (d,) -> (1, 3, s, s)."""

@@ -205,18 +205,18 @@ def whole(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Path:
     a = len(attributes)
     labels = LabelStatistics(torch.eye(a), torch.ones(a), torch.full((a,), 2.0))
     judge = Judge(JudgeConfig(attributes, 16, (4, 8))).eval().requires_grad_(False)
-    save_checkpoint(tmp_path / "whole", replace(tiny_checkpoint, judge=judge, labels=labels, identity=torch.eye(6)[:2]))
+    save_checkpoint(tmp_path / "whole", replace(tiny_checkpoint, judge=judge, labels=labels))
     return tmp_path / "whole"
 
 
 def test_what_is_optional_comes_back_too(whole: Path, tiny_checkpoint: Checkpoint) -> None:
     found = Checkpoint.from_pretrained(whole)
-    assert found.judge is not None and found.labels is not None and torch.equal(found.identity, torch.eye(6)[:2])
+    assert found.judge is not None and found.labels is not None
     assert torch.equal(found.labels.judge_spread, torch.full((8,), 2.0))
     # Written over with a checkpoint that has none of it, nothing of the old one stays.
     save_checkpoint(whole, tiny_checkpoint)
     again = Checkpoint.from_pretrained(whole)
-    assert (again.judge, again.labels, again.identity) == (None, None, None)
+    assert (again.judge, again.labels) == (None, None)
     assert not [name for name in OPTIONAL if (whole / name).exists()]
 
 
@@ -257,5 +257,5 @@ def test_a_reader_comes_back_and_reads(tiny_checkpoint: Checkpoint, tmp_path: Pa
     assert torch.equal(editor.directions["Smiling"].reader, reader) and editor.directions["Male"].reader is None
     (face,) = editor.generate([1])
     along = torch.from_numpy(face.latent) - editor.checkpoint.prior.mean
-    expected = along @ torch.cholesky_solve(reader[:, None], editor._cholesky)[:, 0]
+    expected = along @ torch.cholesky_solve(reader[:, None], editor.checkpoint.cholesky)[:, 0]
     assert editor.scores(face)["Smiling"] == pytest.approx(float(expected), abs=1e-4)

@@ -89,7 +89,7 @@ def test_guidance_does_not_move_along_locks(editor: Editor, face: Face) -> None:
     axis = editor.directions["Male"].step
     assert len(steps) > 1
     for step in steps[1:]:
-        along = torch.from_numpy(step.face.offset) @ torch.cholesky_solve(axis[:, None], editor._cholesky)
+        along = torch.from_numpy(step.face.offset) @ torch.cholesky_solve(axis[:, None], editor.checkpoint.cholesky)
         assert abs(along.item()) < 1e-4 < np.abs(step.face.offset).max()
 
 
@@ -239,7 +239,7 @@ def test_strength_one_raises_the_own_score_by_the_length_of_the_step(editor: Edi
     (face,) = editor.generate([1])
     before, after = editor.scores(face), editor.scores(editor.bake(face, {"Smiling": 2.0}))
     smile = editor.directions["Smiling"]
-    length = torch.linalg.solve_triangular(editor._cholesky, smile.step[:, None], upper=False).square().sum()
+    length = torch.linalg.solve_triangular(editor.checkpoint.cholesky, smile.step[:, None], upper=False).square().sum()
     assert after["Smiling"] - before["Smiling"] == pytest.approx(2 * float(length), rel=1e-4)
     assert editor.scores(editor.reset(editor.bake(face, {"Smiling": 2.0}))) == before
 
@@ -257,17 +257,8 @@ def test_locked_scores_stay_in_every_call_and_in_the_recipe(editor: Editor) -> N
     left = editor.remaining(locks)
     assert set(left) == {"Smiling", "Blond_Hair"} and 0 < left["Smiling"] < 1
     assert editor.recipe(face, {"Smiling": 2.0}, locks=locks)["locks"] == ["Male", "Young"]
-    with pytest.raises(ValueError, match="identity cannot be locked; what can be is Smiling"):
-        editor.edit(face, {"Smiling": 1.0}, locks=["identity"])
-
-
-def test_identity_can_be_locked_where_the_checkpoint_knows_it(tiny_checkpoint: Checkpoint) -> None:
-    steps = torch.eye(6)[:2]
-    editor = Editor(replace(tiny_checkpoint, identity=steps))
-    (face,) = editor.generate([1])
-    moved = torch.from_numpy(editor.bake(face, {"Smiling": 2.0}, ["identity"]).offset)
-    assert editor.lockable[-1] == "identity"
-    torch.testing.assert_close(steps @ torch.cholesky_solve(moved[:, None], editor._cholesky)[:, 0], torch.zeros(2), atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match="Freckles cannot be locked; what can be is Smiling"):
+        editor.edit(face, {"Smiling": 1.0}, locks=["Freckles"])
 
 
 def test_directions_of_the_users_own_belong_to_one_view_alone(editor: Editor) -> None:

@@ -11,9 +11,9 @@ import tyro
 
 from train.ablation import AblationConfig
 from train.aligner import AlignerTrainConfig
+from train.calibration import DirectionsConfig
 from train.classifier import CLASSIFIER_PRESETS, ClassifierTrainConfig
 from train.config import PRESETS, TrainConfig
-from train.directions import DirectionsConfig
 from train.identity import IdentityConfig
 from train.prior import Kind, PriorConfig
 from train.report.runs import BudgetName

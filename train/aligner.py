@@ -1,10 +1,6 @@
 """Train the alignment net: CelebA faces under random known transforms, and windows without a face."""
 
-import copy
-import json
 import math
-import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -18,16 +14,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from facevae.checkpoint import Checkpoint
-from facevae.files import write_atomic, write_json
+from facevae.files import write_atomic
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.photo import images
 from facevae.photo.alignment import REFERENCE_POINTS, WINDOW, Square
-from train.classifier import average
-from train.data import CELEBA_CROP_PX, Listing, prefetch
+from train.data import CELEBA_CROP_PX, Listing, save_array
 from train.distractors import Distractors, damage
-from train.loop import drop_later_stats
-from train.schedules import cosine
-from train.state import config_as_json, load_state, read_state, save_state
+from train.schedules import check_clocks
+from train.small_loop import begin, drawn, fit_net
+from train.state import config_as_json, read_state
 
 CELEBA_FRAME_PX = (178, 218)
 SHRINK = 2  # frames are kept at half their size: the net's window is then 71 of their pixels wide
@@ -63,10 +58,7 @@ class AlignerTrainConfig:
     valid_nimg: int = 1_000
 
     def __post_init__(self) -> None:
-        if self.tick_nimg % self.batch_size or self.total_nimg % self.batch_size:
-            raise ValueError(
-                f"tick_nimg {self.tick_nimg} and total_nimg {self.total_nimg} must be multiples of batch_size {self.batch_size}"
-            )
+        check_clocks(self.tick_nimg, self.total_nimg, self.batch_size)
 
 
 def fit_aligner(config: AlignerTrainConfig, listing: Listing, run: Path, start: Path | None = None, stop_nimg: int | None = None) -> Path:
@@ -77,64 +69,24 @@ def fit_aligner(config: AlignerTrainConfig, listing: Listing, run: Path, start: 
     `stats.jsonl`; the same call resumes, bit-equal on the CPU. A new run begins with the averaged weights of the run
     `start`, where given. `stop_nimg` ends early.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        net = AlignmentNet(config.net)
+    net = drawn(config.seed, lambda: AlignmentNet(config.net))
     if start is not None:
         net.load_state_dict(load_aligner(start).state_dict(), strict=True)
-    net.to(device, memory_format=torch.channels_last)
-    ema = copy.deepcopy(net).requires_grad_(False).eval()
-    optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-
-    # Resume where the folder holds a state.
-    state_path, described = run / "state.safetensors", config_as_json(config)
-    modules = {"net": net, "ema": ema}
-    nimg = load_state(state_path, modules, {"net": optimizer}, described) if state_path.is_file() else 0
-    write_json(run / "config.json", described)
-    drop_later_stats(run / "stats.jsonl", nimg)
+    training = begin(config, net, run, config_as_json(config), {})
     frames = cached_frames(run / "frames.npy", listing)
-    source = prefetch(Windows(config, frames, np.flatnonzero(listing.split == 0)), nimg, config.batch_size)
+    batches = Windows(config, frames, np.flatnonzero(listing.split == 0))
     # The held-out windows stay the same from tick to tick.
     valid = Windows(config, frames, np.flatnonzero(listing.split == 1))
     held_out = [valid(i * config.batch_size) for i in range(max(1, config.valid_nimg // config.batch_size))]
 
-    total = min(config.total_nimg, stop_nimg or config.total_nimg)
-    bar = tqdm(total=config.total_nimg, initial=nimg, unit="img", unit_scale=True, mininterval=0.5 if sys.stderr.isatty() else 20)
-    loss_sum, tick_start, tick_nimg = 0.0, time.monotonic(), nimg
-    net.train()
-    while nimg < total:
-        windows, truth, faces = next(source)
-        for group in optimizer.param_groups:
-            group["lr"] = cosine(nimg, config.total_nimg, config.lr, config.lr_final_share, config.lr_ramp_nimg)
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            output = net(images.to_float(windows).to(device))
-        loss = aligner_loss(output, truth.to(device), faces.to(device))
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is not finite at {nimg} windows; {state_path} holds the last good state")
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        nimg += config.batch_size
-        average(ema, net, 1 - 0.5 ** (config.batch_size / min(config.ema_halflife_nimg, max(nimg / 10, 1))))
-        loss_sum += loss.item()
-        bar.update(config.batch_size)
+    def loss_of(nimg: int, output: Float[Tensor, "b 6"], truth: Float[Tensor, "b 4"], faces: Float[Tensor, " b"]) -> Float[Tensor, ""]:
+        return aligner_loss(output, truth, faces)
 
-        # Tick: measure, write.
-        if nimg % config.tick_nimg == 0 or nimg == total:
-            stats = {
-                "nimg": nimg,
-                "loss": loss_sum * config.batch_size / (nimg - tick_nimg),
-                "img_per_sec": (nimg - tick_nimg) / (time.monotonic() - tick_start),
-            } | score_windows(ema, held_out, device)
-            bar.set_postfix_str(f"error {stats['error_median']:.4f} faces {stats['face_accuracy']:.4f}", refresh=False)
-            with (run / "stats.jsonl").open("a") as file:
-                file.write(json.dumps(stats) + "\n")
-            save_state(state_path, modules, {"net": optimizer}, described, nimg)
-            loss_sum, tick_start, tick_nimg = 0.0, time.monotonic(), nimg
-    source.close()
-    bar.close()
-    return state_path
+    def measure(net: AlignmentNet) -> dict[str, float]:
+        return score_windows(net, held_out)
+
+    fit_net(config, training, batches, loss_of, measure, ("error_median", "face_accuracy"), stop_nimg)
+    return training.state_path
 
 
 def place_points(transform: Float[Tensor, "b k"]) -> Float[Tensor, "b 3 2"]:
@@ -168,14 +120,11 @@ def aligner_loss(output: Float[Tensor, "b 6"], truth: Float[Tensor, "b 4"], face
 
 
 @torch.no_grad()
-def score_windows(net: AlignmentNet, batches: list, device: torch.device) -> dict[str, float]:
+def score_windows(net: AlignmentNet, batches: list[tuple[Tensor, Tensor, Tensor]]) -> dict[str, float]:
     """After one pass: error in eye distances (median, 95th percentile), angle (median), and how well faces are told apart."""
-    outputs, truths, faces = [], [], []
-    for windows, truth, face in batches:
-        outputs.append(net(images.to_float(windows).to(device)).cpu())
-        truths.append(truth)
-        faces.append(face)
-    output, truth, face = torch.cat(outputs), torch.cat(truths), torch.cat(faces).bool()
+    device = next(net.parameters()).device
+    output = torch.cat([net(windows.to(device)).cpu() for windows, _, _ in batches])
+    truth, face = torch.cat([truth for _, truth, _ in batches]), torch.cat([faces for _, _, faces in batches]).bool()
     error = displacement_eyes(output, truth)[face]
     turn = (output[:, 3] - truth[:, 3])[face].abs() * 180 / math.pi
     return {
@@ -199,8 +148,8 @@ class Windows:
         side, top = CELEBA_CROP_PX / SHRINK, (CELEBA_FRAME_PX[1] - CELEBA_CROP_PX) / 2 / SHRINK
         self.right = WINDOW.matrix() @ np.array([[1 / side, 0, 0], [0, 1 / side, -top / side], [0, 0, 1]])
 
-    def __call__(self, nimg: int) -> tuple[UInt8[np.ndarray, "b s s 3"], Float[Tensor, "b 4"], Float[Tensor, " b"]]:
-        """Windows, the transforms that put them right (zero where there is no face), and whether there is a face."""
+    def __call__(self, nimg: int) -> tuple[Float[Tensor, "b 3 s s"], Float[Tensor, "b 4"], Float[Tensor, " b"]]:
+        """Windows in [0, 1], the transforms that put them right (zero where there is no face), and whether there is a face."""
         config = self.config
         rng = np.random.default_rng((config.seed, 5, nimg))
         count = config.batch_size
@@ -212,7 +161,7 @@ class Windows:
             else:
                 windows[i] = self.distractors.draw(rng, self.size)
             windows[i] = damage(windows[i], rng)
-        return windows, torch.from_numpy(truth), torch.from_numpy(faces.astype(np.float32))
+        return images.to_float(windows), torch.from_numpy(truth), torch.from_numpy(faces.astype(np.float32))
 
     def face(self, rng: np.random.Generator) -> tuple[UInt8[np.ndarray, "s s 3"], tuple[float, float, float, float]]:
         """One face in a window that is not quite right, and the transform that puts it right."""
@@ -255,12 +204,7 @@ def cached_frames(path: Path, listing: Listing) -> UInt8[np.ndarray, "n h w 3"]:
             if pixels is None or pixels.shape[1::-1] != CELEBA_FRAME_PX:
                 raise ValueError(f"{file} is not a CelebA frame of {CELEBA_FRAME_PX[0]} × {CELEBA_FRAME_PX[1]} px")
             frames[i] = cv2.cvtColor(cv2.resize(pixels, FRAME_PX, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
-
-        def write(temporary: Path) -> None:
-            with temporary.open("wb") as out:
-                np.save(out, frames)
-
-        write_atomic(path, write)
+        write_atomic(path, lambda temporary: save_array(temporary, frames))
     frames = np.load(path, mmap_mode="r")
     if frames.shape != shape:
         raise ValueError(f"{path} holds {frames.shape} frames, the data {shape}: choose another --run folder")

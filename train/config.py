@@ -7,7 +7,7 @@ from facevae.nets.convolutional import ConvolutionalConfig
 from facevae.nets.postactivation import PostActivationConfig
 from facevae.nets.residual import ResidualConfig
 from train.adversary import AdversaryConfig
-from train.schedules import RateSchedule
+from train.schedules import RateSchedule, check_clocks
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.look_px <= min(self.net.shape[1:]):
             raise ValueError(f"look_px {self.look_px} must lie between 0 and the pictures' side, {min(self.net.shape[1:])}")
-        if self.tick_nimg % self.batch_size or self.total_nimg % self.batch_size:
-            raise ValueError(
-                f"tick_nimg {self.tick_nimg} and total_nimg {self.total_nimg} must be multiples of batch_size {self.batch_size}"
-            )
+        check_clocks(self.tick_nimg, self.total_nimg, self.batch_size)
 
 
 # What the four reports have in common, and leave unsaid: Adam without decay, a constant rate of learning, whole pictures as they are.

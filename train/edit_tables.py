@@ -80,15 +80,7 @@ def locks_table(section: dict[str, Any]) -> str:
         + [f"{row[state]['companion']:.2f}" for state in ("free", "held")]
         for row in section["locks"]
     ]
-    text = table(["edit", "locked", "left", "success, free", "… locked", "companion moves, σ, free", "… locked"], rows)
-    if kept := section.get("identity_lock"):
-        free, held = kept["free"], kept["held"]
-        text += (
-            f'\n"Keep identity" locks {kept["steps"]} steps and leaves {percent(kept["left"])} of an edit on average: success '
-            f"{percent(free['success'])} → {percent(held['success'])}, cosine {free['identity']:.3f} → {held['identity']:.3f}, leak "
-            f"{free['leakage']:.2f} → {held['leakage']:.2f}.\n"
-        )
-    return text
+    return table(["edit", "locked", "left", "success, free", "… locked", "companion moves, σ, free", "… locked"], rows)
 
 
 GUIDANCE_NOTE = (

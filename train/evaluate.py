@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-from tqdm import tqdm
 
 from facevae.checkpoint import Checkpoint
 from facevae.editor import Editor
 from facevae.files import write_json
 from facevae.photo import images
 from train.alignment import evaluate_alignment, evaluate_photos, print_alignment
-from train.classifier import SCORES, judge_from, score_pictures
+from train.classifier import judge_from
 from train.data import PreparedData, list_celeba
 from train.directions import read_estimators
 from train.edit_tables import edits_text
@@ -25,13 +24,12 @@ from train.fidelity import load_inception
 from train.guidance import compare_guidance
 from train.identity import IdentityNet, identity_from
 from train.inversion import evaluate_inversion, print_inversion
-from train.judge import Scorer
-from train.matrix import MAIN, Room, edit_matrix, identity_lock_table, lock_table, open_room, shipped_steps, summary
+from train.judge import SCORES, Scorer, score_pictures
+from train.matrix import MAIN, edit_matrix, lock_table, open_room, shipped_steps, slider_table, summary
 from train.prior import read_prior
 from train.protocol import evaluate_reconstruction, fit_gaussian, measure_protocol, print_protocol
 
 SECTIONS = ("protocol", "reconstruction", "classifier", "edits", "alignment", "inversion")
-SLIDER_FACES = 200  # of each slider; the main attributes have more in the edit matrix
 LIKENESS = ("n", "distortion_nats", "rate_nats", "bits_per_dim", "psnr_db")
 
 
@@ -70,7 +68,7 @@ def evaluate(
     prepared = PreparedData(data) if data is not None else None
     # Whatever may be missing is missed before anything takes its time.
     scorer, digest = judge_from(judge) if {"protocol", "inversion", "edits"} & set(wanted) else (None, "")
-    embedding, identity_digest, people = identity_from(identity)
+    embedding, identity_digest, people = identity_from(identity) if "edits" in wanted else (None, "", {})
     inception = load_inception() if fid and "protocol" in wanted else None
     measured: dict[str, Any] = {}
     for section in wanted:
@@ -182,24 +180,8 @@ def evaluate_edits(
         "summary": summary(matrix),
         "sliders": slider_table(room),
         "locks": lock_table(room, compared),
-        "identity_lock": identity_lock_table(room, compared),
         "guidance": compare_guidance(editor, judge, data, index, z, editor.goals, guided) if guided else {},
     }
-
-
-def slider_table(room: Room) -> dict[str, Any]:
-    """Both ends of the safe range of each slider: faces tried, share that flips, leakage."""
-    table: dict[str, Any] = {}
-    for name, direction in tqdm(room.checkpoint.directions.items(), desc="sliders"):
-        rows, sign = room.sides(name, SLIDER_FACES)
-        table[name] = {}
-        for side, strength, flip in (("add", direction.high, 1.0), ("remove", direction.low, -1.0)):
-            some = rows[sign == flip]
-            if len(some):
-                moves = (strength * direction.step).expand(len(some), -1)
-                row = room.measure(name, some, np.full(len(some), flip), moves)
-                table[name][side] = {"strength": strength, **{k: row[k] for k in ("n", "success", "leakage", "same")}}
-    return table
 
 
 def print_tables(evaluation: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from facevae.nets.judge import Judge
 from train.aligner import load_aligner
 from train.card import model_card
 from train.classifier import guide_from, judge_from
-from train.directions import read_directions, read_identity, read_labels, read_withheld
+from train.directions import read_directions, read_labels, read_withheld
 from train.encodings import load_run
 from train.prior import read_choice, read_prior
 
@@ -47,7 +47,6 @@ def parts_of_directions(run: Path, judge: Path | None, attributes: tuple[str, ..
     return {
         "directions": read_directions(run),
         "labels": read_labels(run),
-        "identity": read_identity(run),
         "judge": scorer if reports else None,
     }
 
@@ -58,7 +57,9 @@ def add_directions(folder: Path, run: Path, judge: Path | None = None) -> Checkp
     net, _, _, _ = load_run(run)
     if not same_weights(net, checkpoint.net):
         raise ValueError(f"{run} and {folder} hold different weights: directions of the one mean nothing to the other")
-    evaluation = {k: v for k, v in checkpoint.evaluation.items() if k != "edits"} | {"withheld": read_withheld(run)}
+    # Both sections moved faces along the directions that go.
+    kept = {k: v for k, v in checkpoint.evaluation.items() if k not in ("edits", "inversion")}
+    evaluation = kept | {"withheld": read_withheld(run)}
     return write_with_card(
         folder, replace(checkpoint, evaluation=evaluation, **parts_of_directions(run, judge, checkpoint.classifier.config.attributes))
     )

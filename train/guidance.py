@@ -14,9 +14,9 @@ from facevae.attributes import Goal
 from facevae.editor import Editor, Face
 from facevae.photo import images
 from facevae.photo.alignment import whole
-from train.classifier import logits_of
 from train.data import PreparedData
 from train.judge import Scorer
+from train.pictures import outputs_of
 from train.plain_guidance import STEPS, plain_guide
 
 Guided = tuple[Face, int]  # the last face, and the steps it took
@@ -55,7 +55,7 @@ def compare_guidance(
     """
     attributes = list(judge.config.attributes)
     with torch.inference_mode():
-        seen = logits_of(judge, data.images[index]).numpy()  # (n, a)
+        seen = outputs_of(judge, data.images[index]).numpy()  # (n, a)
     spread = seen.std(0) + 1e-6
     tables: dict[str, dict[str, dict[str, float]]] = {method: {} for method in methods}
     for goal in tqdm(goals, desc="guidance"):

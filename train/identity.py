@@ -1,11 +1,8 @@
 """Whether two photos show the same person: an embedding that no training and no guidance listens to, and how far it can be trusted."""
 
-import copy
 import hashlib
 import json
 import math
-import sys
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,21 +13,19 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, UInt8
 from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor, nn
-from torchvision.models.vgg import make_layers
-from tqdm import tqdm
 
 from facevae.checkpoint import fill, read_bytes, read_listed, tensors_from
 from facevae.files import write_json, write_tensors
 from facevae.nets.architectures import config_from
 from facevae.nets.classifier import PIXEL_MEAN, PIXEL_STD, resize
-from facevae.nets.judge import Judge
+from facevae.nets.judge import Judge, vgg_levels
 from facevae.photo import images
-from train.classifier import ClassifierTrainConfig, average, cached_pictures, judge_from, roughen
-from train.data import PreparedData, prefetch
-from train.loop import MAX_SKIPPED, drop_later_stats
-from train.schedules import cosine, linear
-from train.spikes import SpikeWatch
-from train.state import config_as_json, load_state, read_state, save_state
+from train.classifier import judge_from
+from train.data import PreparedData
+from train.pictures import Roughening, outputs_of, photos_at, roughen
+from train.schedules import check_clocks, linear
+from train.small_loop import begin, drawn, fit_net
+from train.state import config_as_json, read_state
 
 EMBEDDED_IDENTITY = Path(__file__).parent.parent / "assets" / "identity"
 WEIGHTS, DESCRIPTION = "identity.safetensors", "identity.json"
@@ -64,14 +59,7 @@ class IdentityNet(nn.Module):
     def __init__(self, config: IdentityNetConfig) -> None:
         super().__init__()
         self.config = config
-        first, *middle, last = config.widths
-        layers: list[int | str] = [first, "M"]
-        for width in middle:
-            layers += [width, width, "M"]
-        self.levels = make_layers([*layers, last], batch_norm=True)
-        for layer in self.levels:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        self.levels, last = vgg_levels(config.widths), config.widths[-1]
         side = config.window // 2 ** (len(config.widths) - 1)
         self.places = nn.Conv2d(last, last, side, groups=last, bias=False)
         nn.init.constant_(self.places.weight, side**-2)
@@ -122,10 +110,7 @@ class IdentityConfig:
     precision: Literal["bf16", "no"] = "bf16"
 
     def __post_init__(self) -> None:
-        if self.tick_nimg % self.batch_size or self.total_nimg % self.batch_size:
-            raise ValueError(
-                f"tick_nimg {self.tick_nimg} and total_nimg {self.total_nimg} must be multiples of batch_size {self.batch_size}"
-            )
+        check_clocks(self.tick_nimg, self.total_nimg, self.batch_size)
 
 
 class People:
@@ -141,7 +126,7 @@ class People:
         names, self.who = np.unique(identity, return_inverse=True)
         if (identity < 0).any() or not 2 <= len(names) < len(identity):
             raise ValueError(f"{data.folder} does not say who is on its train photos: CelebA's identity_CelebA.txt is needed")
-        self.change = ClassifierTrainConfig(soft=config.soft, erase=config.erase, grey=config.grey)
+        self.shares = Roughening(config.soft, config.erase, config.grey)
         self._epoch, self._order = -1, np.arange(0)
 
     def order(self, epoch: int) -> Int[np.ndarray, " m"]:
@@ -169,7 +154,7 @@ class People:
         places = self.places(nimg)
         seed = np.random.SeedSequence((self.config.seed, 5, nimg)).generate_state(1)[0]
         x = images.to_float(self.photos[self.members[places]])
-        return roughen(x, torch.Generator().manual_seed(int(seed)), self.change), torch.from_numpy(self.who[places])
+        return roughen(x, torch.Generator().manual_seed(int(seed)), self.shares), torch.from_numpy(self.who[places])
 
 
 def pair_loss(embeddings: Float[Tensor, "b f"], who: Int[Tensor, " b"], margin: float, temperature: float) -> Float[Tensor, ""]:
@@ -195,67 +180,21 @@ def fit_identity(config: IdentityConfig, data: PreparedData, run: Path, stop_nim
     The folder also holds `config.json`, `stats.jsonl` and the pictures at the net's size; the same call resumes, bit-equal on the CPU.
     `stop_nimg` ends early, as a kill after that tick would. `ValueError` where data, run and config do not fit each other.
     """
-    photos = data.images if data.size == config.net.size else cached_pictures(run / f"photos-{config.net.size}.npy", data, config.net.size)
-    source_of = People(config, data, photos)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        net = IdentityNet(config.net)
+    photos = photos_at(config.net.size, data, run)
+    batches = People(config, data, photos)
+    net = drawn(config.seed, lambda: IdentityNet(config.net))
+    new = not (run / "state.safetensors").is_file()
+    started = take_judge_weights(net) if config.start == "judge" and new else None
+    training = begin(config, net, run, config_as_json(config), {"data": str(data.folder), "judge": started})
 
-    # Resume where the folder holds a state.
-    state_path, described = run / "state.safetensors", config_as_json(config)
-    started = take_judge_weights(net) if config.start == "judge" and not state_path.is_file() else None
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    net.to(device, memory_format=torch.channels_last)
-    ema, watch, skipped = copy.deepcopy(net).requires_grad_(False).eval(), SpikeWatch(1e9), 0
-    modules = {"net": net, "ema": ema, "watch": watch}
-    optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-    nimg = load_state(state_path, modules, {"net": optimizer}, described) if state_path.is_file() else 0
-    if not nimg:
-        write_json(run / "config.json", described | {"data": str(data.folder), "judge": started})
-    drop_later_stats(run / "stats.jsonl", nimg)
+    def loss_of(nimg: int, embeddings: Float[Tensor, "b f"], who: Int[Tensor, " b"]) -> Float[Tensor, ""]:
+        return pair_loss(embeddings, who, linear(nimg, config.margin, config.margin_ramp_nimg), config.temperature)
 
-    source, total = prefetch(source_of, nimg, config.batch_size), min(config.total_nimg, stop_nimg or config.total_nimg)
-    bar = tqdm(total=config.total_nimg, initial=nimg, unit="img", unit_scale=True, mininterval=0.5 if sys.stderr.isatty() else 20)
-    loss_sum, tick_start, tick_nimg = 0.0, time.monotonic(), nimg
-    net.train()
-    while nimg < total:
-        # One step.
-        x, who = (t.to(device) for t in next(source))
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            embeddings = net(x)
-        loss = pair_loss(embeddings, who, linear(nimg, config.margin, config.margin_ramp_nimg), config.temperature)
-        for group in optimizer.param_groups:
-            group["lr"] = cosine(nimg, config.total_nimg, config.lr, config.lr_final_share, config.lr_ramp_nimg)
-        optimizer.zero_grad()
-        loss.backward()
-        # On some CPUs a bf16 convolution of a few pixels gives a NaN now and then: such a step is left out, not a whole run.
-        if watch.accepts(torch.nn.utils.get_total_norm([p.grad for p in net.parameters() if p.grad is not None])):
-            optimizer.step()
-            skipped = 0
-        else:
-            skipped += 1
-            if skipped == MAX_SKIPPED:
-                raise FloatingPointError(f"{MAX_SKIPPED} steps in a row had no usable gradient; {state_path} holds the last good state")
-        nimg += config.batch_size
+    def measure(net: IdentityNet) -> dict[str, float]:
+        return verification(net, data, "valid", photos)
 
-        # Average the weights and the BatchNorm statistics; young runs forget faster.
-        average(ema, net, 1 - 0.5 ** (config.batch_size / min(config.ema_halflife_nimg, max(nimg / 10, 1))))
-        loss_sum += float(loss.detach().nan_to_num())
-        bar.update(config.batch_size)
-
-        # Tick: measure, write.
-        if nimg % config.tick_nimg == 0 or nimg == total:
-            seen, seconds = nimg - tick_nimg, time.monotonic() - tick_start
-            stats = {"nimg": nimg, "loss": loss_sum * config.batch_size / seen, "img_per_sec": seen / seconds}
-            stats |= verification(ema, data, "valid", photos)
-            bar.set_postfix_str(f"AUROC {stats['auroc']:.4f}, equal error {stats['equal_error']:.4f}", refresh=False)
-            with (run / "stats.jsonl").open("a") as file:
-                file.write(json.dumps(stats) + "\n")
-            save_state(state_path, modules, {"net": optimizer}, described, nimg)
-            loss_sum, tick_start, tick_nimg = 0.0, time.monotonic(), nimg
-    source.close()
-    bar.close()
-    return state_path
+    fit_net(config, training, batches, loss_of, measure, ("auroc", "equal_error"), stop_nimg)
+    return training.state_path
 
 
 def take_judge_weights(net: IdentityNet) -> str:
@@ -266,14 +205,6 @@ def take_judge_weights(net: IdentityNet) -> str:
     found, own = judge.levels.state_dict(), net.levels.state_dict()
     net.levels.load_state_dict({k: found[k] if k in found and found[k].shape == v.shape else v for k, v in own.items()}, strict=True)
     return digest
-
-
-@torch.inference_mode()
-def embeddings_of(net: IdentityNet, pictures: UInt8[np.ndarray, "m h w 3"]) -> Float[Tensor, "m f"]:
-    """Embeddings of many pictures, on the CPU."""
-    device = next(net.parameters()).device
-    parts = np.array_split(pictures, -(-len(pictures) // 128))
-    return torch.cat([net(images.to_float(np.array(p)).to(device)).cpu() for p in parts])
 
 
 def verification(
@@ -288,7 +219,7 @@ def verification(
     say the same ones at the net's size. `ValueError` where a split has no two photos of one person, or one person only.
     """
     index = data.indices(split)
-    embeddings = embeddings_of(net, (data.images if pictures is None else pictures)[index]).double().numpy()
+    embeddings = outputs_of(net, (data.images if pictures is None else pictures)[index]).double().numpy()
     same, different = pairs_of(data.identity[index], np.random.default_rng(0), f"{data.folder}, {split} split")
     cosines = [(embeddings[a] * embeddings[b]).sum(1) for a, b in (same, different)]
     truth, said = np.repeat([1, 0], [len(c) for c in cosines]), np.concatenate(cosines)

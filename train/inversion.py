@@ -69,7 +69,6 @@ def refine_one(checkpoint: Checkpoint, pixels: np.ndarray, config: InversionConf
     crop = images.to_float(np.array(pixels))  # a copy: rows of prepared data are read-only
     with torch.inference_mode():
         posterior = checkpoint.net.encode(crop)
-    cholesky = torch.linalg.cholesky(checkpoint.prior.covariance + 1e-6 * torch.eye(posterior.mean.shape[1]))
     mask = torch.from_numpy(soft_mask(crop.shape[-1]))[None, None]
     z, spread = posterior.mean[0], (0.5 * posterior.logvar[0]).exp()
     start = time.thread_time()
@@ -78,7 +77,7 @@ def refine_one(checkpoint: Checkpoint, pixels: np.ndarray, config: InversionConf
         torch.autograd.grad(checkpoint.net.decode(free[None]).square().mean(), [free])
     unit = time.thread_time() - start
     start = time.thread_time()
-    steps = list(refine(checkpoint.net.decode, checkpoint.classifier.features, crop, mask, z, spread, cholesky, config))
+    steps = list(refine(checkpoint.net.decode, checkpoint.classifier.features, crop, mask, z, spread, checkpoint.cholesky, config))
     return steps[0], steps[-1], (time.thread_time() - start) / unit
 
 
@@ -98,8 +97,7 @@ def likeness(judge: Scorer, crops: Tensor, steps: list[InversionStep]) -> float:
 
 def move_length(checkpoint: Checkpoint, moves: Float32[np.ndarray, "n d"]) -> float:
     """Mean length of moves in standard deviations of the encodings (Mahalanobis)."""
-    cholesky = torch.linalg.cholesky(checkpoint.prior.covariance + 1e-6 * torch.eye(moves.shape[1]))
-    return float(torch.linalg.solve_triangular(cholesky, torch.from_numpy(moves).T, upper=False).norm(dim=0).mean())
+    return float(torch.linalg.solve_triangular(checkpoint.cholesky, torch.from_numpy(moves).T, upper=False).norm(dim=0).mean())
 
 
 def compare_edits(

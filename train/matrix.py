@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm import tqdm
 
@@ -30,6 +30,7 @@ MAIN = (
 )
 STRENGTHS: dict[str, float | None] = {"1": 1.0, "2": 2.0, "3": 3.0, "end": None}
 """In σ; None is the end of the slider's safe range."""
+SLIDER_FACES = 200  # of each slider; the main attributes have more in the edit matrix
 LOCKED = (
     ("Smiling", "Mouth_Slightly_Open"),
     ("Eyeglasses", "Young"),
@@ -66,12 +67,11 @@ class Room:
         """What moves that shall flip an attribute do to the faces `rows`."""
         column = self.attributes.index(name)
         seen = self.view.look(rows, moves)
-        flipped = np.where(sign > 0, seen.probabilities[:, column] > 0.5, seen.probabilities[:, column] < 0.5)
         density = self.checkpoint.prior.log_prob(self.view.z[rows] + moves)
         leaks = [self.view.leakage(rows, seen.probabilities, column, w) for w in (None, 1 - self.correlation[column].abs().numpy())]
         return {
             "n": len(rows),
-            "success": round(float(flipped.mean()), 3),
+            "success": share_flipped(seen.probabilities[:, column], sign),
             "leakage": round(leaks[0], 3),
             "masked": round(leaks[1], 3),
             "identity": round(float(seen.cosine.mean()), 3),
@@ -83,6 +83,11 @@ class Room:
         """The signed end of the safe range for each face."""
         direction = self.checkpoint.directions[name]
         return np.where(sign > 0, direction.high, direction.low)
+
+
+def share_flipped(seen: Float[np.ndarray, " m"], sign: Float[np.ndarray, " m"]) -> float:
+    """Share of the faces whose probability ends on the side of 0.5 that their edit was for."""
+    return round(float(((seen - 0.5) * sign > 0).mean()), 3)
 
 
 def open_room(checkpoint: Checkpoint, view: InPhoto, attributes: list[str], people: Mapping[str, float]) -> Room:
@@ -122,10 +127,24 @@ def edit_matrix(room: Room, steps: Mapping[str, Float[Tensor, " d"]], limit: int
     return table
 
 
+def slider_table(room: Room) -> dict[str, Any]:
+    """Both ends of the safe range of each slider: faces tried, share that flips, leakage."""
+    table: dict[str, Any] = {}
+    for name, direction in tqdm(room.checkpoint.directions.items(), desc="sliders"):
+        rows, sign = room.sides(name, SLIDER_FACES)
+        table[name] = {}
+        for side, strength, flip in (("add", direction.high, 1.0), ("remove", direction.low, -1.0)):
+            some = rows[sign == flip]
+            if len(some):
+                moves = (strength * direction.step).expand(len(some), -1)
+                row = room.measure(name, some, np.full(len(some), flip), moves)
+                table[name][side] = {"strength": strength, **{k: row[k] for k in ("n", "success", "leakage", "same")}}
+    return table
+
+
 def lock_table(room: Room, faces: int) -> list[dict[str, Any]]:
     """Edits to the end of their range with and without their companion locked: what the lock takes and what it holds."""
     checkpoint, rows_out = room.checkpoint, []
-    cholesky = torch.linalg.cholesky(checkpoint.prior.covariance + 1e-6 * torch.eye(room.view.z.shape[1]))
     for name, companion in tqdm(LOCKED, desc="locks"):
         if not {name, companion} <= set(checkpoint.directions):
             continue
@@ -137,10 +156,10 @@ def lock_table(room: Room, faces: int) -> list[dict[str, Any]]:
         row: dict[str, Any] = {
             "attribute": name,
             "locked": companion,
-            "left": round(remaining(direction, held, cholesky), 3),
+            "left": round(remaining(direction, held, checkpoint.cholesky), 3),
             "n": len(rows),
         }
-        for state, step in (("free", direction.step), ("held", hold(direction.step, held, cholesky))):
+        for state, step in (("free", direction.step), ("held", hold(direction.step, held, checkpoint.cholesky))):
             row[state] = moved_companion(room, name, companion, rows, sign, ends * step)
         rows_out.append(row)
     return rows_out
@@ -152,29 +171,8 @@ def moved_companion(
     """Success of an edit, and how far it moves the companion's logit."""
     column, other = room.attributes.index(name), room.attributes.index(companion)
     seen = room.view.probabilities(rows, moves)
-    flipped: Bool[np.ndarray, " m"] = np.where(sign > 0, seen[:, column] > 0.5, seen[:, column] < 0.5)
     moved = np.abs(room.view.change(rows, seen)[:, other]).mean()
-    return {"success": round(float(flipped.mean()), 3), "companion": round(float(moved), 3)}
-
-
-def identity_lock_table(room: Room, faces: int) -> dict[str, Any]:
-    """All main edits to the end of their range with and without "Keep identity": mean success, cosine and share left."""
-    checkpoint = room.checkpoint
-    if checkpoint.identity is None:
-        return {}
-    cholesky = torch.linalg.cholesky(checkpoint.prior.covariance + 1e-6 * torch.eye(room.view.z.shape[1]))
-    found: dict[str, list] = {"left": [], "free": [], "held": []}
-    for name in tqdm([n for n in MAIN if n in checkpoint.directions], desc="keep identity"):
-        direction, (rows, sign) = checkpoint.directions[name], room.sides(name, faces)
-        if not len(rows):
-            continue
-        ends = torch.from_numpy(room.ends(name, sign)).float()[:, None]
-        found["left"].append(remaining(direction, checkpoint.identity, cholesky))
-        found["free"].append(room.measure(name, rows, sign, ends * direction.step))
-        found["held"].append(room.measure(name, rows, sign, ends * hold(direction.step, checkpoint.identity, cholesky)))
-    keys = ("success", "leakage", "identity")
-    means = {state: {k: round(float(np.mean([row[k] for row in found[state]])), 3) for k in keys} for state in ("free", "held")}
-    return {"steps": len(checkpoint.identity), "left": round(float(np.mean(found["left"])), 3), **means}
+    return {"success": share_flipped(seen[:, column], sign), "companion": round(float(moved), 3)}
 
 
 def summary(matrix: Mapping[str, Mapping[str, Mapping[str, dict[str, Any]]]]) -> dict[str, dict[str, float]]:

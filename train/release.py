@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from facevae.checkpoint import EMBEDDED, Checkpoint
+from train.calibration import DirectionsConfig
 from train.classifier import judge_from
 from train.data import PreparedData
-from train.directions import DirectionsConfig, find_directions
+from train.directions import find_directions
 from train.evaluate import evaluate, print_tables
 from train.exhibits import make_editors_exhibit
 from train.export import add_evaluation, export, same_weights

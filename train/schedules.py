@@ -79,3 +79,9 @@ def cosine(nimg: int, total_nimg: int, peak: float, final_share: float, ramp_nim
         return peak * (nimg + 1) / ramp_nimg
     progress = min(1.0, (nimg - ramp_nimg) / max(1, total_nimg - ramp_nimg))
     return peak * (final_share + (1 - final_share) * 0.5 * (1 + math.cos(math.pi * progress)))
+
+
+def check_clocks(tick_nimg: int, total_nimg: int, batch_size: int) -> None:
+    """`ValueError` where ticks or the end of a run would fall between two batches."""
+    if tick_nimg % batch_size or total_nimg % batch_size:
+        raise ValueError(f"tick_nimg {tick_nimg} and total_nimg {total_nimg} must be multiples of batch_size {batch_size}")

@@ -28,8 +28,8 @@ class GuidanceConfig:
     """Weight of the squared distance of the features from those before, over their squared length."""
     prior: float = 0.002
     """Weight of half the squared Mahalanobis length of the move."""
-    radius: float = 10.0
-    """Longest move, in standard deviations of the encodings."""
+    radius: float = 7.0
+    """Longest move, in standard deviations of the encodings: further away skin turns golden with the hair and eyes go black."""
     views: int = 2
     """Pictures a step: the one that the user gets, and others near it."""
     noise: float = 0.3

@@ -9,6 +9,23 @@ from torchvision.models.vgg import make_layers
 from facevae.nets.classifier import PIXEL_MEAN, PIXEL_STD, resize
 
 
+def vgg_levels(widths: tuple[int, ...]) -> nn.Sequential:
+    """Plain convolutions of 3×3 without shortcuts: (b, 3, h, w) -> (b, c, h / 2^k, w / 2^k), for k + 1 widths of which c is the last.
+
+    torchvision's VGG layers with BatchNorm (Simonyan and Zisserman, 2015): one convolution at the first and the last level, two at
+    each between, max-pooling after all but the last.
+    """
+    first, *middle, last = widths
+    layers: list[int | str] = [first, "M"]
+    for width in middle:
+        layers += [width, width, "M"]
+    levels = make_layers([*layers, last], batch_norm=True)
+    for layer in levels:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+    return levels
+
+
 @dataclass(frozen=True)
 class JudgeConfig:
     """What a `Judge` looks like: the attributes it answers for, its picture size, the channels of its levels."""
@@ -25,23 +42,15 @@ class JudgeConfig:
 class Judge(nn.Module):
     """Pictures in [0, 1] -> one logit for each attribute, by plain convolutions without shortcuts.
 
-    torchvision's VGG layers with BatchNorm (Simonyan and Zisserman, 2015): one convolution at the first and the last level, two at
-    each between, max-pooling after all but the last, then the mean over the picture. The guide is a ResNet of another input size,
-    trained with another seed and other augmentations, so that the two share as few blind spots as may be.
+    VGG's levels (see `vgg_levels`), then the mean over the picture. The guide is a ResNet of another input size, trained with
+    another seed and other augmentations, so that the two share as few blind spots as may be.
     """
 
     def __init__(self, config: JudgeConfig) -> None:
         super().__init__()
         self.config = config
-        first, *middle, last = config.widths
-        layers: list[int | str] = [first, "M"]
-        for width in middle:
-            layers += [width, width, "M"]
-        self.levels = make_layers([*layers, last], batch_norm=True)
-        for layer in self.levels:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-        self.head = nn.Linear(last, len(config.attributes))
+        self.levels = vgg_levels(config.widths)
+        self.head = nn.Linear(config.widths[-1], len(config.attributes))
 
     def embed(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b f"]:
         """The features of pictures of any size that distances are measured in."""

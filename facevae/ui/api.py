@@ -136,7 +136,7 @@ class Api:
         """
         return {
             "controls": [about(c, self.editor.directions[c.name]) for c in self.editor.controls],
-            "lockable": self.editor.lockable,
+            "lockable": list(self.editor.directions),
             "goals": [{"name": g.name, "label": g.label, "wanted": dict(g.wanted)} for g in self.editor.goals],
         }
 
@@ -200,9 +200,8 @@ class Api:
             labels, moved, held = wanted_of(wanted), strengths_of(strengths), locks_of(locks)
             detail = number_of(detail, "detail", 0, 1)
             opened = self._open(photo, None, face, refine)
-            before = self.editor.bake(opened, moved, held)
-            *_, last = self.editor.guide(before, labels, detail=detail, locks=held)
-            report = self.editor.report(before, {}, last.face, labels, detail)
+            *_, last = self.editor.guide(opened, labels, moved, detail=detail, locks=held)
+            report = self.editor.report(opened, moved, last.face, labels, detail, held)
             # The last step's face carries the strengths too.
             return self._saved(last.face, {}, format, detail), {
                 "probability": last.probability,

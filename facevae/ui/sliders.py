@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from facevae.attributes import HAIR_COLOURS, in_words
-from facevae.editor import IDENTITY, Control, Editor, Face, control_of
+from facevae.editor import Control, Editor, Face, control_of
 from facevae.ui import locks
 from facevae.ui.marks import Mark, percent, style_sheet
 from facevae.ui.parts import heading, segmented
@@ -145,7 +145,7 @@ class SlidersPart:
     def locked(self, held: Sequence[str], editor: Editor) -> tuple[str, ...]:
         """What was chosen to be held, as the editor calls it; a direction that was removed meanwhile is passed over."""
         names = [name for chosen in held for name in (self.colours if chosen == HAIR else [chosen])]
-        return tuple(name for name in names if name in editor.lockable)
+        return tuple(name for name in names if name in editor.directions)
 
     # ---- from a face to the page
 
@@ -226,13 +226,12 @@ class SlidersPart:
 
     def lock_choices(self, session: Session) -> list[tuple[str, str]]:
         """What can be held, in the order of the sliders, as a menu shows it."""
-        names = [name for name in self.editor.lockable if name not in self.colours and name != IDENTITY]
+        names = [name for name in self.editor.directions if name not in self.colours]
         order = {control.name: place for place, control in enumerate(self.controls)}
         names.sort(key=lambda name: order.get(name, len(order)))
-        whole = [("Identity", IDENTITY)] if IDENTITY in self.editor.lockable else []
         hair = [(HAIR, HAIR)] if self.colours else []
         own = [(direction.name, direction.name) for direction in session.own]
-        return [*whole, *((in_words(name)[0], name) for name in names), *hair, *own]
+        return [*((in_words(name)[0], name) for name in names), *hair, *own]
 
     def say_left(self, session: Session, asked: Asked, held: Sequence[str]) -> str:
         """How much of what is moved the locks leave over; see `facevae.ui.locks`."""

@@ -13,24 +13,20 @@ from train.classifier import (
     CLASSIFIER_PRESETS,
     ClassifierTrainConfig,
     Mixture,
-    blur,
     build_classifier,
     calibrate,
-    calibration_error,
     fit_classifier,
     guide_from,
     judge_from,
     load_classifier,
     load_trained,
-    logits_of,
-    roughen,
     save_classifier,
-    score_classifier,
-    score_pictures,
     take_imagenet_weights,
     vae_reconstruct,
 )
 from train.data import PreparedData
+from train.judge import calibration_error, score_pictures
+from train.pictures import Roughening, blur, outputs_of, roughen
 from train.synthetic import prepare_synthetic
 
 TINY = ClassifierTrainConfig(
@@ -95,7 +91,8 @@ def test_a_classifier_without_attributes_is_refused():
 def test_training_beats_the_majority(toys, tmp_path):
     config = ClassifierTrainConfig(**{**vars(TINY), "size": 16, "total_nimg": 2560, "lr_ramp_nimg": 320, "tick_nimg": 2560})
     fit_classifier(config, toys, tmp_path)
-    mean = score_classifier(load_trained(tmp_path), toys, "valid")["mean"]
+    valid = toys.indices("valid")
+    mean = score_pictures(load_trained(tmp_path), toys.images[valid], toys.labels[valid], toys.attributes)["mean"]
     assert mean["accuracy"] > mean["majority"] + 0.05
     assert mean["balanced"] > 0.65
 
@@ -132,7 +129,7 @@ def test_mixture_has_the_share_of_reconstructions(toys):
 
 def test_roughened_pictures_stay_pictures():
     x = torch.rand(16, 3, 32, 32)
-    once, again = (roughen(x.clone(), torch.Generator().manual_seed(3)) for _ in range(2))
+    once, again = (roughen(x.clone(), torch.Generator().manual_seed(3), Roughening(soft=0.5, erase=0.5, grey=0.2)) for _ in range(2))
     assert torch.equal(once, again)
     assert once.shape == x.shape and once.min() >= 0 and once.max() <= 1
 
@@ -182,11 +179,11 @@ def test_temperatures_make_probabilities_honest_and_leave_decisions(toys, tmp_pa
     pictures = np.random.default_rng(0).integers(0, 256, (3_000, 32, 32, 3), dtype=np.uint8)
     with torch.no_grad():
         net.head.weight.mul_(100)  # sure of itself beyond reason
-    logits = logits_of(net, pictures)
+    logits = outputs_of(net, pictures)
     logits = logits - logits.mean(0)
     truth = np.stack([np.random.default_rng(c).random(3_000) < torch.sigmoid(logits[:, c] / 3).numpy() for c in (0, 1)], 1).astype(np.uint8)
     with torch.no_grad():
-        net.head.bias.sub_(logits_of(net, pictures).mean(0))
+        net.head.bias.sub_(outputs_of(net, pictures).mean(0))
     calibrate(net, pictures, truth, tmp_path / "temperatures.safetensors")
     found = load_file(tmp_path / "temperatures.safetensors")["temperatures"]
     torch.testing.assert_close(found, torch.tensor([3.0, 3.0]), rtol=0.15, atol=0)
@@ -195,9 +192,9 @@ def test_temperatures_make_probabilities_honest_and_leave_decisions(toys, tmp_pa
 def test_a_finished_run_is_loaded_calibrated(toys, tmp_path):
     fit_classifier(TINY, toys, tmp_path)
     temperatures = load_file(tmp_path / "temperatures.safetensors")["temperatures"]
-    sure = logits_of(load_trained(tmp_path), toys.images[:8])
+    sure = outputs_of(load_trained(tmp_path), toys.images[:8])
     (tmp_path / "temperatures.safetensors").unlink()
-    torch.testing.assert_close(sure * temperatures, logits_of(load_trained(tmp_path), toys.images[:8]), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(sure * temperatures, outputs_of(load_trained(tmp_path), toys.images[:8]), atol=1e-5, rtol=1e-4)
 
 
 def test_calibration_error_of_known_probabilities():

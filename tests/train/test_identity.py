@@ -15,7 +15,6 @@ from train.identity import (
     IdentityNet,
     IdentityNetConfig,
     People,
-    embeddings_of,
     fit_identity,
     identity_from,
     load_trained_identity,
@@ -24,6 +23,7 @@ from train.identity import (
     save_identity,
     verification,
 )
+from train.pictures import outputs_of
 
 TINY = IdentityConfig(
     net=IdentityNetConfig(size=20, window=16, widths=(8, 16, 24), features=8),
@@ -80,9 +80,9 @@ def test_training_tells_people_apart_that_it_never_saw(people, run):
 
 def test_an_embedding_has_length_one_and_depends_on_no_other_picture(people, run):
     net = load_trained_identity(run)
-    together = embeddings_of(net, people.images[:6])
+    together = outputs_of(net, people.images[:6])
     torch.testing.assert_close(together.norm(dim=1), torch.ones(6))
-    torch.testing.assert_close(together, torch.cat([embeddings_of(net, people.images[i : i + 1]) for i in range(6)]), atol=1e-5, rtol=0)
+    torch.testing.assert_close(together, torch.cat([outputs_of(net, people.images[i : i + 1]) for i in range(6)]), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (40, 40), (31, 50)])
@@ -183,7 +183,7 @@ def test_photos_of_nobody_are_refused(people, tmp_path):
 
 def test_a_saved_net_comes_back_equal(people, run, saved):
     net, digest, pairs = identity_from(saved)
-    assert torch.equal(embeddings_of(net, people.images[:4]), embeddings_of(load_trained_identity(run), people.images[:4]))
+    assert torch.equal(outputs_of(net, people.images[:4]), outputs_of(load_trained_identity(run), people.images[:4]))
     assert not net.training and not any(p.requires_grad for p in net.parameters())
     assert len(digest) == 12 and save_identity(saved, net, pairs) == digest
     assert pairs == verification(net, people, "valid")

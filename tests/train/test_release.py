@@ -11,10 +11,10 @@ from facevae.checkpoint import Checkpoint, save_checkpoint
 from facevae.editor import Editor
 from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.residual import ResidualConfig
+from train.calibration import DirectionsConfig
 from train.classifier import ClassifierTrainConfig, fit_classifier, save_classifier
 from train.config import TrainConfig
 from train.data import PreparedData
-from train.directions import DirectionsConfig
 from train.evaluate import evaluate
 from train.export import add_evaluation
 from train.learned import LearnedConfig
@@ -52,7 +52,6 @@ def make(parts: Path, aligner: Path, out: Path) -> Checkpoint:
         choose_at=(4,),
         least_shift=-9,
         least_auroc=0.6,
-        identity_steps=2,
         learned=LearnedConfig(steps=4, batch_size=4),
     )
     prior = PriorConfig(**few, components=(1, 2), flow_layers=2, flow_width=8, flow_nimg=400, batch_size=50)

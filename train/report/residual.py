@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from facevae.nets.architectures import build_net
 from facevae.nets.postactivation import PostActivationConfig
-from train.classifier import score_pictures
+from train.judge import score_pictures
 from train.report import measures
 from train.report.amplification import amplification
 from train.report.label_guidance import label_guidance
