@@ -79,8 +79,12 @@ def read_plain(path: Path) -> list[Direction]:
     if not torch.isfinite(steps).all():
         raise ValueError(f"{path.name} holds values that are not finite")
     names = [path.stem[:MAX_NAME]] if len(steps) == 1 else [f"{path.stem[: MAX_NAME - 4]} {k + 1}" for k in range(len(steps))]
-    plain = zip(names, steps, strict=True)
-    return [unit(Direction(name, "imported", step, 1.0, -PLAIN_RANGE, PLAIN_RANGE, 0.5)) for name, step in plain]
+    return [direction_of(name, step.tolist()) for name, step in zip(names, steps, strict=True)]
+
+
+def direction_of(name: str, step: Sequence[float]) -> Direction:
+    """A direction of which only the step of one σ is known; `ValueError` where it leads nowhere."""
+    return unit(Direction(name, "imported", torch.tensor(step, dtype=torch.float32), 1.0, -PLAIN_RANGE, PLAIN_RANGE, 0.5))
 
 
 def unit(direction: Direction) -> Direction:

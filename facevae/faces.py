@@ -1,14 +1,25 @@
 """What the editor takes and gives: faces, controls, results and steps. Plain values, never changed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from facevae.latent.directions import Direction
 from facevae.photo.alignment import Alignment
 from facevae.photo.images import Photo
 
 SLIDER_STEP = 0.1
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """How a face was drawn: `Editor.generate([seed], temperature, prior)` draws it again."""
+
+    seed: int
+    temperature: float
+    prior: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +48,11 @@ class Face:
     refined: int = 0
     """Steps of refinement behind `latent`."""
     seed: int | None = None
+    drawn: Drawn | None = None
+    applied: Float32[np.ndarray, " d"] | None = None
+    """The move that `photo` shows already, where it is a saved edit that was opened again; `start` is G(latent + applied) then."""
+    baked: Float32[np.ndarray, " d"] | None = None
+    """What of `latent` is an edit that was made the new start; `photo` shows it."""
     name: str = "face"
     message: str = ""
 
@@ -47,6 +63,17 @@ class Left:
 
     face: Face
     detail: float
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A face with the edit that a recipe asks for: what the sliders say, what is held, and directions of the user's own."""
+
+    face: Face
+    strengths: Mapping[str, float] = field(default_factory=dict)
+    locks: tuple[str, ...] = ()
+    detail: float | None = None
+    own: tuple[Direction, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def test_a_photo_comes_back_in_its_format_with_the_edit_in_it(editor: Editor, ph
 def pair(editor: Editor, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Face:
     """A photo with two faces, which the tiny alignment net would not see."""
     two = tuple(Alignment(Square(x, 45, 30).matrix(), found=True, confidence=1.0) for x in (17, 53))
-    monkeypatch.setattr("facevae.editor.find_faces", lambda photo, aligner: list(two))
+    monkeypatch.setattr("facevae.opening.find_faces", lambda photo, aligner: list(two))
     return editor.open_photo(photo)
 
 
@@ -173,7 +173,7 @@ def test_faces_of_a_photo_are_edited_one_after_the_other(editor: Editor, pair: F
     assert np.array_equal(editor.edit(back).photo, both)
     only_second = editor.edit(editor.reset(back)).photo
     assert np.array_equal(only_second[:, :35], photo[:, :35]) and np.array_equal(only_second[:, 35:], both[:, 35:])
-    assert [entry["face"] for entry in editor.recipe(back)["left"]] == [1]
+    assert [entry.face for entry in editor.recipe(back).left] == [1]
     assert all(entry.face.photo is pair.source.pixels and not entry.face.left for entry in back.left)
 
 
@@ -256,7 +256,7 @@ def test_locked_scores_stay_in_every_call_and_in_the_recipe(editor: Editor) -> N
     assert editor.probabilities(face, {"Smiling": 2.0}, locks=locks) == editor.probabilities(moved)
     left = editor.remaining(locks)
     assert set(left) == {"Smiling", "Blond_Hair"} and 0 < left["Smiling"] < 1
-    assert editor.recipe(face, {"Smiling": 2.0}, locks=locks)["locks"] == ["Male", "Young"]
+    assert editor.recipe(face, {"Smiling": 2.0}, locks=locks).locks == ("Male", "Young")
     with pytest.raises(ValueError, match="Freckles cannot be locked; what can be is Smiling"):
         editor.edit(face, {"Smiling": 1.0}, locks=["Freckles"])
 
@@ -268,7 +268,7 @@ def test_directions_of_the_users_own_belong_to_one_view_alone(editor: Editor) ->
     assert set(other.directions) - set(editor.directions) == {"Dimples", "PC 2"} and "Dimples" not in editor.scores(faces[0])
     assert (other.edit(faces[0], {"Dimples": 2.0}).crop != faces[0].crop).any()
     assert other.edit(faces[0], {"Smiling": 1.0}, locks=["Dimples"]).crop.shape == faces[0].crop.shape
-    kept = other.recipe(faces[0], {"Dimples": 2.0})["directions"]["Dimples"]
+    kept = other.recipe(faces[0], {"Dimples": 2.0}).directions["Dimples"]
     np.testing.assert_allclose(kept, mine.step, atol=1e-6)
     with pytest.raises(ValueError, match="there is a direction Smiling already"):
         editor.knowing([replace(mine, name="Smiling")])

@@ -5,7 +5,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -401,17 +401,52 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Bench:
-    """Time the app's calls, each against a reference in the same run."""
+    """Time the app: its calls, the page in a browser, its start, and many users at once; each against what it is measured by."""
 
-    what: Annotated[Literal["photo"], Positional] = "photo"
+    what: Annotated[Literal["photo", "page", "start", "load"], Positional] = "photo"
+    """photo: opening and saving 12 megapixels. page: from a slider's move to the picture, in Chromium. start: from `python app.py`
+    to the first answer and the first edit. load: users of the page over HTTP, each with a face of their own."""
     checkpoint: Path | None = None
-    rounds: int = 7
+    repeats: int = 7
+    """Rounds of photo, drags of page, starts of start."""
+    users: int = 20
+    minutes: float = 10.0
+    json: Path | None = None
+    """Where the figures go as JSON."""
 
     def run(self) -> None:
+        from facevae.files import write_json
+
+        if self.repeats < 1:
+            raise ValueError(f"--repeats {self.repeats}: at least one is needed")
+        found = {"photo": self.photo, "page": self.page, "start": self.start, "load": self.load}[self.what]()
+        if self.json is not None:
+            write_json(self.json, found)
+
+    def photo(self) -> dict[str, Any]:
         from facevae.editor import Editor
         from train.bench import bench_photo, print_bench
 
-        print_bench(bench_photo(Editor(self.checkpoint), self.rounds))
+        print_bench(found := bench_photo(Editor(self.checkpoint), self.repeats))
+        return found
+
+    def page(self) -> dict[str, Any]:
+        from train.page_bench import bench_page, print_page
+
+        print_page(found := bench_page(self.repeats, self.checkpoint))
+        return found
+
+    def start(self) -> dict[str, Any]:
+        from train.start_bench import bench_start, print_start
+
+        print_start(found := bench_start(self.repeats, self.checkpoint))
+        return found
+
+    def load(self) -> dict[str, Any]:
+        from train.load_bench import bench_load, print_load
+
+        print_load(found := bench_load(self.users, self.minutes, self.checkpoint))
+        return found
 
 
 @dataclass(frozen=True)

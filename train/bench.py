@@ -1,9 +1,11 @@
-"""Times as ratios: every row is measured against a reference in the same run, call by call in turn."""
+"""The calls of the editor on a large photo, as ratios: measured against a reference in the same run, call by call in turn."""
 
 import io
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -78,6 +80,23 @@ def interleave(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str,
             if number:
                 seconds[name].append(time.perf_counter() - start)
     return {name: float(np.median(times)) for name, times in seconds.items()}
+
+
+def print_goals(goals: Iterable[tuple[str, bool]]) -> None:
+    """A line for each: what was found and wanted, and whether it is so."""
+    print()
+    for line, met in goals:
+        print(f"{'met    ' if met else 'MISSED '} {line}")
+
+
+def machine() -> dict[str, float]:
+    """What a figure was measured on: processor cores, and how many others wanted them during the last minute."""
+    return {"cores": os.cpu_count() or 1, "load_before": round(os.getloadavg()[0], 2)}
+
+
+def print_machine(found: dict[str, Any]) -> None:
+    """The line above each table."""
+    print(f"{found['cores']} cores, load {found['load_before']:g} in the minute before\n")
 
 
 def print_bench(seconds: dict[str, float]) -> None:

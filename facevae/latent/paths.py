@@ -1,8 +1,13 @@
-"""Ways through latent space: noise from seeds, straight lines, arcs."""
+"""Ways through latent space: noise from seeds, straight lines, arcs, ways through several faces and along some scores only."""
+
+from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+ALIKE = 1e-4
+"""Scores whose axes differ by less than this share of the widest are taken for one: rounding would tell them apart."""
 
 
 def noise_from_seed(seed: int, dimensions: int) -> Float[Tensor, " d"]:
@@ -37,3 +42,39 @@ def slerp(a: Float[Tensor, " d"], b: Float[Tensor, " d"], t: float) -> Float[Ten
         return lerp(a, b, t)
     direction = (torch.sin((1 - t) * angle) * u + torch.sin(t * angle) * v) / sine
     return (direction * torch.lerp(length_a, length_b, t)).to(a.dtype)
+
+
+def through(
+    keys: Float[Tensor, "k d"] | Sequence[Tensor],
+    t: float,
+    between: Callable[[Tensor, Tensor, float], Tensor] = slerp,
+    closed: bool = False,
+    smooth: bool = False,
+) -> Float[Tensor, " d"]:
+    """The point at share t of the way through two or more keys, which lie at even shares of it; exact at each key.
+
+    `closed` goes on from the last key to the first; `smooth` comes to rest at every key (C1, 3t² - 2t³).
+    """
+    stops = [*keys, keys[0]] if closed else list(keys)
+    at = t * (len(stops) - 1)
+    k = min(int(at), len(stops) - 2)
+    share = at - k
+    if share in (0, 1):
+        return stops[k + int(share)]
+    return between(stops[k], stops[k + 1], share * share * (3 - 2 * share) if smooth else share)
+
+
+def only(
+    move: Float[Tensor, " d"], readers: Float[Tensor, "k d"], chosen: Bool[Tensor, " k"], cholesky: Float[Tensor, "d d"]
+) -> Float[Tensor, " d"]:
+    """The part of a move that changes the chosen scores as all of it does, and no other score.
+
+    A score is what `facevae.latent.directions.readout` makes of a reader. Of all such moves it is the shortest in the
+    metric of the encodings' covariance L Lᵀ, so it lies in the readers' span: nothing moves that no score tells of.
+    Projecting on the chosen readers alone would drag along every score that goes together with theirs. Where a chosen
+    reader coincides with another one, the change is shared between what both ask for.
+    """
+    white = torch.linalg.solve_triangular(cholesky, torch.stack([move, *readers], dim=1), upper=False).double()  # (d, 1 + k)
+    axes = white[:, 1:] / white[:, 1:].norm(dim=0)
+    asked = torch.where(chosen, axes.T @ white[:, 0], 0.0)
+    return cholesky @ (torch.linalg.pinv(axes.T, rtol=ALIKE) @ asked).to(move.dtype)

@@ -21,7 +21,7 @@ from PIL import Image, JpegImagePlugin
 from torch import Tensor
 
 from facevae.photo.colours import DEEP_MODES, orientation, turn, upright_srgb, with_edit
-from facevae.photo.metadata import EDITED, EXIF_IFD, GENERATED, XMP_TAG, clean_exif, png_info, xmp_packet
+from facevae.photo.metadata import EDITED, EXIF_IFD, GENERATED, XMP_TAG, clean_exif, png_info, recipe_text, xmp_packet
 from facevae.photo.sniffing import describe, is_bomb, is_directory_bomb, shown_name
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R 601
@@ -57,6 +57,8 @@ class Photo:
     format: str = ""
     name: str = ""
     remark: str = ""
+    recipe: str = ""
+    """The JSON that this program left in the file, whatever it says; empty where there is none."""
 
 
 def to_float(pixels: UInt8[np.ndarray, "*b h w c"]) -> Float[Tensor, "b c h w"]:
@@ -114,8 +116,9 @@ def open_photo(source: str | Path | bytes | Image.Image | np.ndarray, name: str 
     _check_bytes(len(content), shown)
     with _open(content, shown) as image:
         format, remark = _format(image), _remark(image)
+        recipe = recipe_text(image)
         pixels = _decode(_still_webp(image, content) or image, shown)
-    return Photo(pixels, content, format, name, remark)
+    return Photo(pixels, content, format, name, remark, recipe)
 
 
 def _read_file(path: Path, name: str) -> bytes:

@@ -1,7 +1,7 @@
 """What goes along with the pixels of a saved photo: who made it and how, and of the original's EXIF what betrays nobody."""
 
 from collections.abc import Mapping
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape, quoteattr, unescape
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -11,6 +11,8 @@ EDITED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlg
 NAMESPACE = "urn:facevae:1"
 """XMP namespace of the recipe: the property `recipe` holds the JSON of `notes["facevae"]`."""
 
+MAX_RECIPE = 400_000
+"""Characters; a longer one is not ours."""
 KEPT_TAGS = (271, 272, 282, 283, 296, 306, 315, 33432)  # make, model, resolution (3), date, artist, copyright
 EXIF_IFD, ORIENTATION, DESCRIPTION, SOFTWARE, XMP_TAG = 0x8769, 274, 270, 305, 700
 WIDTH_TAG, HEIGHT_TAG = 40962, 40963
@@ -29,6 +31,20 @@ XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <facevae:recipe>{recipe}</facevae:recipe>
 </rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>"""
+
+
+def recipe_text(image: Image.Image) -> str:
+    """The recipe that `xmp_packet` or `png_info` left in a picture, unread; empty where there is none.
+
+    No XML parser: a stranger's packet may be built to keep one busy, and ours has one form.
+    """
+    if isinstance(text := image.info.get("facevae"), str) and len(text) <= MAX_RECIPE:
+        return text
+    packet = image.info.get("xmp", b"")
+    packet = packet.decode("utf-8", errors="replace") if isinstance(packet, bytes) else str(packet)
+    _, opened, rest = packet[:MAX_RECIPE].partition("<facevae:recipe>")
+    text, closed, _ = rest.partition("</facevae:recipe>")
+    return unescape(text) if opened and closed else ""
 
 
 def xmp_packet(notes: Mapping[str, str], source: str) -> bytes:

@@ -6,18 +6,18 @@ from facevae.editor import Editor
 from facevae.ui.matrix import draw_matrix
 
 PROMISES = """
-### Your photos
+## Your photos
 Photos are sent to the machine that runs this page and to no other. Uploads and results are deleted there within the
 hour; nothing is kept to train on, nothing is logged, and the page loads nothing from elsewhere.
 Saved pictures carry a note that they were edited with facevae. Please leave it in.
 
-### What the words mean
+## What the words mean
 The sliders are named after the labels of the data set: what annotators ticked for photos of celebrities. They are
 not facts about people, least of all about you. The model knows who was photographed for that data set, and treats everybody
 else worse; it draws what was common there. "The classifier sees" is the opinion of a small network with the same
 limits.
 
-### What it should not be used for
+## What it should not be used for
 To deceive, to mock, or to judge anybody; to tell who somebody is; to change pictures of people who would not agree.
 """
 

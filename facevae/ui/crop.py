@@ -86,7 +86,16 @@ class CropPart:
 
     def pictures(self, face: Face) -> dict[Any, Any]:
         """The pair: what the model is given, and what it makes of it."""
-        return {self.crop: portrait(face, CROP_PX), self.reconstruction: reconstruction(face, CROP_PX)}
+        return {self.crop: gr.update(value=portrait(face, CROP_PX)), self.reconstruction: self.drawn(face)}
+
+    @staticmethod
+    def drawn(face: Face) -> dict[str, Any]:
+        """What the model makes of it.
+
+        An update and not the picture itself: a dict handler leaves outputs out, Gradio then puts a new component in their place, and
+        files of plain values given to that one are never deleted.
+        """
+        return gr.update(value=reconstruction(face, CROP_PX))
 
     def adjust(self, session: Session, face: Face, x: float, y: float, zoom: float, turn: float) -> Face:
         """Cut the same photo elsewhere. What guidance did belonged to the old crop and goes with it."""
@@ -119,7 +128,7 @@ class CropPart:
                 break
             if time.monotonic() - drawn_sec > FRAME_SEC:
                 text = f"{which(face)}Refining: {gain(step)}, step {step.step} of {step.steps}"
-                yield {self.face: step.face, self.status: say(text), self.reconstruction: reconstruction(step.face, CROP_PX)}
+                yield {self.face: step.face, self.status: say(text), self.reconstruction: self.drawn(step.face)}
                 drawn_sec = time.monotonic()
             time.sleep(BREATH_SEC)
         if step is not None and session.turn == turn:
@@ -130,14 +139,18 @@ class CropPart:
                 self.face: step.face,
                 self.status: say(f"{which(face)}{'' if step.done else 'Stopped. '}Refined: {gain(step)}. {face.message or HINT}"),
                 self.stop: gr.update(interactive=False),
-                self.reconstruction: reconstruction(step.face, CROP_PX),
+                self.reconstruction: self.drawn(step.face),
             }
         yield silence
 
 
 def worth_refining(face: Face) -> bool:
-    """A face of a photo that has not been refined yet; where none was found, the crop has to be placed first."""
-    return face.source is not None and not face.refined and face.message != NO_FACE
+    """A face of a photo that has not been refined yet; where none was found, the crop has to be placed first.
+
+    What guidance found, it found for the likeness as it was, and what was saved or made a start is in the picture.
+    """
+    fresh = face.applied is None and face.baked is None and not face.offset.any()
+    return face.source is not None and not face.refined and face.message != NO_FACE and fresh
 
 
 def gain(step: RefineStep) -> str:

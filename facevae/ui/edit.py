@@ -2,16 +2,21 @@
 
 import html
 import time
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from facevae.attributes import SHOWN
-from facevae.editor import DETAIL, Adjustment, Editor, Face
+from facevae.editor import DETAIL, Adjustment, Editor, Face, Opened
+from facevae.history import Edit
+from facevae.photo.images import open_photo
+from facevae.recipe import link_of, recipe_from, recipe_of_link
 from facevae.ui.crop import CropPart
 from facevae.ui.examples import Examples
 from facevae.ui.faces import draw_tiles, face_tiles, which
 from facevae.ui.goals import GoalsPart
+from facevae.ui.keep import CLICK, COPY, KeepPart
 from facevae.ui.own import OwnPart
 from facevae.ui.parts import (
     FACE_SIDE_PX,
@@ -25,6 +30,7 @@ from facevae.ui.parts import (
     heading,
     here,
     one_sentence,
+    refusal,
     say,
     segmented,
     status_line,
@@ -32,6 +38,7 @@ from facevae.ui.parts import (
     to_file,
     upload_button,
 )
+from facevae.ui.past import PastPart
 from facevae.ui.session import Session
 from facevae.ui.sliders import Asked, SlidersPart
 
@@ -40,14 +47,16 @@ SCORES_SEC = 0.25
 IN_PHOTO, FACE_ONLY = "Photo", "Face"
 EDITED, ORIGINAL, COMPARE = "Edited", "Original", "Compare"
 AS_IT_WAS = "Back to the photo as it was."
+STORY = {"Smiling": -5.0}
+STORY_WORDS = "less cheerful than in the photo: the first slider did that"
 OTHERS_STAY = "This face is back as it was; the edits of the other faces stay."
 
 
 class EditTab:
     """Widgets of the tab, and the handlers that turn them into calls of the editor."""
 
-    def __init__(self, editor: Editor, examples: Examples) -> None:
-        self.editor, self.examples = editor, examples
+    def __init__(self, editor: Editor, examples: Examples, store: gr.BrowserState) -> None:
+        self.editor, self.examples, self.store = editor, examples, store
         self.face = face_state()
         self.session = gr.State(Session())
         with gr.Row(elem_classes="edit-row"):
@@ -66,6 +75,10 @@ class EditTab:
     def _lay_out_photo(self) -> None:
         self.upload = upload_button("Open a photo", "edit-upload")
         gr.HTML('<p class="hint">or drop or paste one here</p>', apply_default_css=False, elem_classes="plain")
+        with gr.Accordion("Camera", open=False, elem_id="camera-box"):
+            self.camera = gr.Image(
+                sources=["webcam"], label="Camera", show_label=False, format="jpeg", elem_id="camera", elem_classes="picture", buttons=[]
+            )
         heading("Examples")
         self.gallery = tiles("examples", columns=3)
         self.crop = CropPart(self.editor, self.examples)
@@ -97,12 +110,8 @@ class EditTab:
             self.view = segmented([IN_PHOTO, FACE_ONLY], "What is shown", "view")
             self.show = segmented([EDITED, ORIGINAL, COMPARE], "Before or after", "show")
         self.status = status_line("edit-status")
-        with gr.Row(elem_classes="actions"):
-            self.download = gr.Button("Download", variant="primary", elem_id="download", min_width=100, size="md")
-            self.as_png = gr.Checkbox(False, label="As PNG", elem_id="as-png", elem_classes="bare", container=False, min_width=80)
-            self.reset = gr.Button("Reset all", elem_id="reset", min_width=90, size="md")
-            self.to_morph = gr.Button("Use in morph", elem_id="edit-to-morph", min_width=110, size="md")
-        self.file = gr.DownloadButton("Download", visible="hidden", elem_id="download-file")
+        self.past = PastPart(self.editor)
+        self.keep = KeepPart(self.editor, self.store)
         self.detail = gr.Slider(
             0,
             1,
@@ -115,6 +124,7 @@ class EditTab:
         )
         with gr.Accordion("What the classifier sees", open=False, elem_id="scores-box"):
             self.scores = gr.HTML("", apply_default_css=False, elem_id="scores")
+        self.keep.lay_out_more()
 
     # ---- what happens
 
@@ -122,11 +132,12 @@ class EditTab:
         asks = [self.session, self.face, self.detail, *self.panel.inputs]
         self.look = [self.session, self.face, self.view, self.show, self.detail, *self.panel.inputs]
         pictures = [self.result, self.slide]
-        self.readings = [self.scores, self.panel.marks, self.panel.left]
+        self.readings = [self.scores, self.panel.marks, self.panel.left, *self.past.outputs]
         moves = [event for slider in (self.detail, *self.panel.moving) for event in (slider.input, slider.release)]
         moves.append(self.panel.held.input)
         gr.on(moves, self.preview, self.look, pictures, **LIVE)
         gr.on(moves, self.read_slowly, asks, self.readings, **LIVE)
+        gr.on([s.release for s in (self.detail, *self.panel.moving)], self.let_go, asks, None, **LIVE)
         gr.on([self.view.input, self.show.input], self.preview, self.look, pictures, **LIVE)
 
         # A preview that was on its way when another face opened would leave the old face on the page: draw once more.
@@ -135,9 +146,12 @@ class EditTab:
         if self.panel.colours:
             chosen = self.panel.colour.input(self.panel.choose_colour, self.panel.colour, self.panel.amount, **LIVE)
             chosen.then(**self.again).then(**self.read_again)
+        locked = self.panel.toggle.select(self.panel.toggle_lock, [self.session, self.panel.held], self.panel.held, **LIVE)
+        locked.then(**self.again).then(**self.read_again)
         self.crop.wire(self.session, self.face, self.status, self.goals.stop)
         opened = {"outputs": self.opened, "show_progress_on": self.result, **QUEUED}
-        self.shown(self.upload.upload(self.open_photo, [self.session, self.upload], preprocess=False, **opened))
+        self.shown(self.upload.upload(self.open_photo, [self.session, self.upload, self.face], preprocess=False, **opened))
+        self.shown(self.camera.input(self.open_photo, [self.session, self.camera, self.face], preprocess=False, **opened))
         self.shown(self.gallery.select(self.open_example, self.session, **opened))
         self.shown(self.tiles.select(self.choose, asks, **opened))
 
@@ -155,12 +169,35 @@ class EditTab:
         self.goals.wire(self.look, guided, self.panel.asked, self.draw_step, self.panel.place, self.status, after)
         self.own.wire(self.session, self.face, after)
 
-        back = [self.face, self.status, self.goals.stop, self.goals.report, self.detail, *self.readings, *pictures, *self.panel.inputs]
-        self.reset.click(self.put_back, self.look[:4], back, **QUEUED).success(**self.again)
-        save = [self.session, self.face, self.as_png, self.detail, *self.panel.inputs]
-        self.download.click(self.save, save, [self.file, self.status], **QUEUED).success(
-            None, js="() => document.querySelector('#download-file').click()", api_visibility="private"
+        self._wire_past(opened)
+        self._wire_keep(asks, opened)
+
+    def _wire_past(self, opened: dict[str, Any]) -> None:
+        """Steps back and forth; `opened` is how another face or another state of it comes to the page."""
+        look = self.look[:4]
+        for event, handler in (
+            (self.past.undo.click, self.undo),
+            (self.past.redo.click, self.redo),
+            (self.past.strip.select, self.rewind),
+            (self.keep.reset.click, self.put_back),
+        ):
+            self.shown(event(handler, look, show_progress="hidden", **opened))
+        self.shown(self.past.bake.click(self.begin_from, [*look, self.detail, *self.panel.inputs], show_progress="hidden", **opened))
+
+    def _wire_keep(self, asks: list[Any], opened: dict[str, Any]) -> None:
+        """Files, links and looks."""
+        keep, file = self.keep, {"js": CLICK.format("#download-file"), "api_visibility": "private"}
+        save = [self.session, self.face, keep.as_png, self.detail, *self.panel.inputs]
+        keep.download.click(self.save, save, [keep.file, self.status], **QUEUED).success(None, **file)
+        keep.save_recipe.click(self.save_recipe, asks, [keep.file, keep.told], **QUEUED).success(None, **file)
+        keep.copy.click(self.link, asks, keep.query, show_progress="hidden", **QUEUED).success(
+            None, keep.query, None, js=COPY, api_visibility="private"
         )
+        added = [keep.store, keep.looks, keep.look_name, keep.told]
+        keep.keep_look.click(self.keep_look, [keep.store, keep.look_name, *asks], added, show_progress="hidden", **QUEUED)
+        wear = [keep.store, keep.looks, *self.look]
+        self.shown(keep.wear.click(self.wear, wear, show_progress="hidden", **opened))
+        keep.wire(self.crop.wanted)
 
     def refine_after(self, event: Any) -> None:
         """Refine when `event` is over, put the sliders that nobody touched to where the face is then, and draw once more."""
@@ -186,36 +223,96 @@ class EditTab:
             self.goals.report,
             *self.readings,
             *self.crop.opened,
-            *self.panel.placed,
+            *self.panel.inputs,
+            self.detail,
+            *self.own.opened,
         ]
 
     def open_face(self, session: Session, face: Face | None) -> dict[Any, Any]:
-        """Show a face as it is: sliders at zero, the crop as found, before and after alike."""
+        """Show a face as it is: sliders where it stands, the crop as found, before and after alike."""
         face = here(face)
-        session.adjustments.clear()
-        return self.show_face(session, face, DETAIL, f"Opened {face.name}. ") | {self.view: IN_PHOTO, self.show: EDITED}
+        return self.show_opened(session, Opened(face), f"Opened {face.name}. ")
 
-    def show_face(self, session: Session, face: Face, detail: float, greeting: str = "") -> dict[Any, Any]:
-        """A face that has just become the one that is edited, with its crop as it was left."""
+    def show_opened(self, session: Session, opened: Opened, greeting: str) -> dict[Any, Any]:
+        """A face that has just come, with the edit that came along; its history begins. Locks of before go, sliders of one's own stay."""
+        face, detail = opened.face, DETAIL if opened.detail is None else opened.detail
+        own = self.own.join(session, opened.own)
+        session.adjustments.clear()
+        edit = self.edit_of(session, face, detail, opened.strengths, opened.locks)
+        self.past.begin(session, edit, greeting.strip(" .") or "Opened")
+        shown = self.show_edit(session, edit, IN_PHOTO, EDITED, f"{greeting}{which(face)}{face.message or HINT}")
+        for slider in own.keys() & shown.keys() & set(self.panel.own_sliders):
+            shown[slider] = own[slider] | shown[slider]  # what it is called and how long it is, and where it stands
+        return own | shown | {self.view: IN_PHOTO, self.show: EDITED}
+
+    def edit_of(self, session: Session, face: Face, detail: float, strengths: Any, locks: Any) -> Edit:
+        """An edit of a face that was encoded anew: its sliders start where it stands."""
+        starts = {name: round(score, 1) for name, score in self.panel.scores(session, face).items()}
+        return Edit(face, dict(strengths), tuple(locks), detail, dict(session.adjustments), starts)
+
+    def show_edit(self, session: Session, edit: Edit, view: str, show: str, words: str) -> dict[Any, Any]:
+        """The whole page as an edit is: picture, sliders, locks, crop, readings, history."""
         session.take_turn()
-        placed, nothing = self.panel.place(session, face), self.panel.nothing(session)
+        session.starts, session.adjustments = dict(edit.starts), dict(edit.adjustments)
+        values, placed = self.panel.put(session, edit.strengths, edit.locks)
+        asked, face = self.panel.asked(session, values), edit.face
         return {
             self.face: face,
-            **self.pictures(face, IN_PHOTO, EDITED, detail, nothing),
+            **self.pictures(face, view, show, edit.detail, asked),
             self.tiles: draw_tiles(self.editor, face),
-            self.status: say(f"{greeting}{which(face)}{face.message or HINT}"),
-            **self.readings_of(session, face, nothing, DETAIL),
+            self.status: say(words),
+            **self.readings_of(session, face, asked, edit.detail, values[0]),
+            **self.past.note(session, self.edit_now(session, face, asked, edit.detail), self.panel.view),
             self.goals.stop: gr.update(interactive=False),
             self.goals.report: "",
             **self.crop.show(face, session.adjustments.get(face.index, Adjustment())),
             **placed,
+            self.detail: edit.detail,
         }
 
-    def open_photo(self, session: Session, file: dict[str, Any]) -> dict[Any, Any]:
-        """A dropped, pasted or chosen file. Where it is refused, whatever runs for the photo before goes on."""
+    def open_photo(self, session: Session, file: dict[str, Any] | None, face: Face | None = None) -> dict[Any, Any]:
+        """A dropped, pasted or chosen file: a photo, a picture that was saved here, or a recipe for the face that is open.
+
+        Where it is refused, whatever runs for the photo before goes on.
+        """
+        if file is None:  # the camera was cleared
+            return {self.view: gr.skip()}
         with one_sentence():
-            face = self.editor.open_photo(file["path"])
-        return self.open_face(session, face)
+            opened, greeting = self.read_file(Path(file["path"]), face)
+            self.own.check_room(session, opened.own)
+        return self.show_opened(session, opened, greeting)
+
+    def read_file(self, path: Path, face: Face | None) -> tuple[Opened, str]:
+        """What a file holds, and what to say of it; `ValueError` in one sentence where it is nothing that can be opened."""
+        if is_json(path):
+            recipe = recipe_from(path.read_bytes())
+            if recipe.alignment is None or face is None:
+                return self.editor.reopen(recipe), "The recipe's face is back. "
+            return self.editor.apply(recipe, face), f"The recipe is applied to {face.name}. "
+        photo = open_photo(path)
+        if photo.recipe:
+            try:
+                opened = self.editor.reopen(recipe_from(photo.recipe), photo)
+                return opened, f"Opened {opened.face.name} with its edit. "
+            except ValueError as error:
+                opened = Opened(self.editor.open_photo(path))
+                return opened, f"Opened {opened.face.name} as a photo, without its edit: {error}. "
+        opened = Opened(self.editor.open_photo(path))
+        return opened, f"Opened {opened.face.name}. "
+
+    def first_visit(self, session: Session) -> dict[Any, Any]:
+        """The first example, with one slider moved already: it tells what the others are for."""
+        face = self.examples.faces[0]
+        story = {name: strength for name, strength in STORY.items() if name in self.editor.directions}
+        return self.show_opened(session, Opened(face, story), f"{face.name.capitalize()}, {STORY_WORDS}. " if story else "")
+
+    def open_link(self, session: Session, query: str) -> dict[Any, Any] | None:
+        """What a link asks for; None where it asks for nothing. A link that cannot be followed opens the first example, and says why."""
+        try:
+            recipe = recipe_of_link(query, self.editor.checkpoint.digest, self.editor.checkpoint.name)
+            return recipe and self.show_opened(session, self.editor.reopen(recipe), "Opened from a link. ")
+        except ValueError as error:
+            return self.show_opened(session, Opened(self.examples.faces[0]), f"{str(error)[:1].upper()}{str(error)[1:]}. ")
 
     def open_example(self, session: Session, chosen: gr.SelectData) -> dict[Any, Any]:
         """One of the example tiles."""
@@ -224,10 +321,14 @@ class EditTab:
     def choose(self, session: Session, chosen: gr.EventData, face: Face | None, detail: float, *values: Any) -> Any:
         """Another face of the same photo; the edit of the one that is left stays in the photo."""
         face, asked = here(face), self.panel.asked(session, values)
-        session.take_turn()
         with one_sentence():
             face = asked.editor.choose(face, chosen.index, asked.strengths, detail, asked.locks)
-        return self.show_face(session, face, detail) | {self.view: IN_PHOTO, self.show: EDITED}
+        edit = self.edit_of(session, face, detail, {}, asked.locks)
+        self.past.note(session, edit, self.panel.view, f"Face {face.index + 1}")
+        return self.show_edit(session, edit, IN_PHOTO, EDITED, f"{which(face)}{face.message or HINT}") | {
+            self.view: IN_PHOTO,
+            self.show: EDITED,
+        }
 
     def adjust(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
         """The crop was moved: the last four values are those of its sliders. Called many times a second."""
@@ -235,13 +336,14 @@ class EditTab:
         values, crop = values[:count], values[count:]
         if face is None or face.photo is None:
             return gr.skip()
-        face = self.crop.adjust(session, face, *crop)
+        face, asked = self.crop.adjust(session, face, *crop), self.panel.asked(session, values)
+        self.past.note(session, self.edit_now(session, face, asked, detail), self.panel.view, "Crop", "crop")
         return {
             self.face: face,
             **self.crop.pictures(face),
             self.status: say(f"{which(face)}Crop moved."),
             self.goals.stop: gr.update(interactive=False),
-            **self.pictures(face, view, show, detail, self.panel.asked(session, values)),
+            **self.pictures(face, view, show, detail, asked),
         }
 
     def as_edited(self, session: Session, face: Face | None, *values: Any) -> Face:
@@ -267,7 +369,7 @@ class EditTab:
 
     def preview(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
         """What the sliders say now. Called many times a second, and never allowed to raise."""
-        if face is None:
+        if face is None or not self.panel.current(session, values):
             return gr.skip(), gr.skip()
         drawn = self.pictures(face, view, show, detail, self.panel.asked(session, values))
         return drawn[self.result], drawn[self.slide]
@@ -291,19 +393,34 @@ class EditTab:
         """
         silence, turn = tuple(gr.skip() for _ in self.readings), session.turn
         time.sleep(wait_sec)
-        if face is None or session.turn != turn:
+        if face is None or session.turn != turn or not self.panel.current(session, values):
             return silence
-        found = self.readings_of(session, face, self.panel.asked(session, values), detail, values[0] or [])
-        return tuple(found.values()) if session.turn == turn else silence
+        asked = self.panel.asked(session, values)
+        edit = self.edit_now(session, face, asked, detail)
+        found = self.readings_of(session, face, asked, detail, values[0] or ())
+        # Asked again: reading takes its time, and what another action has just put on the page is not to be overwritten.
+        if session.turn != turn or not self.panel.current(session, values):
+            return silence
+        return *found.values(), *self.past.note(session, edit, self.panel.view).values()
+
+    @staticmethod
+    def edit_now(session: Session, face: Face, asked: Asked, detail: float) -> Edit:
+        """What stands on the page, as the history keeps it."""
+        return Edit(face, asked.strengths, asked.locks, detail, dict(session.adjustments), dict(session.starts))
 
     def readings_of(self, session: Session, face: Face, asked: Asked, detail: float, held: Any = ()) -> dict[Any, Any]:
-        """The same as an update, in the order of `readings`; without `held` the line about locks stays as it is."""
+        """The same as an update, in the order of `readings` but for the history."""
         seen = asked.editor.probabilities(face, asked.strengths, detail, asked.locks)
         return {
             self.scores: list_scores(seen),
             self.panel.marks: self.panel.draw_marks(session, face, asked, seen),
-            self.panel.left: self.panel.say_left(session, asked, held) if held != () else gr.skip(),
+            self.panel.left: self.panel.say_left(session, asked, held),
         }
+
+    def let_go(self, session: Session, face: Face | None, detail: float, *values: Any) -> None:
+        """The hand has left a slider."""
+        if face is not None and self.panel.current(session, values):
+            self.past.let_go(session, self.panel.asked(session, values).strengths, detail)
 
     def read_slowly(self, session: Session, face: Face | None, detail: float, *values: Any) -> Any:
         """Readings while a slider moves: waiting first leaves the model to the pictures; always_last brings the end."""
@@ -311,20 +428,68 @@ class EditTab:
 
     def put_back(self, session: Session, face: Face | None, view: str, show: str) -> dict[Any, Any]:
         """All sliders to the photo's own places, all guidance and all locks undone; the photo stays, and so does its crop."""
-        session.take_turn()
         face = self.editor.reset(here(face))
-        placed, nothing = self.panel.place(session, face), self.panel.nothing(session)
-        return {
-            self.face: face,
-            **self.pictures(face, view, show, DETAIL, nothing),
-            self.status: say(f"{which(face)}{OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else AS_IT_WAS}"),
-            **self.readings_of(session, face, nothing, DETAIL, []),
-            self.goals.stop: gr.update(interactive=False),
-            self.goals.report: "",
-            self.detail: DETAIL,
-            self.panel.held: [],
-            **placed,
-        }
+        edit = self.edit_of(session, face, DETAIL, {}, ())
+        self.past.note(session, edit, self.panel.view, "Reset all")
+        words = OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else AS_IT_WAS
+        return self.show_edit(session, edit, view, show, f"{which(face)}{words}")
+
+    def undo(self, session: Session, face: Face | None, view: str, show: str) -> dict[Any, Any]:
+        """One step back."""
+        return self.go(session, -1, view, show)
+
+    def redo(self, session: Session, face: Face | None, view: str, show: str) -> dict[Any, Any]:
+        """One step forward again."""
+        return self.go(session, +1, view, show)
+
+    def rewind(self, session: Session, face: Face | None, view: str, show: str, chosen: gr.EventData) -> dict[Any, Any]:
+        """To a step of the strip."""
+        return self.go(session, chosen.index - (session.history.at if session.history else 0), view, show)
+
+    def go(self, session: Session, by: int, view: str, show: str) -> dict[Any, Any]:
+        """Some steps along the history."""
+        if session.history is None:
+            raise refusal("There is nothing to undo here (any more).")
+        session.history, session.deed = session.history.rewind(session.history.at + by), ""
+        step = session.history.steps[session.history.at]
+        return self.show_edit(session, step.edit, view, show, f"Step {session.history.at}: {step.words}.")
+
+    def begin_from(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
+        """The result becomes the picture before: sliders start from it, and "Original" shows it."""
+        face, asked = here(face), self.panel.asked(session, values)
+        with one_sentence():
+            face = asked.editor.begin_from(face, asked.strengths, detail, asked.locks)
+        edit = self.edit_of(session, face, detail, {}, asked.locks)
+        self.past.note(session, edit, self.panel.view, "New start")
+        return self.show_edit(session, edit, view, show, "The sliders start from here now. Undo goes back.")
+
+    def wear(self, session_store: Any, name: str | None, session: Session, face: Face | None, *look: Any) -> dict[Any, Any]:
+        """A look on the face that is open, instead of what the sliders say."""
+        strengths, held = self.keep.look(session_store, name)
+        view, show, detail, *_ = look
+        session.deed = f"Look {name}"
+        edit = Edit(here(face), strengths, held, detail, dict(session.adjustments), dict(session.starts))
+        return self.show_edit(session, edit, view, show, f"{name} is on.")
+
+    def keep_look(self, stored: Any, name: str, session: Session, face: Face | None, detail: float, *values: Any) -> Any:
+        """What the sliders say, kept in the visitor's own browser."""
+        asked = self.panel.asked(session, values)
+        return self.keep.add_look(stored, name, asked.strengths, asked.locks)
+
+    def recipe(self, session: Session, face: Face | None, detail: float, values: Any) -> Any:
+        """What was done, and the name of the face."""
+        face, asked = here(face), self.panel.asked(session, values)
+        return asked.editor.recipe(face, asked.strengths, detail, asked.locks), file_stem(face)
+
+    def save_recipe(self, session: Session, face: Face | None, detail: float, *values: Any) -> tuple[str, str]:
+        """The recipe as a JSON file."""
+        recipe, stem = self.recipe(session, face, detail, values)
+        return self.keep.write(recipe, f"{stem}-recipe.json"), say(f"{stem}-recipe.json holds what was done, and no photo.")
+
+    def link(self, session: Session, face: Face | None, detail: float, *values: Any) -> str:
+        """A link that opens the same picture elsewhere."""
+        with one_sentence():
+            return link_of(self.recipe(session, face, detail, values)[0])
 
     def save(self, session: Session, face: Face | None, as_png: bool, detail: float, *values: Any) -> tuple[str, str]:
         """The full-size file in the photo's own format, or as PNG, with the note that it was edited."""
@@ -333,7 +498,13 @@ class EditTab:
             data, suffix = asked.editor.save(face, asked.strengths, "png" if as_png else "original", detail, asked.locks)
         name = f"{file_stem(face)}-facevae{suffix}"
         remark = face.source.remark if face.source is not None else ""
-        return to_file(self.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB. {remark}".strip())
+        return to_file(self.keep.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB. {remark}".strip())
+
+
+def is_json(path: Path) -> bool:
+    """Whether a file is text that begins like a recipe; no picture does."""
+    with path.open("rb") as file:
+        return file.read(64).lstrip().startswith(b"{")
 
 
 def list_scores(seen: dict[str, float]) -> str:

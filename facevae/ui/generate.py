@@ -1,16 +1,52 @@
-"""The Generate tab: faces of nobody, each from its own seed."""
+"""The Generate tab: faces of nobody, from their seeds, by what is seen in them, and from one to those near it."""
 
 import random
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 
+from facevae.contact_sheet import save_sheet
 from facevae.editor import Editor, Face
-from facevae.ui.parts import QUEUED, enlarge, face_state, one_sentence, portrait, refusal, say, segmented, status_line, tiles
+from facevae.sampling import Search
+from facevae.ui import sheets
+from facevae.ui.crop import BREATH_SEC
+from facevae.ui.goals import wishes
+from facevae.ui.parts import (
+    LIVE,
+    QUEUED,
+    STATE_SEC,
+    enlarge,
+    face_state,
+    file_stem,
+    heading,
+    one_sentence,
+    portrait,
+    refusal,
+    say,
+    segmented,
+    status_line,
+    tiles,
+    to_file,
+)
+from facevae.ui.session import Session
+from facevae.ui.sheets import COLUMNS, MIDDLE, MOST, NEAR_BLOCK, SEED_END, Settings, Sheet, read_settings, title
 
-COUNT, MOST = 12, 48
-SEED_END = 2**32 - MOST
+FIRST = Settings(seed=1, count=12, temperature=0.8, prior="fitted")
 PRIORS = [("Fitted", "fitted"), ("N(0, I)", "normal")]
+SETTLE_SEC = 0.15
+"""A slider that is dragged asks for new faces at most this often."""
+SEARCH_SEC = 0.3
+"""While faces are searched for, the page is told at most this often."""
+DRAWING = {**QUEUED, "concurrency_id": "faces"}
+"""A search may take half a minute: it waits for other searches, and the other tabs do not wait for it."""
+WAITING = ["tiles", "waiting"]
+TO_NEAR = "() => document.querySelector('#near-bar')?.scrollIntoView({ block: 'nearest' })"
+NAMES = (Path(__file__).parent / "tile_names.js").read_text()
 
 
 class GenerateTab:
@@ -18,75 +54,289 @@ class GenerateTab:
 
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
-        self.faces = gr.State(None, time_to_live=3600)
+        self.session, self.sheet = gr.State(Session()), gr.State(None, time_to_live=STATE_SEC)
         self.chosen = face_state()
+        self._seen: WeakKeyDictionary[Face, str] = WeakKeyDictionary()  # words for faces, as long as somebody keeps them
         with gr.Row(elem_classes="generate-row"):
             with gr.Column(scale=1, min_width=250, elem_classes="controls"):
-                self.dice = gr.Button("New faces", variant="primary", elem_id="dice", size="md")
-                self.seed = gr.Number(1, label="Seed", precision=0, minimum=0, maximum=SEED_END, elem_id="seed", elem_classes="bare")
-                self.count = gr.Slider(1, MOST, COUNT, step=1, label="Faces", elem_id="count", elem_classes="bare")
-                self.temperature = gr.Slider(0.1, 1.2, 0.8, step=0.05, label="Temperature", elem_id="temperature", elem_classes="bare")
-                self.prior = segmented(PRIORS, "Drawn from", "prior", show_label=True)
-            with gr.Column(scale=3, min_width=300):
-                self.gallery = tiles("faces", columns=4)
-                self.status = status_line("generate-status")
+                self._lay_out_settings()
+            with gr.Column(scale=3, min_width=300, elem_classes="stage"):
+                self._lay_out_faces()
             with gr.Column(scale=1, min_width=220, elem_classes="side"):
-                self.picture = gr.Image(
-                    show_label=False,
-                    interactive=False,
-                    buttons=[],
-                    format="jpeg",
-                    container=False,
-                    elem_id="chosen",
-                    elem_classes="picture end-picture",
-                    alt_text="The chosen face",
-                )
-                self.to_edit = gr.Button("Edit this face", variant="primary", elem_id="generate-to-edit", size="md")
-                self.to_a = gr.Button("Use as morph A", elem_id="generate-to-a", size="md")
-                self.to_b = gr.Button("Use as morph B", elem_id="generate-to-b", size="md")
+                self._lay_out_chosen()
         self._wire()
 
+    # ---- what is on the page
+
+    def _lay_out_settings(self) -> None:
+        self.dice = gr.Button("New faces", variant="primary", elem_id="dice", size="md")
+        self.seed = gr.Number(FIRST.seed, label="Seed", precision=0, minimum=0, maximum=SEED_END - 1, elem_id="seed", elem_classes="bare")
+        self.count = gr.Slider(1, MOST, FIRST.count, step=1, label="Faces", elem_id="count", elem_classes="bare")
+        self.temperature = gr.Slider(
+            0.1, 1.2, FIRST.temperature, step=0.05, label="Temperature", elem_id="temperature", elem_classes="bare"
+        )
+        self.prior = segmented(PRIORS, "Drawn from", "prior", show_label=True)
+        heading("Only faces")
+        menu = {"multiselect": True, "value": [], "elem_classes": "bare", "min_width": 120}
+        self.with_it = gr.Dropdown(wishes(self.editor), label="With", elem_id="only-with", **menu)
+        self.without = gr.Dropdown(wishes(self.editor), label="Without", elem_id="only-without", **menu)
+
+    def _lay_out_faces(self) -> None:
+        with gr.Row(visible=False, elem_classes="near-bar", elem_id="near-bar") as self.bar:
+            self.back = gr.Button("Back", elem_id="generate-back", size="md", min_width=70)
+            self.radius = gr.Slider(0.1, 1, 0.5, step=0.05, label="How far", elem_id="radius", elem_classes="bare", min_width=180)
+        self.gallery = tiles("faces", columns=COLUMNS)
+        gr.HTML("", js_on_load=NAMES, apply_default_css=False, elem_id="tile-names")
+        with gr.Column(elem_classes="foot"):
+            self.status = status_line("generate-status")
+            with gr.Row(elem_classes="actions"):
+                self.more = gr.Button("More", elem_id="more", size="md", min_width=80)
+                self.stop = gr.Button("Stop", variant="stop", elem_id="generate-stop", size="md", min_width=80, interactive=False)
+                self.save_all = gr.Button("Save sheet", elem_id="save-sheet", size="md", min_width=100)
+        self.file = gr.DownloadButton("Download", visible="hidden", elem_id="generate-file")
+
+    def _lay_out_chosen(self) -> None:
+        self.picture = gr.Image(
+            show_label=False,
+            interactive=False,
+            buttons=[],
+            format="jpeg",
+            container=False,
+            elem_id="chosen",
+            elem_classes="picture end-picture",
+            alt_text="The chosen face",
+        )
+        self.to_edit = gr.Button("Edit this face", variant="primary", elem_id="generate-to-edit", size="md")
+        self.to_morph = gr.Button("Use in morph", elem_id="generate-to-morph", size="md")
+        self.near = gr.Button("Neighbours", elem_id="neighbours", size="md")
+        self.save_one = gr.Button("Download", elem_id="save-face", size="md")
+
+    # ---- what happens
+
     def _wire(self) -> None:
-        settings = [self.seed, self.count, self.temperature, self.prior]
-        self.dice.click(lambda: random.randrange(1_000_000), None, self.seed, **QUEUED).then(
-            self.draw, settings, self.drawn, show_progress_on=self.gallery, **QUEUED
+        settings = [self.seed, self.count, self.temperature, self.prior, self.with_it, self.without]
+        to = {"outputs": self.drawn, "show_progress": "hidden", **DRAWING}
+        sliders = [event for slider in (self.count, self.temperature) for event in (slider.input, slider.release)]
+        moved = gr.on(
+            [self.seed.input, *sliders, self.prior.input, self.with_it.input, self.without.input],
+            self.settle,
+            [self.session, *settings],
+            None,
+            preprocess=False,
+            **LIVE,
         )
-        gr.on(
-            [self.seed.input, self.count.release, self.temperature.release, self.prior.input],
-            self.draw,
-            settings,
-            self.drawn,
-            show_progress_on=self.gallery,
-            trigger_mode="always_last",
-            **QUEUED,
-        )
-        self.gallery.select(self.choose, self.faces, [self.chosen, self.picture, self.status], show_progress="hidden", **QUEUED)
+        # "multiple": what the last settings asked for may still be on its way out.
+        runs = [
+            moved.then(self.draw, [self.session, *settings], preprocess=False, trigger_mode="multiple", **to),
+            self.dice.click(self.roll, [self.session, *settings], preprocess=False, trigger_mode="multiple", **to),
+            self.more.click(self.go_on, [self.session, self.sheet], **to),
+            self.near.click(self.explore, [self.session, self.sheet, self.chosen, self.radius], **to).success(
+                None, js=TO_NEAR, api_visibility="private"
+            ),
+            self.back.click(self.go_back, [self.session, self.sheet], **to),
+        ]
+        again = [self.session, self.sheet, self.chosen, self.radius]
+        runs.append(gr.on([self.radius.input, self.radius.release], self.come_nearer, again, self.drawn, **LIVE))
+        for run in runs:
+            self.described(run)
+        self.stop.click(lambda session: session.stop(), self.session, None, **LIVE)
+        self.gallery.select(self.choose, self.sheet, [self.chosen, self.picture, self.status], show_progress="hidden", **QUEUED)
+        files = [self.file, self.status]
+        for button, save, given in ((self.save_one, self.save, self.chosen), (self.save_all, self.save_faces, self.sheet)):
+            button.click(save, given, files, **QUEUED).success(
+                None, js="() => document.querySelector('#generate-file').click()", api_visibility="private"
+            )
+
+    def described(self, event: Any) -> None:
+        """What follows when faces have been drawn: each gets its words, for those who do not see it."""
+        event.then(self.describe, [self.session, self.sheet], self.gallery, trigger_mode="multiple", show_progress="hidden", **QUEUED)
 
     @property
-    def drawn(self) -> list[gr.components.Component]:
+    def drawn(self) -> list[Any]:
         """What changes when faces are drawn."""
-        return [self.faces, self.chosen, self.gallery, self.picture, self.status]
+        parts = [self.sheet, self.chosen, self.gallery, self.picture, self.status]
+        return [*parts, self.stop, self.more, self.bar, self.radius, self.seed]
 
-    def first_visit(self, faces: list[Face] | None) -> tuple[Any, ...]:
+    def first_visit(self, session: Session, sheet: Sheet | None) -> Iterator[dict[Any, Any]]:
         """The tab was opened: draw the first faces, or leave those that are there."""
-        return tuple(gr.skip() for _ in self.drawn) if faces else self.draw(1, COUNT, 0.8, "fitted")
+        if sheet is None:
+            yield from self.add(session, Sheet(FIRST, FIRST.seed))
+        else:
+            yield {self.status: gr.skip()}
 
-    def draw(self, seed: float, count: float, temperature: float, prior: str) -> tuple[Any, ...]:
-        """Faces of `count` seeds from `seed` on; the same settings give the same faces."""
-        if seed is None or not 0 <= seed < SEED_END:
-            raise refusal(f"A seed is a whole number from 0 to {SEED_END - 1}.")
+    def settle(self, session: Session, *settings: Any) -> None:
+        """Settings were changed: what runs for the old ones ends. Wrong ones end nothing; `draw` says what is wrong."""
+        try:
+            read_settings(*settings)
+        except ValueError:
+            return
+        session.take_turn()
+        time.sleep(SETTLE_SEC)
+
+    def roll(self, session: Session, seed: Any, *others: Any) -> Iterator[dict[Any, Any]]:
+        """The dice: the same settings with another seed."""
+        seed = random.randrange(1_000_000)
+        for update in self.draw(session, seed, *others):
+            yield update if self.gallery not in update else {**update, self.seed: seed}
+
+    def draw(self, session: Session, *settings: Any) -> Iterator[dict[Any, Any]]:
+        """A new sheet; the same settings give the same faces."""
+        if settings[0] is None:  # the field was emptied, to type another seed into it
+            yield {self.status: gr.skip()}
+            return
         with one_sentence():
-            faces = self.editor.generate(range(int(seed), int(seed) + int(count)), temperature=temperature, prior=prior)
-        cells = [(enlarge(face.crop, 256), f"Seed {face.seed}") for face in faces]
-        return faces, faces[0], gr.update(value=cells, selected_index=None), portrait(faces[0]), self.about(faces[0])
+            asked = read_settings(*settings)
+        yield from self.add(session, Sheet(asked, asked.seed))
 
-    def choose(self, faces: list[Face] | None, chosen: gr.SelectData) -> tuple[Any, ...]:
-        """One picture of the grid."""
-        if not faces or chosen.index >= len(faces):
+    def go_on(self, session: Session, sheet: Sheet | None) -> Iterator[dict[Any, Any]]:
+        """More faces below those that are there: the next seeds, or more neighbours."""
+        sheet = self.there(sheet)
+        if sheet.centre is None:
+            yield from self.add(session, sheet)
+            return
+        session.take_turn()
+        with one_sentence():
+            sheet = sheets.with_neighbours(self.editor, sheet, len(sheet.faces) + min(NEAR_BLOCK, sheet.room))
+        yield {**self.show(sheet), self.status: say(sheets.around(sheet))}
+        yield {self.status: gr.skip()}
+
+    def add(self, session: Session, sheet: Sheet) -> Iterator[dict[Any, Any]]:
+        """The next faces of a sheet of seeds, as they are found; ends silently once another action has begun."""
+        turn, asked, said_sec, shown = session.take_turn(), min(sheet.settings.count, sheet.room), 0.0, 0
+        step = Search((), 0, sheet.next_seed)
+        if sheet.settings.wanted:
+            waiting = {} if sheet.faces else {self.gallery: gr.update(elem_classes=WAITING)}  # what is there was asked for before
+            yield {self.stop: gr.update(interactive=True), self.status: say(f"0 of {asked} found, 0 tried"), **waiting}
+        with one_sentence():
+            for step in sheets.extend(self.editor, sheet):
+                if session.turn != turn or session.stopped:
+                    break
+                if sheet.settings.wanted and time.monotonic() - said_sec > SEARCH_SEC:
+                    found = self.grown(sheet, step, first=not shown) if len(step.faces) > shown else {}
+                    yield {
+                        **found,
+                        self.stop: gr.update(interactive=True),
+                        self.status: say(f"{len(step.faces)} of {asked} found, {step.tried} tried"),
+                    }
+                    said_sec, shown = time.monotonic(), len(step.faces)
+                time.sleep(BREATH_SEC)
+        if session.turn == turn:
+            yield {
+                **self.grown(sheet, step, first=not shown),
+                self.stop: gr.update(interactive=False),
+                self.status: say(sheets.came_of(sheet, step, session.stopped)),
+            }
+        yield {self.status: gr.skip()}  # Gradio sends the last message twice: it must say nothing
+
+    def grown(self, sheet: Sheet, step: Search, first: bool) -> dict[Any, Any]:
+        """The sheet with what was found; the first face of a new one is chosen. Nothing found leaves an old sheet in its place."""
+        if not sheet.faces and not step.faces:
+            return {self.gallery: gr.update(elem_classes=WAITING[:1])}
+        chosen = step.faces[0] if first and not sheet.faces else None
+        return self.show(replace(sheet, faces=(*sheet.faces, *step.faces), next_seed=step.next_seed), chosen)
+
+    # ---- neighbours
+
+    def explore(self, session: Session, sheet: Sheet | None, chosen: Face | None, radius: float) -> dict[Any, Any]:
+        """The chosen face and those near it."""
+        sheet, face = self.there(sheet), self.there(chosen)
+        session.take_turn()
+        with one_sentence():
+            around = sheets.neighbours(self.editor, sheet, face, radius)
+        return {**self.show(around, face), self.status: say(sheets.around(around))}
+
+    def come_nearer(self, session: Session, sheet: Sheet | None, chosen: Face | None, radius: float) -> dict[Any, Any]:
+        """The same neighbours nearer or farther. Called many times a second, and never allowed to raise."""
+        if sheet is None or sheet.centre is None or radius == sheet.radius:
+            return {self.status: gr.skip()}
+        session.take_turn()
+        at = sheet.index(chosen)
+        sheet = sheets.with_neighbours(self.editor, replace(sheet, faces=(), radius=radius), len(sheet.faces))
+        return self.show(sheet, sheet.faces[MIDDLE if at is None else at])
+
+    def go_back(self, session: Session, sheet: Sheet | None) -> dict[Any, Any]:
+        """The sheet before, with the face chosen from which it was left."""
+        left = self.there(sheet)
+        session.take_turn()
+        sheet = sheets.back(left)
+        said = sheets.around(sheet) if sheet.centre is not None else sheets.is_chosen(left.centre or sheet.faces[0])
+        return {
+            **self.show(sheet, left.centre or sheet.faces[0]),
+            self.status: say(said),
+            **({self.radius: sheet.radius} if sheet.centre is not None else {}),
+        }
+
+    # ---- one face
+
+    def choose(self, sheet: Sheet | None, chosen: gr.SelectData) -> tuple[Any, ...]:
+        """One picture of the sheet."""
+        if sheet is None or chosen.index >= len(sheet.faces):
             return gr.skip(), gr.skip(), gr.skip()
-        face = faces[chosen.index]
-        return face, portrait(face), self.about(face)
+        face = sheet.faces[chosen.index]
+        return face, self.draw_chosen(face), say(sheets.is_chosen(face))
 
-    def about(self, face: Face) -> str:
-        """The status line for the chosen face."""
-        return say(f"Seed {face.seed} is chosen. It is nobody's photo: the model drew it.")
+    def draw_chosen(self, face: Face) -> Any:
+        """The chosen face, and in words what is seen in it."""
+        return gr.update(value=portrait(face), alt_text=f"The chosen face, {title(face)}: {self.words(face)}")
+
+    def words(self, face: Face) -> str:
+        """What the classifier sees in a face."""
+        if face not in self._seen:
+            self._seen[face] = sheets.in_few_words(self.editor.probabilities(face))
+        return self._seen[face]
+
+    def save(self, face: Face | None) -> tuple[str, str]:
+        """The chosen face as a file, with its seed and the note that it was generated."""
+        face = self.there(face)
+        with one_sentence():
+            data, suffix = self.editor.save(face)
+        name = f"{file_stem(face)}-facevae{suffix}"
+        return to_file(self.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB.")
+
+    # ---- the sheet
+
+    def show(self, sheet: Sheet, chosen: Face | None = None) -> dict[Any, Any]:
+        """A sheet on the page; without `chosen`, the choice stays as it is."""
+        gallery = {"value": self.cells(sheet), "columns": sheet.columns, "fit_columns": False, "elem_classes": WAITING[:1]}
+        picked = {} if chosen is None else {self.chosen: chosen, self.picture: self.draw_chosen(chosen)}
+        if chosen is not None:
+            gallery["selected_index"] = sheet.index(chosen)
+        return {
+            self.sheet: sheet,
+            self.gallery: gr.update(**gallery),
+            self.stop: gr.update(interactive=False),
+            self.more: gr.update(interactive=sheet.room > 0),
+            self.bar: gr.update(visible=sheet.centre is not None),
+            **picked,
+        }
+
+    def cells(self, sheet: Sheet) -> list[Any]:
+        """The tiles, with what is known of each in words."""
+        return [(enlarge(face.crop, 256), ": ".join(filter(None, [title(face), self._seen.get(face, "")]))) for face in sheet.faces]
+
+    def describe(self, session: Session, sheet: Sheet | None) -> Any:
+        """The tiles with their words; nothing of it, where another action has begun meanwhile."""
+        turn = session.turn
+        for face in sheet.faces if sheet is not None else ():
+            if session.turn != turn:
+                return gr.skip()
+            self.words(face)
+        return gr.update(value=self.cells(sheet)) if sheet is not None and session.turn == turn else gr.skip()
+
+    def save_faces(self, sheet: Sheet | None) -> tuple[str, str]:
+        """The whole sheet as one picture."""
+        sheet = self.there(sheet)
+        with one_sentence():
+            data = save_sheet(self.editor, sheet.faces, sheet.columns, sheet.settings.wanted if sheet.centre is None else {})
+        if sheet.centre is None:
+            name = f"faces-{sheet.faces[0].seed}-to-{sheet.faces[-1].seed}-facevae.png"
+        else:
+            name = f"{file_stem(sheet.centre)}-neighbours-facevae.png"
+        return to_file(self.file, data, name), say(f"{name}: {len(sheet.faces)} faces, {len(data) / 1000:,.0f} kB.")
+
+    @staticmethod
+    def there(what: Any) -> Any:
+        """A sheet or a face of this visitor, who may have been away for longer than they are kept."""
+        if what is None:
+            raise refusal("There are no faces here (any more): choose New faces.")
+        return what

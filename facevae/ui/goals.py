@@ -108,6 +108,7 @@ class GoalsPart:
         if step is not None and session.turn == turn:
             stopped, ended = ("Stopped. ", "") if session.stopped else ("", ENDED.get(step.reason, ""))
             placed = self.place(session, step.face)
+            session.deed = label
             with one_sentence():
                 found = asked.editor.report(before, {}, step.face, wanted, detail)
             yield {

@@ -24,6 +24,8 @@ class Mark:
     value: float
     seen: float | None = None
     """The classifier's probability of what the slider's right end means; None where it knows no such label."""
+    held: bool = False
+    """A lock holds it as it is."""
 
     @property
     def beyond(self) -> bool:
@@ -41,7 +43,7 @@ class Mark:
         start, end = ("-1" if self.safe[0] <= low else share(self.safe[0])), ("2" if self.safe[1] >= high else share(self.safe[1]))
         shares = f"--own: {share(self.own)}; --safe-from: {start}; --safe-to: {end}; --start: {self.start:g};"
         words = f'--photo: "{self.own:+.1f}"; --seen: "{percent(self.seen)}"; --words: "{BEYOND if self.beyond else ""}";'
-        return f"{self.place} {{ {shares} {words} }}"
+        return f"{self.place} {{ {shares} {words} --held: {int(self.held)}; }}"
 
 
 def percent(probability: float | None) -> str:

@@ -47,7 +47,7 @@ def draw_matrix(edits: Mapping[str, Any]) -> str:
     faces = f" {edits['n']} faces, judge {edits['judge']}." if "judge" in edits else f" {edits['n']} faces."
     own = matrix.get(IN_USE)
     return (
-        f'<h3>What edits do, measured</h3><p class="note">{html.escape(MEANING + note + faces)}</p>{maps}'
+        f'<h2>What edits do, measured</h2><p class="note">{html.escape(MEANING + note + faces)}</p>{maps}'
         f"{details(names, own, chosen) if own else ''}"
     )
 

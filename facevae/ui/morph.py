@@ -1,31 +1,35 @@
-"""The Morph tab: two faces, every face between them, and the way as a film."""
+"""The Morph tab: two to six faces, every face on the way through them, alone or in the first one's photo, and the way as a film."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from facevae.editor import Editor, Face
+from facevae.morphing import KeyFrames, Way, strip_positions
 from facevae.ui.examples import Examples
+from facevae.ui.film import FilmPart
+from facevae.ui.keys import KeysPart, draw_examples, draw_strip, picture_row
 from facevae.ui.parts import (
     LIVE,
+    PREVIEW_SIDE_PX,
     QUEUED,
+    STATE_SEC,
     enlarge,
-    face_state,
-    file_stem,
+    heading,
     here,
     one_sentence,
-    portrait,
+    refusal,
     say,
     segmented,
     status_line,
-    tiles,
-    to_file,
     upload_button,
 )
 
-STRIP = 8
 PATHS = [("Slerp", "slerp"), ("Lerp", "lerp")]
+REPEATS = [("Turn back", "back"), ("Go round", "round"), ("Stop", "once")]
+FACE_ONLY, IN_PHOTO = "Face", "In the photo"
+GONE = "The faces are gone after an hour: open a photo, or choose an example."
 
 
 class MorphTab:
@@ -33,129 +37,223 @@ class MorphTab:
 
     def __init__(self, editor: Editor, examples: Examples) -> None:
         self.editor, self.examples = editor, examples
-        self.a, self.b = face_state(), face_state()
+        self.groups = {control.group: [c.name for c in editor.controls if c.group == control.group] for control in editor.controls}
+        self.keys = gr.State(None, time_to_live=STATE_SEC)
         with gr.Row(elem_classes="morph-row"):
-            with gr.Column(scale=2, min_width=130, elem_classes="end drop-target", elem_id="morph-a"):
-                self.picture_a = self._end_picture("Face A")
-                self.upload_a = upload_button("Open face A", "upload-a")
-            with gr.Column(scale=4, min_width=300, elem_classes="stage"):
-                self.result = gr.Image(
-                    show_label=False,
-                    interactive=False,
-                    buttons=["fullscreen"],
-                    format="jpeg",
-                    container=False,
-                    elem_id="morph-result",
-                    elem_classes="picture",
-                    alt_text="A face between A and B",
-                )
-                self.position = gr.Slider(0, 1, 0.5, step=0.01, label="From A to B", elem_id="position", elem_classes="bare")
-            with gr.Column(scale=2, min_width=130, elem_classes="end drop-target", elem_id="morph-b"):
-                self.picture_b = self._end_picture("Face B")
-                self.upload_b = upload_button("Open face B", "upload-b")
-        self.status = status_line("morph-status")
-        self.strip = tiles("strip", columns=STRIP)
-        with gr.Row(elem_classes="morph-options"):
-            self.path = segmented(PATHS, "Path", "path", show_label=True)
-            self.frames = gr.Slider(8, 120, 32, step=1, label="Frames", elem_id="frames", elem_classes="bare", min_width=180)
-            self.format = segmented([("GIF", "gif"), ("WebP", "webp")], "File", "format", show_label=True)
-            self.swap = gr.Button("Swap A and B", elem_id="swap", size="md", min_width=120)
-            self.export = gr.Button("Save film", variant="primary", elem_id="export", size="md", min_width=120)
-        self.film = gr.Image(
-            label="Film",
-            interactive=False,
-            visible=False,
-            type="filepath",
-            elem_id="film",
-            elem_classes="picture film",
-            buttons=[],
-            alt_text="The film that was saved",
-        )
-        self.file = gr.DownloadButton("Download", visible="hidden", elem_id="film-file")
+            with gr.Column(scale=0, min_width=220, elem_classes="side"):
+                self.upload = upload_button("Add a photo", "morph-upload")
+                gr.HTML('<p class="hint">or drop or paste one here</p>', apply_default_css=False, elem_classes="plain")
+                self.from_edit = gr.Button("Add the face from Edit", elem_id="morph-from-edit", size="md")
+                heading("Examples")
+                self.gallery = picture_row("morph-examples")
+            with gr.Column(scale=5, min_width=300, elem_classes="stage"):
+                self._lay_out_stage()
+            with gr.Column(scale=3, min_width=280, elem_classes="controls"):
+                self._lay_out_way()
+                self.film = FilmPart(editor)
         self._wire()
 
-    @staticmethod
-    def _end_picture(name: str) -> gr.Image:
-        return gr.Image(label=name, interactive=False, buttons=[], format="jpeg", elem_classes="picture end-picture", alt_text=name)
+    # ---- what is on the page
+
+    def _lay_out_stage(self) -> None:
+        self.row = KeysPart(self.editor)
+        self.result = gr.Image(
+            show_label=False,
+            interactive=False,
+            buttons=["fullscreen"],
+            format="jpeg",
+            container=False,
+            elem_id="morph-result",
+            elem_classes="picture",
+            alt_text="A face of the morph",
+        )
+        self.position = gr.Slider(0, 1, 0.5, step=0.01, label="Along the way", elem_id="position", elem_classes="bare")
+        self.edit_this = gr.Button("Edit this face", elem_id="morph-to-edit", size="md")
+        self.strip = picture_row("strip")
+        self.status = status_line("morph-status")
+
+    def _lay_out_way(self) -> None:
+        heading("Way")
+        with gr.Row(elem_classes="way-choices"):
+            self.view = segmented([FACE_ONLY, IN_PHOTO], "Shown", "morph-view", show_label=True)
+            self.path = segmented(PATHS, "Path", "path", show_label=True)
+            self.repeat = segmented(REPEATS, "After the last face", "repeat", show_label=True)
+        self.smooth = gr.Checkbox(False, label="Slow down at each face", elem_id="smooth", elem_classes="bare", container=False)
+        self.parts = gr.CheckboxGroup(
+            list(self.groups),
+            value=[],
+            label="What travels",
+            info="Nothing ticked: all of the face. Otherwise the rest stays that of the first face.",
+            elem_id="parts",
+            elem_classes="bare",
+        )
+
+    # ---- what happens
 
     def _wire(self) -> None:
-        look = [self.a, self.b, self.position, self.path]
-        gr.on([self.position.input, self.position.release], self.preview, look, self.result, **LIVE)
-        self.path.change(self.redraw, look, [self.result, self.strip], show_progress="hidden", **QUEUED)
-        for upload, face, picture in ((self.upload_a, self.a, self.picture_a), (self.upload_b, self.b, self.picture_b)):
-            upload.upload(
-                self.open_photo, upload, [face, picture, self.status], show_progress_on=picture, preprocess=False, **QUEUED
-            ).success(self.redraw, look, [self.result, self.strip], show_progress="hidden", **QUEUED)
-        self.strip.select(self.jump, None, self.position, **LIVE).then(self.preview, look, self.result, **LIVE)
-        self.swap.click(
-            lambda a, b, p, q, t: (b, a, q, p, round(1 - t, 2)),
-            [self.a, self.b, self.picture_a, self.picture_b, self.position],
-            [self.a, self.b, self.picture_a, self.picture_b, self.position],
-            show_progress="hidden",
+        self.asked = [self.keys, self.view, self.path, self.repeat, self.smooth, self.parts]
+        preview = {"fn": self.preview, "inputs": [self.position, *self.asked], "outputs": self.result, **LIVE}
+        gr.on([self.position.input, self.position.release], **preview)
+        self.again = {
+            "fn": self.redraw,
+            "inputs": [self.position, *self.asked],
+            "outputs": [self.result, self.strip],
+            "show_progress": "hidden",
+            "trigger_mode": "always_last",  # or faces that come while the strip is drawn would never be in it
             **QUEUED,
-        ).success(self.redraw, look, [self.result, self.strip], show_progress="hidden", **QUEUED)
-        self.export.click(
-            self.save,
-            [self.a, self.b, self.path, self.frames, self.format],
-            [self.film, self.file, self.status],
-            show_progress_on=self.export,
-            **QUEUED,
-        ).success(None, js="() => document.querySelector('#film-file').click()", api_visibility="private")
+        }
+        gr.on([w.input for w in (self.view, self.path, self.repeat, self.smooth, self.parts)], **self.again)
+        self.strip.select(self.jump, self.asked, self.position, **LIVE).then(**preview)
+        chosen = self.row.row.select(self.choose, self.asked, [self.keys, self.position, *self.row.shown], **LIVE)
+        chosen.then(**preview)
+
+        self.receive(self.upload.upload, self.opened_photo, [self.upload], preprocess=False)
+        self.receive(self.row.replace.upload, self.opened_photo, [self.row.replace], KeyFrames.put, preprocess=False)
+        self.gallery.select(self.add_example, self.keys, self.changed, show_progress="hidden", **QUEUED).success(**self.again)
+        for button, change in (
+            (self.row.left, lambda keys: keys.move(-1)),
+            (self.row.right, lambda keys: keys.move(1)),
+            (self.row.remove, KeyFrames.remove),
+        ):
+            button.click(self.changing(change), self.keys, self.changed, show_progress="hidden", **QUEUED).success(**self.again)
+        self.film.wire(self.asked, self.read)
+
+    def receive(
+        self,
+        event: Callable[..., Any],
+        face_of: Callable[..., Face | None],
+        inputs: list[Any],
+        change: Callable[[KeyFrames, Face], KeyFrames] = KeyFrames.add,
+        **options: Any,
+    ) -> Any:
+        """At an `event` anywhere on the page, `face_of` the values of `inputs` becomes a face of the morph.
+
+        For example `morph.receive(button.click, lambda face: face, [chosen])`. What comes back takes `.success(...)`.
+        """
+
+        def take(keys: KeyFrames | None, *values: Any) -> dict[Any, Any]:
+            return self.add(keys, face_of(*values), change)
+
+        # Each file that is dropped counts, also while the one before is being read.
+        to = {"outputs": self.changed, "show_progress": "hidden", "trigger_mode": "multiple", **QUEUED, **options}
+        return event(take, [self.keys, *inputs], **to).success(**self.again)
 
     @property
-    def opened(self) -> list[gr.components.Component]:
-        """What changes when both ends change."""
-        return [self.a, self.b, self.picture_a, self.picture_b, self.result, self.strip, self.status]
+    def changed(self) -> list[Any]:
+        """What changes when the faces of the morph change."""
+        return [self.keys, *self.row.shown, self.view, self.status]
 
-    def first_visit(self) -> tuple[Any, ...]:
+    def show(self, keys: KeyFrames, status: str) -> dict[Any, Any]:
+        """Other faces: the row of them, what can be done with them, and a sentence."""
+        from_photo = keys.faces[0].photo is not None
+        view = gr.update(visible=True) if from_photo else gr.update(visible=False, value=FACE_ONLY)
+        return {self.keys: keys, **self.row.show(keys), self.view: view, self.status: say(status)}
+
+    def examples_lent(self) -> KeyFrames:
         """Two examples, so that the tab shows what it is for."""
-        a, b = self.examples.faces[0], self.examples.faces[1]
-        return a, b, portrait(a), portrait(b), *self.redraw(a, b, 0.5, "slerp"), say(f"From {a.name} to {b.name}.")
+        return KeyFrames.of_examples(*self.examples.faces[:2])
 
-    def open_photo(self, file: dict[str, Any]) -> tuple[Any, ...]:
-        """A dropped, pasted or chosen file for one end."""
+    def first_visit(self) -> dict[Any, Any]:
+        """What the tab begins with; see `changed` and `again`."""
+        keys = self.examples_lent()
+        shown = self.show(keys, f"{in_words(keys)} Two examples to begin with: your own faces take their places.")
+        result, strip = self.redraw(0.5, keys, FACE_ONLY, "slerp", "back", False, [])
+        return {**shown, self.gallery: draw_examples(self.examples.faces), self.result: result, self.strip: strip}
+
+    @property
+    def opened(self) -> list[Any]:
+        """What changes at the first visit."""
+        return [*self.changed, self.gallery, self.result, self.strip]
+
+    def add(
+        self, keys: KeyFrames | None, face: Face | None, change: Callable[[KeyFrames, Face], KeyFrames] = KeyFrames.add
+    ) -> dict[Any, Any]:
+        """One more face, or one in another's place."""
+        keys, face = keys or self.examples_lent(), here(face)
         with one_sentence():
-            face = self.editor.open_photo(file["path"])
-        several = f" It shows {len(face.faces)} faces; this is the largest." if len(face.faces) > 1 else ""
-        return face, portrait(face), say((face.message or f"{face.name} is open.") + several)
+            changed = change(keys, face)
+        several = f" Its photo shows {len(face.faces)} faces; this is the largest." if len(face.faces) > 1 and face.index == 0 else ""
+        place = f"{face.name} is face {changed.chosen + 1} of {len(changed)}.{several}"
+        return self.show(changed, f"{place} {face.message or in_words(changed)}")
 
-    def use(self, face: Face | None) -> tuple[Any, ...]:
-        """A face sent from another tab, for one end: its state and its picture."""
-        face = here(face)
-        return face, enlarge(self.editor.edit(face).crop)
+    def opened_photo(self, file: dict[str, Any]) -> Face:
+        """A dropped, pasted or chosen file."""
+        with one_sentence():
+            return self.editor.open_photo(file["path"])
 
-    def preview(self, a: Face | None, b: Face | None, position: float, path: str) -> Any:
-        """The face at one position; called many times a second."""
-        if a is None or b is None:
+    def add_example(self, keys: KeyFrames | None, chosen: gr.EventData) -> dict[Any, Any]:
+        """One of the example tiles."""
+        return self.add(keys, self.examples.faces[chosen.index], lambda keys, face: keys.add(face, own=False))
+
+    def changing(self, change: Callable[[KeyFrames], KeyFrames]) -> Any:
+        """The handler of a button that moves or removes the chosen face."""
+
+        def run(keys: KeyFrames | None) -> dict[Any, Any]:
+            keys = present(keys)
+            with one_sentence():
+                changed = change(keys)
+            return self.show(changed, in_words(changed))
+
+        return run
+
+    def choose(self, chosen: gr.EventData, *asked: Any) -> tuple[Any, ...]:
+        """A face of the row: the buttons speak of it, and the morph goes there."""
+        if asked[0] is None:
+            return tuple(gr.skip() for _ in (self.keys, self.position, *self.row.shown))
+        keys, way, _ = self.read(*asked)
+        keys = keys.choose(chosen.index)
+        return keys, round(way.share_of(keys.chosen, len(keys)), 2), *self.row.show(keys).values()
+
+    def jump(self, chosen: gr.EventData, *asked: Any) -> Any:
+        """A picture of the strip."""
+        if asked[0] is None:
             return gr.skip()
-        return enlarge(self.editor.morph(a, b, [position], path)[0])
+        keys, way, _ = self.read(*asked)
+        positions = strip_positions(way.segments(len(keys)))
+        return round(positions[min(chosen.index, len(positions) - 1)], 2)
 
-    def redraw(self, a: Face | None, b: Face | None, position: float, path: str) -> tuple[Any, Any]:
-        """The face at the position, and the strip of the whole way."""
-        if a is None or b is None:
-            return gr.skip(), gr.skip()
-        positions = np.linspace(0, 1, STRIP)
-        pictures = self.editor.morph(a, b, [position, *positions.tolist()], path)
-        cells = [(enlarge(picture, 192), f"{at:.0%} of the way") for picture, at in zip(pictures[1:], positions, strict=True)]
-        return enlarge(pictures[0]), cells
+    def read(
+        self, keys: KeyFrames | None, view: str, path: str, repeat: str, smooth: bool, parts: list[str]
+    ) -> tuple[KeyFrames, Way, bool]:
+        """What the widgets say: the faces, the way, and whether the photo is around them."""
+        keys = present(keys)
+        travelling = tuple(name for group in parts for name in self.groups[group])
+        return keys, Way(path, repeat, smooth, travelling), view == IN_PHOTO and keys.faces[0].photo is not None
 
-    def jump(self, chosen: gr.SelectData) -> float:
-        """A picture of the strip was chosen."""
-        return round(chosen.index / (STRIP - 1), 2)
-
-    def save(
-        self, a: Face | None, b: Face | None, path: str, frames: int, form: str, progress: gr.Progress = gr.Progress()
-    ) -> tuple[Any, ...]:
-        """The film as a file, forth and back again."""
-        a, b = here(a), here(b)
+    def face_now(self, position: float, *asked: Any) -> Face:
+        """The face that is shown, for the Edit tab."""
+        keys, way, in_photo = self.read(*asked)
         with one_sentence():
-            pictures = []
-            for start in range(0, int(frames), STRIP):
-                progress(start / frames, desc="Drawing frames")
-                positions = np.linspace(0, 1, int(frames))[start : start + STRIP]
-                pictures.append(self.editor.morph(a, b, positions.tolist(), path))
-            film = np.concatenate(pictures)
-            data = self.editor.save_animation(film, format=form)
-        name = f"{file_stem(a)}-to-{file_stem(b)}.{form}"
-        file = to_file(self.file, data, name)
-        return gr.update(value=file, visible=True), file, say(f"{name}: {len(film)} frames, {len(data) / 1000:,.0f} kB.")
+            return self.editor.morphed(keys.faces, position, way, "photo" if in_photo else "face")
+
+    def preview(self, position: float, keys: KeyFrames | None, *look: Any) -> Any:
+        """The face at one position; called many times a second, and never allowed to raise."""
+        if keys is None:
+            return gr.skip()
+        keys, way, in_photo = self.read(keys, *look)
+        frame = next(self.editor.morph_through(keys.faces, [position], way, "photo" if in_photo else "face", PREVIEW_SIDE_PX))
+        words = f"{'In the photo, ' if in_photo else ''}{position:.0%} of the way. {in_words(keys)}"
+        return gr.update(value=enlarge(frame), alt_text=words)
+
+    def redraw(self, position: float, keys: KeyFrames | None, *look: Any) -> tuple[Any, Any]:
+        """The face at the position, and the strip of the whole way."""
+        if keys is None:
+            return gr.skip(), gr.skip()
+        keys, way, in_photo = self.read(keys, *look)
+        positions = strip_positions(way.segments(len(keys)))
+        pictures = list(self.editor.morph_through(keys.faces, positions, way, "crop" if in_photo else "face"))
+        return self.preview(position, keys, *look), draw_strip(pictures, way, keys)
+
+
+def present(keys: KeyFrames | None) -> KeyFrames:
+    """The faces of this visitor, who may have been away for longer than faces are kept."""
+    if keys is None:
+        raise refusal(GONE)
+    return keys
+
+
+def in_words(keys: KeyFrames) -> str:
+    """ "From a through b to c." """
+    first, *between, last = [face.name for face in keys.faces]
+    through = f"through {', '.join(between)} " if between else ""
+    return f"From {first} {through}to {last}."

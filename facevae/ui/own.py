@@ -1,7 +1,7 @@
 """More sliders: directions of the visitor's own, from a component, from photos or from a file. They belong to the visitor alone."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,24 @@ class OwnPart:
         if len(session.own) + len(names) > OWN_SLOTS:
             raise ValueError(f"there is room for {OWN_SLOTS} sliders of your own: remove one first")
 
+    @property
+    def opened(self) -> list[Any]:
+        """What changes when a recipe brings sliders of its own, besides the sliders themselves."""
+        return [self.panel.own_heading, *self.panel.own_places, self.export]
+
+    def check_room(self, session: Session, directions: Sequence[Direction]) -> None:
+        """`ValueError` where there is no room for what a recipe brings."""
+        names = {direction.name for direction in (*session.own, *directions)}
+        if len(names) > OWN_SLOTS:
+            raise ValueError(f"the recipe has sliders of its own, and there is room for {OWN_SLOTS} only: remove some first")
+
+    def join(self, session: Session, directions: Sequence[Direction]) -> dict[Any, Any]:
+        """Take in what a recipe brings; one of the same name is replaced. Gives the update of the pool."""
+        if not directions:
+            return {}
+        session.own[:] = {direction.name: direction for direction in (*session.own, *directions)}.values()
+        return self.pool(session, {direction.name: 0.0 for direction in session.own}, [])
+
     def take(self, session: Session, directions: list[Direction]) -> None:
         """Add them to the visitor's own."""
         self.check(session, [direction.name for direction in directions])
@@ -169,7 +187,7 @@ class OwnPart:
         own = self.panel.own_controls(session)
         new = {control.name for control in own} - set(session.starts)
         session.starts |= {name: round(scores[name], 1) for name in new}
-        at = dict(zip((control.name for control in own), values[-OWN_SLOTS:], strict=False))
+        at = dict(zip((control.name for control in own), self.panel.own_values(values), strict=False))
         return self.pool(session, {name: session.starts[name] if name in new else value for name, value in at.items()}, values[0])
 
     def remover(self, slot: int) -> Any:
@@ -178,7 +196,7 @@ class OwnPart:
         def remove(session: Session, face: Face | None, *values: Any) -> dict[Any, Any]:
             if slot >= len(session.own):
                 return {self.status: gr.skip()}
-            at = dict(zip((direction.name for direction in session.own), values[-OWN_SLOTS:], strict=False))
+            at = dict(zip((direction.name for direction in session.own), self.panel.own_values(values), strict=False))
             gone = session.own.pop(slot).name
             session.starts.pop(gone, None)
             at.pop(gone)

@@ -1,4 +1,4 @@
-// Drop or paste a file anywhere in a .drop-target (the Edit tab; each end of the Morph tab): it goes the way of the
+// Drop or paste a file anywhere in a .drop-target (the Edit and the Morph tab): it goes the way of the
 // upload button inside, so that a wrong file ends in the same sentence as one that was chosen.
 (() => {
   const shown = (element) => element && element.offsetParent !== null;
@@ -78,4 +78,101 @@
   new MutationObserver((changes) => {
     if (changes.some(({ target }) => target instanceof Element && target.closest("#marks"))) describeAll();
   }).observe(document.documentElement, { childList: true, subtree: true });
+})();
+
+// Undo and redo by keys, but not where a text is being written; and the button that shows the photo while it is held.
+(() => {
+  const typing = (element) => element instanceof Element && element.matches("input[type=text], input:not([type]), textarea, [contenteditable]");
+  const press = (selector) => {
+    const button = document.querySelector(selector);
+    if (button && button.offsetParent !== null && !button.disabled) button.click();
+  };
+  document.addEventListener("keydown", (event) => {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || typing(event.target)) return;
+    const key = event.key.toLowerCase();
+    if (key !== "z" && key !== "y") return;
+    event.preventDefault();
+    press(key === "y" || event.shiftKey ? "#redo" : "#undo");
+  });
+
+  let before = null; // what was shown before the button was pressed
+  const show = (value) => document.querySelector(`#show input[value=${value}]`)?.click();
+  const hold = () => {
+    if (before !== null) return;
+    before = document.querySelector("#show input:checked")?.value || "Edited";
+    show("Original");
+    document.querySelector("#hold")?.setAttribute("aria-pressed", "true");
+  };
+  const release = () => {
+    if (before === null) return;
+    show(before);
+    before = null;
+    document.querySelector("#hold")?.setAttribute("aria-pressed", "false");
+  };
+  const ours = (event) => event.target instanceof Element && event.target.closest("#hold");
+  document.addEventListener("pointerdown", (event) => { if (ours(event) && event.button === 0) hold(); });
+  document.addEventListener("pointerup", release);
+  document.addEventListener("pointercancel", release);
+  document.addEventListener("keydown", (event) => {
+    if (!ours(event) || (event.key !== " " && event.key !== "Enter")) return;
+    event.preventDefault();
+    hold();
+  });
+  document.addEventListener("keyup", release);
+  window.addEventListener("blur", release);
+})();
+
+// A slider can be held as it is by the lock beside its name (facevae/ui/sliders.py listens); and sliders can be
+// found by their names.
+(() => {
+  const LOCK = '<svg viewBox="0 0 16 16" aria-hidden="true"><rect x="3" y="7" width="10" height="7" rx="1.5"/><path d="M5 7V5a3 3 0 0 1 6 0v2"/></svg>';
+  const sliders = () => document.querySelectorAll(".sigma[id^='slider-']");
+  const name = (block) => block.querySelector("label span, .head span")?.textContent.trim() || "";
+
+  function draw(block) {
+    const head = block.querySelector(".head");
+    if (!head) return;
+    let button = block.querySelector("button.lock");
+    if (!button) {
+      button = document.createElement("button");
+      button.type = "button";
+      button.className = "lock";
+      button.innerHTML = LOCK;
+      head.append(button);
+    }
+    const held = getComputedStyle(block).getPropertyValue("--held").trim() === "1";
+    button.setAttribute("aria-pressed", String(held));
+    button.setAttribute("aria-label", `Hold ${name(block)} as it is`);
+    button.title = held ? "Let go" : "Hold as it is";
+  }
+  const drawAll = () => sliders().forEach(draw);
+  let waiting = 0;
+
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element ? event.target.closest(".sigma button.lock") : null;
+    if (button) document.dispatchEvent(new CustomEvent("facevae-lock", { detail: button.closest(".sigma").id }));
+  });
+
+  function find() {
+    const words = (document.querySelector("#slider-search input, #slider-search textarea")?.value || "").trim().toLowerCase();
+    document.querySelectorAll(".controls .slider-grid").forEach((grid) => {
+      let any = false;
+      grid.querySelectorAll(".sigma").forEach((block) => {
+        const fits = !words || name(block).toLowerCase().includes(words);
+        block.classList.toggle("missed", !fits);
+        any = any || (fits && block.offsetParent !== null);
+      });
+      const title = grid.previousElementSibling;
+      if (title && title.querySelector("h2")) title.classList.toggle("missed", Boolean(words) && !any);
+    });
+    const colours = document.querySelector("#hair-colour");
+    if (colours) colours.closest(".block").classList.toggle("missed", Boolean(words) && !/hair|black|brown|blond|gray|grey/.test(words) && !"hair colour".includes(words));
+  }
+  document.addEventListener("input", (event) => { if (event.target instanceof Element && event.target.closest("#slider-search")) find(); });
+  new MutationObserver((changes) => {
+    const place = (node) => (node instanceof Element ? node : node.parentElement);
+    if (!changes.some(({ target }) => place(target)?.closest("#marks, .controls"))) return;
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(drawAll); // once the new style sheet counts
+  }).observe(document.documentElement, { childList: true, characterData: true, subtree: true });
 })();

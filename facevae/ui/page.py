@@ -5,20 +5,21 @@ from typing import Any
 
 import gradio as gr
 
-from facevae.editor import Editor, Face
+from facevae.editor import Editor
 from facevae.exhibit import open_exhibits
 from facevae.ui.about import AboutTab
 from facevae.ui.api import Api
 from facevae.ui.edit import EditTab
 from facevae.ui.examples import Examples
 from facevae.ui.generate import GenerateTab
+from facevae.ui.keep import STORE
 from facevae.ui.latent_space import LatentSpaceTab
 from facevae.ui.morph import MorphTab
 from facevae.ui.parts import QUEUED
 from facevae.ui.session import Session
 
 HERE = Path(__file__).parent
-TITLE = "<h1>facevae</h1><p>Change a face in a photo, morph two, or meet new ones. Photos stay on this machine.</p>"
+TITLE = "<h1>facevae</h1><p>Change a face in a photo, morph several, or meet new ones. Photos stay on this machine.</p>"
 # Gradio scopes `css` to what is inside the page's frame; this is the frame.
 OUTER_STYLE = """<style>
 .gradio-container { overflow: clip !important; } /* hidden would undo every position: sticky inside */
@@ -39,11 +40,12 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
     examples, exhibits = Examples(editor), open_exhibits(editor.checkpoint.net, more_exhibits)
     with gr.Blocks(title="facevae", analytics_enabled=False, delete_cache=DELETE_CACHE_SEC, fill_width=True) as page:
         Api(editor)  # first: endpoint names are given in order, and those of the page's own handlers yield
+        store = gr.BrowserState(STORE, storage_key="facevae", secret="facevae")  # nothing secret is in it, and it must outlive us
         gr.HTML(TITLE, elem_id="title", apply_default_css=False, elem_classes="plain")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Edit", id="edit", elem_id="tab-edit", elem_classes="drop-target"):
-                edit = EditTab(editor, examples)
-            with gr.Tab("Morph", id="morph", elem_id="tab-morph", render_children=True):
+                edit = EditTab(editor, examples, store)
+            with gr.Tab("Morph", id="morph", elem_id="tab-morph", elem_classes="drop-target", render_children=True):
                 morph = MorphTab(editor, examples)
             with gr.Tab("Generate", id="generate", elem_id="tab-generate", render_children=True) as generate_tab:
                 generate = GenerateTab(editor)
@@ -59,27 +61,30 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
         # Faces travel: generated ones to Edit or Morph, the edited one to Morph.
         to_edit = generate.to_edit.click(edit.open_face, [edit.session, generate.chosen], edit.opened, **QUEUED)
         to_edit.success(lambda: go("edit"), None, tabs, **QUEUED)
-        look = [morph.a, morph.b, morph.position, morph.path]
 
-        def use_edited(session: Session, face: Face | None, *values: Any) -> Any:
-            return morph.use(edit.as_edited(session, face, *values))
+        def edit_morph(session: Session, *asked: Any) -> dict[Any, Any]:
+            return edit.open_face(session, morph.face_now(*asked))
 
-        for button, use, inputs, end in (
-            (generate.to_a, morph.use, generate.chosen, [morph.a, morph.picture_a]),
-            (generate.to_b, morph.use, generate.chosen, [morph.b, morph.picture_b]),
-            (edit.to_morph, use_edited, [edit.session, edit.face, *edit.panel.inputs], [morph.a, morph.picture_a]),
+        morphed = morph.edit_this.click(edit_morph, [edit.session, morph.position, *morph.asked], edit.opened, **QUEUED)
+        morphed.success(lambda: go("edit"), None, tabs, **QUEUED)
+        edited = [edit.session, edit.face, *edit.panel.inputs]
+        for button, face_of, inputs in (
+            (generate.to_morph, lambda face: face, [generate.chosen]),
+            (edit.keep.to_morph, edit.as_edited, edited),
         ):
-            button.click(use, inputs, end, **QUEUED).success(
-                morph.redraw, look, [morph.result, morph.strip], show_progress="hidden", **QUEUED
-            ).success(lambda: go("morph"), None, tabs, **QUEUED)
+            morph.receive(button.click, face_of, inputs).success(lambda: go("morph"), None, tabs, **QUEUED)
+        morph.receive(morph.from_edit.click, edit.as_edited, edited)
 
         # First visit: every tab already shows something.
-        def first_visit(session: Session) -> dict[Any, Any]:
-            return {edit.gallery: examples.tiles, **edit.open_face(session, examples.faces[0])}
+        def first_visit(session: Session, request: gr.Request) -> dict[Any, Any]:
+            opened = edit.open_link(session, str(request.query_params)) or edit.first_visit(session)
+            return {edit.gallery: gr.update(value=examples.tiles), **opened}
 
         edit.shown(page.load(first_visit, edit.session, [edit.gallery, *edit.opened], **QUEUED))
+        page.load(edit.keep.recall, store, [edit.keep.looks, edit.crop.wanted, edit.keep.as_png], show_progress="hidden", **QUEUED)
         page.load(morph.first_visit, None, morph.opened, **QUEUED)
-        generate_tab.select(generate.first_visit, generate.faces, generate.drawn, show_progress="hidden", **QUEUED)
+        drawing = [generate.session, generate.sheet]
+        generate.described(generate_tab.select(generate.first_visit, drawing, generate.drawn, show_progress="hidden", **QUEUED))
         if exhibits:
             seen = [latent.opened, latent.together, *latent.shown]
             latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
@@ -107,6 +112,8 @@ def theme() -> gr.themes.Base:
         body_background_fill_dark="*neutral_950",
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_400",
+        input_background_fill_dark="*neutral_800",
+        input_placeholder_color_dark="*neutral_400",
         slider_color="*neutral_700",
         slider_color_dark="*neutral_300",
         button_primary_background_fill="*neutral_800",

@@ -59,7 +59,7 @@ def status_line(elem_id: str) -> gr.HTML:
 
 def heading(text: str, visible: bool = True) -> gr.HTML:
     """A quiet heading inside a column."""
-    return gr.HTML(f"<h3>{html.escape(text)}</h3>", apply_default_css=False, elem_classes="plain", visible=visible)
+    return gr.HTML(f"<h2>{html.escape(text)}</h2>", apply_default_css=False, elem_classes="plain", visible=visible)
 
 
 def segmented(choices: list[Any], label: str, elem_id: str, show_label: bool = False) -> gr.Radio:

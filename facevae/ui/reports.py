@@ -61,4 +61,4 @@ def draw_report(report: GuideReport) -> str:
     shown = ", ".join(f"{words} {sigma if itself else -sigma:+.1f} σ" for words, itself, sigma in moved).replace(" -", " −")
     rows.append(f"What else moved: {shown}." if shown else f"Nothing else moved by more than {LEAST_MOVED_SIGMA:g} σ.")
     items = "".join(f"<li>{html.escape(row)}</li>" for row in rows)
-    return f'<div class="report"><h4>Asked for: {html.escape(wish_words(report.asked))}</h4><ul>{items}</ul></div>'
+    return f'<div class="report"><h3>Asked for: {html.escape(wish_words(report.asked))}</h3><ul>{items}</ul></div>'

@@ -2,8 +2,10 @@
 
 import time
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from facevae.editor import Adjustment, Direction
+from facevae.history import History
 
 
 @dataclass
@@ -24,8 +26,18 @@ class Session:
     """The turn in which the face that is shown was encoded anew, by a moved crop or a refinement."""
     starts: dict[str, float] = field(default_factory=dict)
     """Where each slider, by its attribute, stood when it was put to the face that is shown: there it asks for no change."""
+    placed: int = 0
+    """How often the sliders were put anew; the page carries the number, too."""
     own: list[Direction] = field(default_factory=list)
     """Directions of the visitor's own, in the order of their sliders."""
+    history: History | None = None
+    """What was done to the face that is shown."""
+    deed: str = ""
+    """In words, what has just been done to the face besides sliders; the next step of the history is called so."""
+    released: tuple[dict[str, float], float] | None = None
+    """Strengths and photo detail as they were when the hand left a slider: what comes after these is a step of its own."""
+    thumbnails: WeakKeyDictionary = field(default_factory=WeakKeyDictionary)
+    """Small pictures of the history's edits."""
 
     def take_turn(self) -> int:
         """A new action begins: whatever still runs with an older number may not touch the page any more."""

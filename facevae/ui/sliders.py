@@ -1,6 +1,6 @@
 """The sliders: where a face stands, how it is asked to change, and what is held as it is meanwhile."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ ROOM = 2.5
 AS_IT_IS = "as it is"
 HAIR = "Hair colour"
 OWN_SLOTS = 4
+LISTEN = """document.addEventListener("facevae-lock", (event) => trigger("select", { place: event.detail }));"""
 LOOK: dict[str, Any] = {"min_width": 150, "elem_classes": ["bare", "bipolar", "sigma"]}
 NOTE = (
     "A slider starts where the photo stands, which the tick keeps, in σ from the average face. "
@@ -66,6 +67,8 @@ class SlidersPart:
             with gr.Row(elem_classes="slider-grid"):
                 self.sliders += [attribute_slider(control, slider_id(control)) for control in self.controls if control.group == group]
         self._lay_out_own()
+        # Which placing of the sliders the page shows: values that were on their way when the sliders were put anew mean nothing any more.
+        self.token = gr.Number(0, visible="hidden", elem_id="placed")
         self.marks = gr.HTML("", elem_id="marks", apply_default_css=False, elem_classes="plain")
 
     # ---- what is on the page
@@ -82,7 +85,12 @@ class SlidersPart:
             container=False,
             min_width=120,
         )
+        # A lock beside a slider tells its id here, see page.js; the event carries it as `place`.
+        self.toggle = gr.HTML("", elem_id="lock-toggle", apply_default_css=False, elem_classes="plain", js_on_load=LISTEN)
         self.left = locks.left_line("locks-left")
+        self.search = gr.Textbox(
+            placeholder="Find a slider", show_label=False, label="Find a slider", container=False, elem_id="slider-search", min_width=120
+        )
 
     def _lay_out_colours(self) -> None:
         choices = [("As it is", AS_IT_IS), *((control.label, name) for name, control in self.colours.items())]
@@ -105,7 +113,12 @@ class SlidersPart:
     @property
     def inputs(self) -> list[Any]:
         """The widgets whose values `asked` takes."""
-        return [self.held, *([self.colour, self.amount] if self.colours else []), *self.sliders, *self.own_sliders]
+        return [self.held, *([self.colour, self.amount] if self.colours else []), *self.sliders, *self.own_sliders, self.token]
+
+    @staticmethod
+    def own_values(values: Sequence[Any]) -> Sequence[Any]:
+        """Those of the pool of the visitor's own sliders, of the values of `inputs`."""
+        return values[-OWN_SLOTS - 1 : -1]
 
     @property
     def moving(self) -> list[gr.Slider]:
@@ -138,6 +151,10 @@ class SlidersPart:
                 changes[control.label] = change
         return Asked(editor, strengths, self.locked(held or [], editor), changes, at, colour if colour in self.colours else None)
 
+    def current(self, session: Session, values: Sequence[Any]) -> bool:
+        """Whether these values are of the sliders as they were put last."""
+        return values[-1] == session.placed
+
     def nothing(self, session: Session) -> Asked:
         """No slider moved, nothing held."""
         return Asked(self.view(session), {}, (), {}, dict(session.starts))
@@ -161,8 +178,32 @@ class SlidersPart:
     def place(self, session: Session, face: Face) -> dict[Any, Any]:
         """All sliders to where the face stands: there they ask for nothing."""
         session.starts = {name: round(score, 1) for name, score in self.scores(session, face).items()}
-        colour = {self.colour: AS_IT_IS, self.amount: gr.update(value=0, visible=False)} if self.colours else {}
-        return {**colour, **self.values(session, session.starts)}
+        session.placed += 1
+        colour = {self.colour: AS_IT_IS, self.amount: self.no_colour} if self.colours else {}
+        return {**colour, **self.values(session, session.starts), self.token: session.placed}
+
+    def put(self, session: Session, strengths: Mapping[str, float], locks: Sequence[str]) -> tuple[list[Any], dict[Any, Any]]:
+        """All widgets to what they would be had somebody asked for this: their values, in the order of `inputs`, and the update.
+
+        What has no slider here (any more) is passed over.
+        """
+        colour = next((name for name in self.colours if strengths.get(name)), AS_IT_IS)
+        amount = strengths.get(colour, 0.0)
+        held = [name for name in locks if name not in self.colours and name in self.view(session).directions]
+        held += [HAIR] if self.colours and set(self.colours) <= set(locks) else []
+        controls, values = self.all_controls(session), [held]
+        updates: dict[Any, Any] = {self.held: gr.update(choices=self.lock_choices(session), value=held)}
+        if self.colours:
+            values += [colour, amount]
+            updates |= {self.colour: colour, **(self.choose_colour(colour) if colour in self.colours else {self.amount: self.no_colour})}
+            updates[self.amount] |= {"value": amount}
+        for slider, control in zip([*self.sliders, *self.own_sliders], controls, strict=False):
+            start = session.starts.get(control.name, 0.0)
+            values.append(round(start + control.strength(strengths.get(control.name, 0.0)), 6))
+            updates[slider] = gr.update(value=values[-1])
+        session.placed += 1
+        values += [0.0] * (len(self.inputs) - len(values) - 1)  # the rest of the pool
+        return [*values, session.placed], updates | {self.token: session.placed}
 
     def values(self, session: Session, at: dict[str, float]) -> dict[Any, Any]:
         """The update that puts sliders to these values."""
@@ -179,19 +220,27 @@ class SlidersPart:
 
         Nothing where another action has begun since: it puts the sliders itself.
         """
-        if face is None or session.anew != session.turn:
+        if face is None or session.anew != session.turn or not self.current(session, values):
             return {self.held: gr.skip()}
         session.anew = -1
         at = self.asked(session, values).values
         now = {name: round(score, 1) for name, score in self.scores(session, face).items()}
         moved = {name: score for name, score in now.items() if at[name] == session.starts.get(name) != score}
+        if not moved:
+            return {self.held: gr.skip()}
         session.starts |= moved
-        return {self.held: gr.skip(), **self.values(session, moved)}
+        session.placed += 1
+        return {self.held: gr.skip(), **self.values(session, moved), self.token: session.placed}
+
+    @property
+    def no_colour(self) -> dict[str, Any]:
+        """The update of "How much" where no hair colour is chosen."""
+        return gr.update(value=0, visible=False)
 
     def choose_colour(self, colour: str) -> dict[Any, Any]:
         """A colour begins as strong as it was measured to work; "As it is" takes it away."""
         if colour not in self.colours:
-            return {self.amount: gr.update(value=0, visible=False)}
+            return {self.amount: self.no_colour}
         control = self.colours[colour]
         top = round(control.safe_high, 1)
         return {self.amount: gr.update(value=top, maximum=max(control.high, top), visible=True)}
@@ -206,7 +255,8 @@ class SlidersPart:
             found = seen.get(control.name) if control.name in self.attributes else None
             found = 1 - found if found is not None and control.reversed else found
             start, at = session.starts.get(control.name, 0.0), asked.values.get(control.name, 0.0)
-            rules.append(Mark(place, axis_of(control), own[control.name], start, safe, at, found).rule())
+            held = control.name in asked.locks
+            rules.append(Mark(place, axis_of(control), own[control.name], start, safe, at, found, held).rule())
         if asked.colour:
             control = self.colours[asked.colour]
             top = max(control.high, round(control.safe_high, 1))
@@ -232,6 +282,13 @@ class SlidersPart:
         hair = [(HAIR, HAIR)] if self.colours else []
         own = [(direction.name, direction.name) for direction in session.own]
         return [*((in_words(name)[0], name) for name in names), *hair, *own]
+
+    def toggle_lock(self, session: Session, held: Sequence[str] | None, pressed: gr.EventData) -> list[str]:
+        """The lock beside a slider was pressed: its attribute joins what is held, or leaves it."""
+        ids = {slider_id(control): control.name for control in self.controls}
+        ids |= {f"slider-own-{slot + 1}": direction.name for slot, direction in enumerate(session.own)}
+        held, name = list(held or []), ids.get(str(pressed.place))
+        return held if name is None else [*held, name] if name not in held else [other for other in held if other != name]
 
     def say_left(self, session: Session, asked: Asked, held: Sequence[str]) -> str:
         """How much of what is moved the locks leave over; see `facevae.ui.locks`."""

@@ -112,28 +112,6 @@ def test_a_dropped_photo_is_opened(page, astronaut, tmp_path):
     assert download.value.suggested_filename == "turned-facevae.png"
 
 
-def test_morph(page, tmp_path):
-    page.get_by_role("tab", name="Morph").click()
-    first = source(page, "#morph-result")
-    expect(page.locator("#strip img")).to_have_count(8)
-    drag(page, "#position", -0.3)
-    left = wait_for_change(page, first, "#morph-result")
-    page.locator("#strip button").nth(7).click()
-    wait_for_change(page, left, "#morph-result")
-    assert value(page, "#position") == 1
-    page.locator("#frames input[type=number]").fill("8")
-    page.keyboard.press("Tab")
-    with page.expect_download() as download:
-        page.locator("#export").click()
-    film = tmp_path / download.value.suggested_filename
-    download.value.save_as(film)
-    with Image.open(film) as opened:
-        assert opened.format == "GIF"
-        assert opened.n_frames == 14  # eight forth, six back
-    page.locator("#film img").scroll_into_view_if_needed()
-    assert page.locator("#film img").evaluate("e => e.decode().then(() => e.naturalWidth)") >= 32
-
-
 def test_generate_then_edit_then_morph(page):
     astronaut = source(page)
     page.get_by_role("tab", name="Generate").click()
@@ -157,10 +135,9 @@ def test_generate_then_edit_then_morph(page):
     drawn = wait_for_change(page, astronaut)
     drag(page, "#slider-smiling", 0.3)
     wait_for_change(page, drawn)
-    end = page.locator("#morph-a img").get_attribute("src") if page.locator("#morph-a img").count() else ""
     page.locator("#edit-to-morph").click()
     expect(page.get_by_role("tab", name="Morph")).to_have_attribute("aria-selected", "true")
-    wait_for_change(page, end, "#morph-a")
+    expect(page.locator("#morph-status")).to_contain_text("face-79 is face")
 
 
 def test_two_visitors_have_their_own_faces(visit):

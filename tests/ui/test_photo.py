@@ -179,5 +179,5 @@ def test_too_large_a_file_is_refused_by_our_own_sentence(page, tmp_path):
 
 def test_morph_takes_the_largest_face_and_says_so(page, group):
     page.get_by_role("tab", name="Morph").click()
-    page.locator("#morph-a input[type=file]").first.set_input_files(group)
-    expect(page.locator("#morph-status")).to_contain_text("It shows 3 faces; this is the largest.")
+    page.locator("#tab-morph input[type=file]").first.set_input_files(group)
+    expect(page.locator("#morph-status")).to_contain_text("Its photo shows 3 faces; this is the largest.")

@@ -14,7 +14,7 @@ from facevae.ui.session import Session
 def tab(tiny_checkpoint) -> EditTab:
     editor = Editor(tiny_checkpoint)
     with gr.Blocks():
-        return EditTab(editor, Examples(editor))
+        return EditTab(editor, Examples(editor), gr.BrowserState({}))
 
 
 @pytest.fixture(scope="module")

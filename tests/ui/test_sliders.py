@@ -23,7 +23,7 @@ from facevae.ui.sliders import AS_IT_IS, HAIR, axis_of
 def tab(tiny_checkpoint) -> EditTab:
     editor = Editor(tiny_checkpoint)
     with gr.Blocks():
-        return EditTab(editor, Examples(editor))
+        return EditTab(editor, Examples(editor), gr.BrowserState({}))
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def coloured(tiny_checkpoint) -> EditTab:
     more = {name: replace(tiny_checkpoint.directions["Young"], name=name, high=2.0) for name in ("Black_Hair", "Gray_Hair")}
     editor = Editor(replace(tiny_checkpoint, directions=tiny_checkpoint.directions | {"Blond_Hair": blond, **more}))
     with gr.Blocks():
-        return EditTab(editor, Examples(editor))
+        return EditTab(editor, Examples(editor), gr.BrowserState({}))
 
 
 def test_one_hair_colour_at_a_time(coloured) -> None:
@@ -196,7 +196,7 @@ def test_a_lock_changes_the_edit(tab, face, page) -> None:
     page.values[tab.panel.held] = ["Young", "Male", HAIR]
     held = tab.preview(page.session, face, "Face", "Edited", 0.5, *page.values.values())[0]["value"]
     assert not np.array_equal(np.asarray(free), np.asarray(held))
-    *_, left = tab.read(page.session, face, 0.5, *page.values.values())
+    _, _, left, *_ = tab.read(page.session, face, 0.5, *page.values.values())
     share = tab.editor.remaining(["Young", "Male", "Blond_Hair"])["Smiling"]
     assert f"{share:.0%} of Smile is left" in left
     file, _ = tab.save(page.session, face, True, 0.5, *page.values.values())
@@ -329,7 +329,7 @@ def test_a_report_tells_who_sees_it_and_what_else_moved_but_nothing_that_is_with
     asked, guide = {"Smiling": True, "Eyeglasses": False}, {"Smiling": 0.93, "Eyeglasses": 0.02}
     report = GuideReport(asked, guide, {"Smiling": 0.71, "Eyeglasses": 0.1}, moved, 0.2)
     drawn = reports.draw_report(report)
-    assert "<h4>Asked for: with Smile, without Glasses</h4>" in drawn
+    assert "<h3>Asked for: with Smile, without Glasses</h3>" in drawn
     assert "The classifier that guided sees Smile at 93%, no glasses at 98%." in drawn
     assert "An independent classifier sees Smile at 71%, no glasses at 90%." in drawn
     assert "What else moved: Mouth open −0.8 σ, Beard −0.3 σ." in drawn
