@@ -21,6 +21,9 @@ def main() -> None:
     # Read at import time by these libraries: nothing is reported to anybody.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    from facevae.ui.cleaning import keep_clean, own_folder
+
+    keep_clean(own_folder())
     from facevae.editor import Editor
     from facevae.ui.page import build_page
 

@@ -41,6 +41,9 @@ def main() -> None:
             page.delete_cache = (max(ours.keep_sec // 6, 1), ours.keep_sec)
         return launch(page, *args, **options)
 
+    if ours.keep_sec:
+        cleaning = importlib.import_module("facevae.ui.cleaning")
+        cleaning.SWEEP_SEC, cleaning.OLDEST_SEC = ours.keep_sec / 20, ours.keep_sec * 1.1
     blocks.launch = altered_launch
     sys.argv = ["app.py", *others]
     runpy.run_path(str(ROOT / "app.py"), run_name="__main__")

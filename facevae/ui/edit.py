@@ -2,6 +2,7 @@
 
 import html
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from facevae.ui.past import PastPart
 from facevae.ui.session import Session
 from facevae.ui.sliders import Asked, SlidersPart
 
-SCORES_SEC = 0.25
+SCORES_SEC = 0.4
 """While a slider moves, the classifier is asked at most this often."""
 IN_PHOTO, FACE_ONLY = "Photo", "Face"
 EDITED, ORIGINAL, COMPARE = "Edited", "Original", "Compare"
@@ -304,7 +305,11 @@ class EditTab:
         """The first example, with one slider moved already: it tells what the others are for."""
         face = self.examples.faces[0]
         story = {name: strength for name, strength in STORY.items() if name in self.editor.directions}
-        return self.show_opened(session, Opened(face, story), f"{face.name.capitalize()}, {STORY_WORDS}. " if story else "")
+        opened = self.show_opened(session, Opened(face), f"Opened {face.name}. ")
+        if not story or session.history is None:
+            return opened
+        edit = replace(session.history.now, strengths=story)
+        return opened | self.show_edit(session, edit, IN_PHOTO, EDITED, f"{face.name.capitalize()}, {STORY_WORDS}.")
 
     def open_link(self, session: Session, query: str) -> dict[Any, Any] | None:
         """What a link asks for; None where it asks for nothing. A link that cannot be followed opens the first example, and says why."""

@@ -25,6 +25,7 @@ from facevae.ui.parts import (
     status_line,
     upload_button,
 )
+from facevae.ui.session import Session
 
 PATHS = [("Slerp", "slerp"), ("Lerp", "lerp")]
 REPEATS = [("Turn back", "back"), ("Go round", "round"), ("Stop", "once")]
@@ -38,7 +39,7 @@ class MorphTab:
     def __init__(self, editor: Editor, examples: Examples) -> None:
         self.editor, self.examples = editor, examples
         self.groups = {control.group: [c.name for c in editor.controls if c.group == control.group] for control in editor.controls}
-        self.keys = gr.State(None, time_to_live=STATE_SEC)
+        self.keys, self.session = gr.State(None, time_to_live=STATE_SEC), gr.State(Session())
         with gr.Row(elem_classes="morph-row"):
             with gr.Column(scale=0, min_width=220, elem_classes="side"):
                 self.upload = upload_button("Add a photo", "morph-upload")
@@ -96,7 +97,7 @@ class MorphTab:
         gr.on([self.position.input, self.position.release], **preview)
         self.again = {
             "fn": self.redraw,
-            "inputs": [self.position, *self.asked],
+            "inputs": [self.session, self.position, *self.asked],
             "outputs": [self.result, self.strip],
             "show_progress": "hidden",
             "trigger_mode": "always_last",  # or faces that come while the strip is drawn would never be in it
@@ -157,7 +158,7 @@ class MorphTab:
         """What the tab begins with; see `changed` and `again`."""
         keys = self.examples_lent()
         shown = self.show(keys, f"{in_words(keys)} Two examples to begin with: your own faces take their places.")
-        result, strip = self.redraw(0.5, keys, FACE_ONLY, "slerp", "back", False, [])
+        result, strip = self.redraw(Session(), 0.5, keys, FACE_ONLY, "slerp", "back", False, [])
         return {**shown, self.gallery: draw_examples(self.examples.faces), self.result: result, self.strip: strip}
 
     @property
@@ -235,13 +236,16 @@ class MorphTab:
         words = f"{'In the photo, ' if in_photo else ''}{position:.0%} of the way. {in_words(keys)}"
         return gr.update(value=enlarge(frame), alt_text=words)
 
-    def redraw(self, position: float, keys: KeyFrames | None, *look: Any) -> tuple[Any, Any]:
-        """The face at the position, and the strip of the whole way."""
+    def redraw(self, session: Session, position: float, keys: KeyFrames | None, *look: Any) -> tuple[Any, Any]:
+        """The face at the position, and the strip of the whole way; nothing where a newer one has begun meanwhile."""
+        turn = session.take_turn()
         if keys is None:
             return gr.skip(), gr.skip()
         keys, way, in_photo = self.read(keys, *look)
         positions = strip_positions(way.segments(len(keys)))
         pictures = list(self.editor.morph_through(keys.faces, positions, way, "crop" if in_photo else "face"))
+        if session.turn != turn:
+            return gr.skip(), gr.skip()
         return self.preview(position, keys, *look), draw_strip(pictures, way, keys)
 
 

@@ -62,6 +62,29 @@ def editor() -> Iterator:
         yield Editor()
 
 
+@pytest.fixture(scope="module")
+def tab(tiny_checkpoint):
+    """The Edit tab over the tiny checkpoint, without a browser: its handlers are called as the page calls them."""
+    import gradio as gr
+
+    from facevae.editor import Editor
+    from facevae.ui.edit import EditTab
+    from facevae.ui.examples import Examples
+
+    editor = Editor(tiny_checkpoint)
+    with gr.Blocks():
+        return EditTab(editor, Examples(editor), gr.BrowserState({}))
+
+
+@pytest.fixture(scope="module")
+def face(tab):
+    """A photo whose crop was placed by hand: the tiny checkpoint finds no face by itself."""
+    from facevae.editor import Adjustment
+
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3)).astype(np.uint8)
+    return tab.editor.open_photo(pixels, Adjustment(zoom=1.2), name="noise")
+
+
 @pytest.fixture(scope="session")
 def group(editor, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three drawn faces in one picture, as BMP: a format that cannot hold the edit's note."""

@@ -7,20 +7,12 @@ import gradio as gr
 import numpy as np
 import pytest
 
-from facevae.editor import DETAIL, Adjustment, Editor
+from facevae.editor import DETAIL, Adjustment
 from facevae.ui.edit import EditTab
-from facevae.ui.examples import Examples
 from facevae.ui.keep import STORE, checked
 from facevae.ui.session import Session
 
 LOOK = ("Face", "Edited")
-
-
-@pytest.fixture(scope="module")
-def tab(tiny_checkpoint) -> EditTab:
-    editor = Editor(tiny_checkpoint)
-    with gr.Blocks():
-        return EditTab(editor, Examples(editor), gr.BrowserState({}))
 
 
 class Visitor:
@@ -76,10 +68,9 @@ class Visitor:
 
 
 @pytest.fixture
-def visitor(tab) -> Visitor:
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3)).astype(np.uint8)
+def visitor(tab, face) -> Visitor:
     found = Visitor(tab)
-    return found.take(tab.open_face(found.session, tab.editor.open_photo(pixels, Adjustment(zoom=1.2), name="noise"))).read()
+    return found.take(tab.open_face(found.session, face)).read()
 
 
 def test_what_was_done_is_undone_and_done_again(tab, visitor) -> None:
@@ -259,9 +250,9 @@ def test_whatever_the_storage_holds(looks) -> None:
 def test_the_first_visit_shows_an_edit(tab) -> None:
     first = Visitor(tab)
     first.take(tab.first_visit(first.session))
-    assert first.strengths == {"Smiling": -5.0} and not first.session.history.can_undo
-    first.read().do(tab.put_back)
-    assert first.strengths == {} and first.words[-1] == "Reset all"
+    assert first.strengths == {"Smiling": -5.0} and first.words[1:] == ["Smile -5"]
+    first.read().do(tab.undo)
+    assert first.strengths == {}
 
 
 def test_a_lock_beside_a_slider_is_pressed_and_let_go(tab, visitor) -> None:

@@ -1,27 +1,9 @@
 """What runs for a visitor, without a browser: which steps reach the page, and which must not."""
 
 import gradio as gr
-import numpy as np
 import pytest
 
-from facevae.editor import Adjustment, Editor
-from facevae.ui.edit import EditTab
-from facevae.ui.examples import Examples
 from facevae.ui.session import Session
-
-
-@pytest.fixture(scope="module")
-def tab(tiny_checkpoint) -> EditTab:
-    editor = Editor(tiny_checkpoint)
-    with gr.Blocks():
-        return EditTab(editor, Examples(editor), gr.BrowserState({}))
-
-
-@pytest.fixture(scope="module")
-def face(tab):
-    """A photo whose crop was placed by hand: the tiny checkpoint finds no face by itself."""
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3)).astype(np.uint8)
-    return tab.editor.open_photo(pixels, Adjustment(zoom=1.2))
 
 
 def at_rest(tab, session: Session, face) -> list:

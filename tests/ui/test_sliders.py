@@ -19,19 +19,6 @@ from facevae.ui.session import Session
 from facevae.ui.sliders import AS_IT_IS, HAIR, axis_of
 
 
-@pytest.fixture(scope="module")
-def tab(tiny_checkpoint) -> EditTab:
-    editor = Editor(tiny_checkpoint)
-    with gr.Blocks():
-        return EditTab(editor, Examples(editor), gr.BrowserState({}))
-
-
-@pytest.fixture(scope="module")
-def face(tab):
-    pixels = np.random.default_rng(0).integers(0, 256, (64, 80, 3)).astype(np.uint8)
-    return tab.editor.open_photo(pixels, Adjustment(zoom=1.2))
-
-
 class Widgets:
     """The values of the page's widgets, by name, as a visitor changes them."""
 
