@@ -113,7 +113,7 @@ def test_a_film_is_made_frame_by_frame(editor, photo, drawn, where, size):
         (lambda e, f: Way(repeat="twice"), "back, round or once"),
         (lambda e, f: FilmConfig(frames=999), "999 frames"),
         (lambda e, f: next(e.morph_film(f[:2], film=FilmConfig(duration_ms=1))), "10 to 10000 ms"),
-        (lambda e, f: next(e.morph_film(f[:2], film=FilmConfig("avi"))), "the format must be gif, webp"),
+        (lambda e, f: next(e.morph_film(f[:2], film=FilmConfig("avi"))), "the format must be gif"),
     ],
 )
 def test_what_a_user_can_get_wrong_ends_in_a_sentence(editor, drawn, call, message):

@@ -18,12 +18,12 @@ def steps(page):
 
 
 def settled(page) -> str:
-    """The picture once it has stopped changing."""
-    before = None
-    while (now := source(page)) != before:
-        before = now
+    """The picture once it has stopped changing: on a busy machine the last one of a drag may be a second behind."""
+    seen: list[str] = []
+    while len(seen) < 4 or len(set(seen[-4:])) > 1:
+        seen.append(source(page))
         page.wait_for_timeout(400)
-    return now
+    return seen[-1]
 
 
 def saved(page, button: str = "#download") -> bytes:
@@ -51,8 +51,8 @@ def test_drag_keys_guide_undo_redo_save_and_back(visit) -> None:
     for _ in range(4):
         slider.press("ArrowRight")
     expect(steps(page)).to_have_count(3)
+    expect(steps(page).nth(2)).to_have_attribute("aria-label", "Step 2: Masculine -0.4")
     keyed = settled(page)
-    expect(steps(page).nth(2)).to_have_attribute("aria-label", re.compile("Step 2: Masculine"))
     page.locator("#goal-glasses").click()
     expect(page.locator("#guide-report li").first).to_be_visible()
     expect(steps(page)).to_have_count(4)
