@@ -6,13 +6,12 @@ from typing import Any
 from facevae.attributes import GOALS, Goal
 from facevae.checkpoint import Checkpoint
 from facevae.controls import control_of, list_controls
-from facevae.drawing import Drawing
 from facevae.faces import Control, Face, GuideReport, GuideStep, Opened, RefineStep, Result
 from facevae.guiding import LEAST_MOVED_SIGMA, Guiding
 from facevae.interpolation import Interpolation
 from facevae.latent.directions import Direction
 from facevae.latent.inversion import InversionConfig
-from facevae.opening import NO_FACE, Opening
+from facevae.opening import NO_FACE
 from facevae.photo.alignment import Adjustment
 from facevae.photo.compositing import DETAIL
 from facevae.saving import Saving
@@ -37,7 +36,7 @@ __all__ = [
 ]
 
 
-class Editor(Opening, Saving, Drawing, Guiding, Interpolation):
+class Editor(Saving, Guiding, Interpolation):
     """Everything the app can do, over one checkpoint. Calls may come from any thread; each is a pure function of its arguments.
 
     What the verbs share is in `facevae.studio`.

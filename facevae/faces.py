@@ -74,6 +74,8 @@ class Opened:
     locks: tuple[str, ...] = ()
     detail: float | None = None
     own: tuple[Direction, ...] = ()
+    message: str = ""
+    """What was opened, in a sentence."""
 
 
 @dataclass(frozen=True)

@@ -31,19 +31,23 @@ class Opening(Studio):
             return self.checkpoint.aligner(images.to_float(windows)).double().numpy()
 
     def open_photo(
-        self, source: str | Path | bytes | Image.Image | np.ndarray, adjustment: Adjustment = Adjustment(), name: str = "", index: int = 0
+        self,
+        source: str | Path | bytes | Image.Image | np.ndarray | images.Photo,
+        adjustment: Adjustment = Adjustment(),
+        name: str = "",
+        index: int = 0,
     ) -> Face:
         """Read a photo, find its faces, encode one of them (the largest is number 0).
 
         `ValueError` in one sentence where it is no usable picture or has no face of this number. Where no face is
         found, the middle of the picture is taken and `message` says so.
         """
-        photo = images.open_photo(source)
+        photo = source if isinstance(source, images.Photo) else images.open_photo(source)
         screen = shrunk(photo.pixels, SCREEN_SIDE_PX)
         found = tuple(rescaled(f, screen, photo.pixels) for f in find_faces(screen, self.aligner)) or (middle(photo.pixels),)
         if not 0 <= index < len(found):
             raise ValueError(f"face {index} was asked for, the photo has {len(found)}, counted from 0")
-        name = name or (Path(source).stem if isinstance(source, str | Path) else "photo")
+        name = name or Path(photo.name).stem or "photo"
         return self._place(photo, photo.pixels, screen, found, index, adjustment, (), name)
 
     def readjust(self, face: Face, adjustment: Adjustment) -> Face:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from facevae import __version__
+from facevae.direction_files import MAX_NAME
 from facevae.faces import Drawn
 
 FORMAT = 1
@@ -20,6 +21,8 @@ MAX_JPEG = 48_000
 """Characters; an XMP packet in a JPEG ends at 64 kB, escapes included."""
 DIGITS = 6
 DIGEST, MAX_LINK = 12, 4000
+MAX_NUMBER = 1e6
+"""Anything larger is no latent, no strength and no place in a photo, and would only overflow."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +129,8 @@ def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
         raise ValueError("the recipe does not name its checkpoint")
     if not isinstance(strengths, Mapping) or not all(map(_is_number, strengths.values())):
         raise ValueError("the recipe's strengths are not numbers by attribute")
-    if not isinstance(directions, Mapping):
-        raise ValueError("the recipe's directions are not lists of numbers by name")
+    if not isinstance(directions, Mapping) or not all(0 < len(name) <= MAX_NAME and name.isprintable() for name in map(str, directions)):
+        raise ValueError(f"the recipe's directions are not lists of numbers by names of 1 to {MAX_NAME} letters")
     locks = given.get("locks", [])
     if not isinstance(locks, list) or not all(isinstance(name, str) for name in locks):
         raise ValueError("the recipe's locks are not a list of names")
@@ -150,7 +153,7 @@ def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER  # false for NaN, too
 
 
 def _numbers(given: Mapping[str, Any], key: str, count: int | None = None) -> tuple[float, ...] | None:

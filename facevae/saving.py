@@ -13,14 +13,15 @@ from facevae import __version__
 from facevae.direction_files import direction_of
 from facevae.drawing import Drawing
 from facevae.faces import Face, Opened
+from facevae.opening import Opening
 from facevae.photo import images
 from facevae.photo.alignment import Alignment, crop, shrunk
 from facevae.photo.compositing import DETAIL
-from facevae.recipe import Recipe, rounded, short
+from facevae.recipe import Recipe, recipe_from, rounded, short
 from facevae.studio import SCREEN_SIDE_PX
 
 
-class Saving(Drawing):
+class Saving(Opening, Drawing):
     """Edits kept: the part of the editor that writes them down and takes them up again; a drawn face is drawn again."""
 
     def recipe(self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL, locks: Collection[str] = ()) -> Recipe:
@@ -85,6 +86,27 @@ class Saving(Drawing):
             knows._move(face, recipe.strengths, recipe.locks)  # refuses by name what is not known here
         return Opened(face, dict(recipe.strengths), recipe.locks, recipe.detail, own)
 
+    def open_file(self, path: Path, face: Face | None = None) -> Opened:
+        """Whatever a person drops: a photo, a picture that was saved here, with its edit, or a recipe, for `face` where it is of a photo.
+
+        `message` says which. A picture whose recipe does not fit is opened as a photo, and the message says why; `ValueError` in one
+        sentence where a file is nothing that can be opened.
+        """
+        if is_json(path):
+            recipe = recipe_from(path.read_bytes())
+            if recipe.alignment is None or face is None:
+                return replace(self.reopen(recipe), message="The recipe's face is back.")
+            return replace(self.apply(recipe, face), message=f"The recipe is applied to {face.name}.")
+        photo, why = images.open_photo(path), ""
+        if photo.recipe:
+            try:
+                opened = self.reopen(recipe_from(photo.recipe), photo)
+                return replace(opened, message=f"Opened {opened.face.name} with its edit.")
+            except ValueError as error:
+                why = f" as a photo, without its edit: {error}"
+        face = self.open_photo(photo)
+        return Opened(face, message=f"Opened {face.name}{why}.")
+
     def apply(self, recipe: Recipe, face: Face) -> Opened:
         """The edit of a recipe, on another face: its strengths, locks and guidance, whatever the recipe was made from.
 
@@ -148,3 +170,9 @@ class Saving(Drawing):
             latent, still, pixels, photo.pixels, screen, alignment, source=photo, faces=(alignment,), name=Path(photo.name).stem or "photo"
         )
         return replace(face, refined=recipe.refined)
+
+
+def is_json(path: Path) -> bool:
+    """Whether a file is text that begins like a recipe; no picture does."""
+    with path.open("rb") as file:
+        return file.read(64).lstrip().startswith(b"{")

@@ -77,10 +77,7 @@ class CropPart:
         values = (adjustment.shift_x, adjustment.shift_y, adjustment.zoom, adjustment.angle_deg)
         return {
             **self.pictures(face),
-            **{
-                slider: gr.update(value=value, interactive=face.photo is not None)
-                for slider, value in zip(self.sliders, values, strict=True)
-            },
+            **{slider: gr.update(value=value, interactive=movable(face)) for slider, value in zip(self.sliders, values, strict=True)},
             **({self.box: gr.update(open=True)} if face.message == NO_FACE else {}),
         }
 
@@ -142,6 +139,11 @@ class CropPart:
                 self.reconstruction: self.drawn(step.face),
             }
         yield silence
+
+
+def movable(face: Face) -> bool:
+    """The crop of a photo can be moved, that of a saved edit is where its recipe says."""
+    return face.photo is not None and face.applied is None
 
 
 def worth_refining(face: Face) -> bool:

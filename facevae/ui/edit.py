@@ -1,6 +1,5 @@
 """The Edit tab: one photo, sliders that answer at once, goals that the classifier guides to, and the way back into a file."""
 
-import html
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,24 +7,19 @@ from typing import Any
 
 import gradio as gr
 
-from facevae.attributes import SHOWN
 from facevae.editor import DETAIL, Adjustment, Editor, Face, Opened
 from facevae.history import Edit
-from facevae.photo.images import open_photo
-from facevae.recipe import link_of, recipe_from, recipe_of_link
-from facevae.ui.crop import CropPart
+from facevae.recipe import link_of, recipe_of_link
+from facevae.ui.crop import CropPart, movable
 from facevae.ui.examples import Examples
-from facevae.ui.faces import draw_tiles, face_tiles, which
+from facevae.ui.faces import draw_tiles, which
 from facevae.ui.goals import GoalsPart
 from facevae.ui.keep import CLICK, COPY, KeepPart
 from facevae.ui.own import OwnPart
 from facevae.ui.parts import (
-    FACE_SIDE_PX,
     HINT,
     LIVE,
-    PREVIEW_SIDE_PX,
     QUEUED,
-    enlarge,
     face_state,
     file_stem,
     heading,
@@ -33,20 +27,19 @@ from facevae.ui.parts import (
     one_sentence,
     refusal,
     say,
-    segmented,
     status_line,
     tiles,
     to_file,
     upload_button,
 )
 from facevae.ui.past import PastPart
+from facevae.ui.reports import list_scores
 from facevae.ui.session import Session
 from facevae.ui.sliders import Asked, SlidersPart
+from facevae.ui.stage import EDITED, IN_PHOTO, StagePart
 
 SCORES_SEC = 0.4
 """While a slider moves, the classifier is asked at most this often."""
-IN_PHOTO, FACE_ONLY = "Photo", "Face"
-EDITED, ORIGINAL, COMPARE = "Edited", "Original", "Compare"
 AS_IT_WAS = "Back to the photo as it was."
 STORY = {"Smiling": -5.0}
 STORY_WORDS = "less cheerful than in the photo: the first slider did that"
@@ -85,31 +78,7 @@ class EditTab:
         self.crop = CropPart(self.editor, self.examples)
 
     def _lay_out_result(self) -> None:
-        self.result = gr.Image(
-            show_label=False,
-            interactive=False,
-            buttons=["fullscreen"],
-            format="jpeg",
-            elem_id="result",
-            elem_classes="picture",
-            container=False,
-            alt_text="Edited face",
-        )
-        self.slide = gr.ImageSlider(
-            show_label=False,
-            interactive=False,
-            buttons=["fullscreen"],
-            format="jpeg",
-            visible=False,
-            elem_id="slide",
-            elem_classes="picture",
-            container=False,
-            max_height=560,
-        )
-        self.tiles = face_tiles()
-        with gr.Row(elem_classes="views"):
-            self.view = segmented([IN_PHOTO, FACE_ONLY], "What is shown", "view")
-            self.show = segmented([EDITED, ORIGINAL, COMPARE], "Before or after", "show")
+        self.stage = StagePart(self.editor)
         self.status = status_line("edit-status")
         self.past = PastPart(self.editor)
         self.keep = KeepPart(self.editor, self.store)
@@ -131,15 +100,15 @@ class EditTab:
 
     def _wire(self) -> None:
         asks = [self.session, self.face, self.detail, *self.panel.inputs]
-        self.look = [self.session, self.face, self.view, self.show, self.detail, *self.panel.inputs]
-        pictures = [self.result, self.slide]
+        self.look = [self.session, self.face, self.stage.view, self.stage.show, self.detail, *self.panel.inputs]
+        pictures = [self.stage.result, self.stage.slide]
         self.readings = [self.scores, self.panel.marks, self.panel.left, *self.past.outputs]
         moves = [event for slider in (self.detail, *self.panel.moving) for event in (slider.input, slider.release)]
         moves.append(self.panel.held.input)
         gr.on(moves, self.preview, self.look, pictures, **LIVE)
         gr.on(moves, self.read_slowly, asks, self.readings, **LIVE)
         gr.on([s.release for s in (self.detail, *self.panel.moving)], self.let_go, asks, None, **LIVE)
-        gr.on([self.view.input, self.show.input], self.preview, self.look, pictures, **LIVE)
+        gr.on([self.stage.view.input, self.stage.show.input], self.preview, self.look, pictures, **LIVE)
 
         # A preview that was on its way when another face opened would leave the old face on the page: draw once more.
         self.again = {"fn": self.preview, "inputs": self.look, "outputs": pictures, **LIVE}
@@ -150,11 +119,11 @@ class EditTab:
         locked = self.panel.toggle.select(self.panel.toggle_lock, [self.session, self.panel.held], self.panel.held, **LIVE)
         locked.then(**self.again).then(**self.read_again)
         self.crop.wire(self.session, self.face, self.status, self.goals.stop)
-        opened = {"outputs": self.opened, "show_progress_on": self.result, **QUEUED}
+        opened = {"outputs": self.opened, "show_progress_on": self.stage.result, **QUEUED}
         self.shown(self.upload.upload(self.open_photo, [self.session, self.upload, self.face], preprocess=False, **opened))
         self.shown(self.camera.input(self.open_photo, [self.session, self.camera, self.face], preprocess=False, **opened))
         self.shown(self.gallery.select(self.open_example, self.session, **opened))
-        self.shown(self.tiles.select(self.choose, asks, **opened))
+        self.shown(self.stage.tiles.select(self.choose, asks, **opened))
 
         moved = gr.on(
             [event for slider in self.crop.sliders for event in (slider.input, slider.release)],
@@ -214,11 +183,11 @@ class EditTab:
         """What changes when another face is opened; see `open_face`."""
         return [
             self.face,
-            self.result,
-            self.slide,
-            self.tiles,
-            self.view,
-            self.show,
+            self.stage.result,
+            self.stage.slide,
+            self.stage.tiles,
+            self.stage.view,
+            self.stage.show,
             self.status,
             self.goals.stop,
             self.goals.report,
@@ -244,7 +213,7 @@ class EditTab:
         shown = self.show_edit(session, edit, IN_PHOTO, EDITED, f"{greeting}{which(face)}{face.message or HINT}")
         for slider in own.keys() & shown.keys() & set(self.panel.own_sliders):
             shown[slider] = own[slider] | shown[slider]  # what it is called and how long it is, and where it stands
-        return own | shown | {self.view: IN_PHOTO, self.show: EDITED}
+        return own | shown | {self.stage.view: IN_PHOTO, self.stage.show: EDITED}
 
     def edit_of(self, session: Session, face: Face, detail: float, strengths: Any, locks: Any) -> Edit:
         """An edit of a face that was encoded anew: its sliders start where it stands."""
@@ -259,8 +228,8 @@ class EditTab:
         asked, face = self.panel.asked(session, values), edit.face
         return {
             self.face: face,
-            **self.pictures(face, view, show, edit.detail, asked),
-            self.tiles: draw_tiles(self.editor, face),
+            **self.stage.pictures(face, view, show, edit.detail, asked),
+            self.stage.tiles: draw_tiles(self.editor, face),
             self.status: say(words),
             **self.readings_of(session, face, asked, edit.detail, values[0]),
             **self.past.note(session, self.edit_now(session, face, asked, edit.detail), self.panel.view),
@@ -277,29 +246,11 @@ class EditTab:
         Where it is refused, whatever runs for the photo before goes on.
         """
         if file is None:  # the camera was cleared
-            return {self.view: gr.skip()}
+            return {self.stage.view: gr.skip()}
         with one_sentence():
-            opened, greeting = self.read_file(Path(file["path"]), face)
+            opened = self.editor.open_file(Path(file["path"]), face)
             self.own.check_room(session, opened.own)
-        return self.show_opened(session, opened, greeting)
-
-    def read_file(self, path: Path, face: Face | None) -> tuple[Opened, str]:
-        """What a file holds, and what to say of it; `ValueError` in one sentence where it is nothing that can be opened."""
-        if is_json(path):
-            recipe = recipe_from(path.read_bytes())
-            if recipe.alignment is None or face is None:
-                return self.editor.reopen(recipe), "The recipe's face is back. "
-            return self.editor.apply(recipe, face), f"The recipe is applied to {face.name}. "
-        photo = open_photo(path)
-        if photo.recipe:
-            try:
-                opened = self.editor.reopen(recipe_from(photo.recipe), photo)
-                return opened, f"Opened {opened.face.name} with its edit. "
-            except ValueError as error:
-                opened = Opened(self.editor.open_photo(path))
-                return opened, f"Opened {opened.face.name} as a photo, without its edit: {error}. "
-        opened = Opened(self.editor.open_photo(path))
-        return opened, f"Opened {opened.face.name}. "
+        return self.show_opened(session, opened, f"{opened.message} ")
 
     def first_visit(self, session: Session) -> dict[Any, Any]:
         """The first example, with one slider moved already: it tells what the others are for."""
@@ -331,15 +282,15 @@ class EditTab:
         edit = self.edit_of(session, face, detail, {}, asked.locks)
         self.past.note(session, edit, self.panel.view, f"Face {face.index + 1}")
         return self.show_edit(session, edit, IN_PHOTO, EDITED, f"{which(face)}{face.message or HINT}") | {
-            self.view: IN_PHOTO,
-            self.show: EDITED,
+            self.stage.view: IN_PHOTO,
+            self.stage.show: EDITED,
         }
 
     def adjust(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
         """The crop was moved: the last four values are those of its sliders. Called many times a second."""
         count = len(self.panel.inputs)
         values, crop = values[:count], values[count:]
-        if face is None or face.photo is None:
+        if face is None or not movable(face):
             return gr.skip()
         face, asked = self.crop.adjust(session, face, *crop), self.panel.asked(session, values)
         self.past.note(session, self.edit_now(session, face, asked, detail), self.panel.view, "Crop", "crop")
@@ -348,7 +299,7 @@ class EditTab:
             **self.crop.pictures(face),
             self.status: say(f"{which(face)}Crop moved."),
             self.goals.stop: gr.update(interactive=False),
-            **self.pictures(face, view, show, detail, asked),
+            **self.stage.pictures(face, view, show, detail, asked),
         }
 
     def as_edited(self, session: Session, face: Face | None, *values: Any) -> Face:
@@ -356,40 +307,18 @@ class EditTab:
         asked = self.panel.asked(session, values)
         return asked.editor.bake(here(face), asked.strengths, asked.locks)
 
-    def draw(self, face: Face, view: str, show: str, detail: float, asked: Asked) -> Any:
-        """The picture that the two switches ask for."""
-        if show == ORIGINAL:
-            result = self.editor.edit(self.editor.reset(face), max_side_px=PREVIEW_SIDE_PX, detail=detail)
-        else:
-            result = asked.editor.edit(face, asked.strengths, PREVIEW_SIDE_PX, detail, asked.locks)
-        return enlarge(result.photo if view == IN_PHOTO else result.crop, FACE_SIDE_PX)
-
-    def pictures(self, face: Face, view: str, show: str, detail: float, asked: Asked) -> dict[Any, Any]:
-        """The update that shows one picture, or the two to compare."""
-        if show == COMPARE:
-            pair = self.draw(face, view, ORIGINAL, detail, asked), self.draw(face, view, EDITED, detail, asked)
-            return {self.result: gr.update(visible=False), self.slide: gr.update(value=pair, visible=True)}
-        picture, words = self.draw(face, view, show, detail, asked), self.describe(face, show, asked)
-        return {self.result: gr.update(value=picture, visible=True, alt_text=words), self.slide: gr.update(visible=False)}
-
     def preview(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
         """What the sliders say now. Called many times a second, and never allowed to raise."""
         if face is None or not self.panel.current(session, values):
             return gr.skip(), gr.skip()
-        drawn = self.pictures(face, view, show, detail, self.panel.asked(session, values))
-        return drawn[self.result], drawn[self.slide]
-
-    def describe(self, face: Face, show: str, asked: Asked) -> str:
-        """The picture in words, for those who do not see it."""
-        if show == ORIGINAL:
-            return "Original photo"
-        return f"Edited face: {', '.join(filter(None, ['guided' if face.offset.any() else '', asked.words])) or 'no change'}"
+        drawn = self.stage.pictures(face, view, show, detail, self.panel.asked(session, values))
+        return drawn[self.stage.result], drawn[self.stage.slide]
 
     def draw_step(self, session: Session, face: Face, view: str, show: str, detail: float, seen: dict[str, float]) -> dict[Any, Any]:
         """One step of guidance on the page; `seen` is what the classifier sees in it."""
         nothing = self.panel.nothing(session)
         marks = self.panel.draw_marks(session, face, nothing, seen)
-        return {self.face: face, self.panel.marks: marks, **self.pictures(face, view, show, detail, nothing)}
+        return {self.face: face, self.panel.marks: marks, **self.stage.pictures(face, view, show, detail, nothing)}
 
     def read(self, session: Session, face: Face | None, detail: float = DETAIL, *values: Any, wait_sec: float = 0.0) -> Any:
         """What the classifier sees in the result: as a list, and beside the sliders; and what the locks leave over.
@@ -504,23 +433,3 @@ class EditTab:
         name = f"{file_stem(face)}-facevae{suffix}"
         remark = face.source.remark if face.source is not None else ""
         return to_file(self.keep.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB. {remark}".strip())
-
-
-def is_json(path: Path) -> bool:
-    """Whether a file is text that begins like a recipe; no picture does."""
-    with path.open("rb") as file:
-        return file.read(64).lstrip().startswith(b"{")
-
-
-def list_scores(seen: dict[str, float]) -> str:
-    """The classifier's readings as bars, under the data set's own labels, in the order of the sliders."""
-    return (
-        '<ul class="scores">'
-        + "".join(
-            f"<li><span>{html.escape(shown.name.replace('_', ' '))}</span><meter min=0 max=1 value={seen[shown.name]:.3f}></meter>"
-            f"<span>{seen[shown.name]:.0%}</span></li>"
-            for shown in SHOWN
-            if shown.name in seen
-        )
-        + "</ul>"
-    )

@@ -1,9 +1,9 @@
-"""What guidance did, as HTML: its curve while it runs, and at the end what was asked, who sees it, and what else moved."""
+"""What the classifiers say, as HTML: the curve of guidance while it runs, its report, and all that is seen in a face."""
 
 import html
 from collections.abc import Mapping
 
-from facevae.attributes import WITHHELD, in_words
+from facevae.attributes import SHOWN, WITHHELD, in_words
 from facevae.editor import LEAST_MOVED_SIGMA, GuideReport, GuideStep
 from facevae.ui import charts
 
@@ -62,3 +62,14 @@ def draw_report(report: GuideReport) -> str:
     rows.append(f"What else moved: {shown}." if shown else f"Nothing else moved by more than {LEAST_MOVED_SIGMA:g} σ.")
     items = "".join(f"<li>{html.escape(row)}</li>" for row in rows)
     return f'<div class="report"><h3>Asked for: {html.escape(wish_words(report.asked))}</h3><ul>{items}</ul></div>'
+
+
+def list_scores(seen: Mapping[str, float]) -> str:
+    """The classifier's readings as bars, under the data set's own labels, in the order of the sliders."""
+    rows = (
+        f"<li><span>{html.escape(shown.name.replace('_', ' '))}</span><meter min=0 max=1 value={seen[shown.name]:.3f}></meter>"
+        f"<span>{seen[shown.name]:.0%}</span></li>"
+        for shown in SHOWN
+        if shown.name in seen
+    )
+    return f'<ul class="scores">{"".join(rows)}</ul>'

@@ -6,6 +6,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+from PIL import Image
 
 from facevae.editor import DETAIL, Adjustment
 from facevae.ui.edit import EditTab
@@ -40,7 +41,7 @@ class Visitor:
 
     @property
     def picture(self) -> np.ndarray:
-        return np.asarray(self.held[self.tab.result])
+        return np.asarray(self.held[self.tab.stage.result])
 
     @property
     def strengths(self) -> dict[str, float]:
@@ -58,7 +59,7 @@ class Visitor:
 
     def read(self) -> "Visitor":
         """What follows a change: the picture, and the readings, which remember the step."""
-        self.held[self.tab.result] = np.asarray(
+        self.held[self.tab.stage.result] = np.asarray(
             self.tab.preview(self.session, self.held[self.tab.face], *LOOK, self.held[self.tab.detail], *self.values)[0]["value"]
         )
         return self.take(dict(zip(self.tab.readings, self.tab.read(*self.asks), strict=True)))
@@ -173,6 +174,26 @@ def test_a_saved_picture_comes_back_with_its_sliders(tab, visitor) -> None:
         tab.editor.edit(other.held[tab.face], other.strengths, locks=["Young"]).photo,
         tab.editor.edit(visitor.held[tab.face], visitor.strengths, locks=["Young"]).photo,
     )
+
+
+def test_the_crop_of_a_saved_picture_stays_where_its_recipe_says(tab, visitor) -> None:
+    visitor.move("Smiling", 2.0)
+    file, _ = tab.save(visitor.session, visitor.held[tab.face], True, DETAIL, *visitor.values)
+    other = Visitor(tab)
+    shown = tab.open_photo(other.session, {"path": file}, None)
+    other.take(shown).read()
+    assert [shown[slider]["interactive"] for slider in tab.crop.sliders] == [False] * 4
+    assert tab.adjust(other.session, other.held[tab.face], *LOOK, DETAIL, *other.values, 0, 0, 1.3, 0) == gr.skip()
+
+
+def test_a_photo_is_read_once(tab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from facevae.photo import images
+
+    read, opened = [], images.open_photo
+    monkeypatch.setattr(images, "open_photo", lambda *args: (read.append(args), opened(*args))[1])
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(tmp_path / "holiday.png")
+    found = tab.editor.open_file(tmp_path / "holiday.png")
+    assert len(read) == 1 and found.face.name == "holiday" and found.message == "Opened holiday."
 
 
 def test_a_recipe_is_applied_to_the_face_that_is_open(tab, visitor, tmp_path: Path) -> None:

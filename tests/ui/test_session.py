@@ -24,7 +24,7 @@ def test_refinement_tells_its_progress_and_its_end(tab, face):
     assert said(tab, updates)[-1].startswith("Refined: ")
     faces = [update[tab.face] for update in updates if tab.face in update]
     assert faces[-1].refined > 0
-    assert not {*tab.panel.inputs, tab.detail, tab.view, tab.show} & {part for update in updates for part in update}
+    assert not {*tab.panel.inputs, tab.detail, tab.stage.view, tab.stage.show} & {part for update in updates for part in update}
     assert list(updates[-1]) == [tab.status] and not said(tab, updates[-1:])  # Gradio sends it twice
 
 
