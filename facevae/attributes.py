@@ -3,6 +3,7 @@
 Names are CelebA's labels. They are what annotators ticked, not facts about people.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -76,6 +77,17 @@ def in_words(name: str) -> tuple[str, bool]:
         if shown.name == name:
             return shown.word or shown.label, not shown.reversed or bool(shown.word)
     return name.replace("_", " ").capitalize(), True
+
+
+def wanted_of(with_it: Sequence[str] | None, without: Sequence[str] | None) -> dict[str, bool]:
+    """The labels that a person wants a face to have, from what it shall be with and without as `in_words` says it.
+
+    `ValueError` in one sentence where something is asked for and against.
+    """
+    with_it, without = with_it or (), without or ()
+    if both := [in_words(name)[0] for name in with_it if name in without]:
+        raise ValueError(f"{', '.join(both)} is asked for and against: take it out of one of the two lists.")
+    return {name: in_words(name)[1] for name in with_it} | {name: not in_words(name)[1] for name in without}
 
 
 @dataclass(frozen=True)

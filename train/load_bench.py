@@ -215,7 +215,7 @@ class User:
         await self.visitor.rest()
         tiles = self.visitor.value("faces") or []
         self.tally.pictures += len(tiles)
-        if not tiles or not all(str(seed // 100) in tile["caption"] for tile in tiles):
+        if not tiles or not all(tile["caption"].startswith(f"Seed {seed // 100}") for tile in tiles):
             self.tally.strange.append(f"{self.name} asked for seed {seed}, and got {[tile['caption'] for tile in tiles][:2]}")
         files = [Path(tile["image"]["path"]).parent.name for tile in tiles]  # Gradio's name for the content
         if self.drawn.setdefault(seed, files) != files:
@@ -303,6 +303,7 @@ def bench_load(users: int, minutes: float, checkpoint: Path | None = None) -> di
         "mark_min": mark_min,
         "mark": around(samples, 60 * mark_min),
         "end": around(samples, 60 * minutes),
+        "most_overdue": max(sample["overdue"] for sample in samples),
         "most_files_mb": max(sample["files_mb"] for sample in samples),
     }
 
@@ -327,7 +328,7 @@ def print_load(found: dict[str, Any]) -> None:
             end["rss_mb"] <= MORE_MEMORY * mark["rss_mb"],
         ),
         ("files are bounded: at the end at most 1.25 of those at the mark", end["files_mb"] <= MORE_FILES * mark["files_mb"]),
-        (f"{end['overdue']:.0f} files have outlived their time at the end (goal 0)", not end["overdue"]),
+        (f"{found['most_overdue']:.0f} files at most had outlived their time (goal 0)", not found["most_overdue"]),
     ]
     print_goals(goals)
     for line in [*(f"{count} × {error}" for error, count in found["errors"].items()), *found["strange"]][:SHOWN_ERRORS]:

@@ -43,9 +43,12 @@ def keep_clean(folder: Path, every_sec: float | None = None, age_sec: float | No
     every_sec, age_sec = every_sec or SWEEP_SEC, age_sec or OLDEST_SEC
 
     def run() -> None:
+        from facevae.ui.session import forget_idle  # brings torch along: not before the page has its time
+
         while True:
             time.sleep(every_sec)
             sweep(folder, age_sec)
+            forget_idle(age_sec)
 
     thread = threading.Thread(target=run, name="facevae-cleaning", daemon=True)
     thread.start()

@@ -65,9 +65,9 @@ class FilmPart:
         self.read = read
         settings = [self.session, self.format, self.frames, self.duration_ms, *asked]
         outputs = [self.picture, self.clip, self.made, self.status, self.export, self.cancel]
-        ended = self.export.click(self.save, settings, outputs, show_progress="hidden", **QUEUED).then
+        ended = self.export.click(self.save, settings, outputs, show_progress="hidden", **QUEUED).success  # a refusal brings no older film
         given = ended(lambda made: made, self.made, self.file, show_progress="hidden", **QUEUED)
-        given.then(None, self.file, js=HIDDEN_CLICK, api_visibility="private")
+        given.success(None, self.file, js=HIDDEN_CLICK, api_visibility="private")
         self.cancel.click(lambda session: session.stop(), self.session, None, **LIVE)
 
     def save(self, session: Session, form: str, frames: float, duration_ms: float, *asked: Any) -> Iterator[dict[Any, Any]]:

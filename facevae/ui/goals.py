@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from facevae.attributes import WITHHELD, in_words
+from facevae.attributes import WITHHELD, in_words, wanted_of
 from facevae.editor import Editor, Face, Goal, GuideStep
 from facevae.ui.parts import FRAME_SEC, LIVE, QUEUED, heading, here, one_sentence, refusal, say
 from facevae.ui.reports import Progress, draw_report, wish_words
@@ -66,12 +66,10 @@ class GoalsPart:
 
     def follow_wishes(self, with_it: list[str], without: list[str], session: Session, *look: Any) -> Iterator[dict[Any, Any]]:
         """The handler of the free form."""
-        given = [(chosen, True) for chosen in with_it or []] + [(chosen, False) for chosen in without or []]
-        if both := [in_words(name)[0] for name in with_it or [] if name in (without or [])]:
-            raise refusal(f"{', '.join(both)} is asked for and against: take it out of one of the two lists.")
-        if not given:
+        with one_sentence():
+            wanted = wanted_of(with_it, without)
+        if not wanted:
             raise refusal("Choose at least one attribute that the face shall be with or without.")
-        wanted = {name: wished == in_words(name)[1] for name, wished in given}
         label = wish_words(wanted)
         yield from self.run(label[0].upper() + label[1:], wanted, session, *look)
 

@@ -44,6 +44,7 @@ class PastPart:
 
         Without `words` they are found by what changed, and changes of one slider while a hand is on it are one step.
         """
+        session.used()
         if session.history is None:
             self.begin(session, edit, "Opened")
         history = session.history

@@ -2,13 +2,13 @@
 
 import time
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from facevae.editor import Adjustment, Direction
 from facevae.history import History
 
 
-@dataclass
+@dataclass(eq=False)
 class Session:
     """One visitor's counter of actions and stop sign, shared by everything that runs for that visitor.
 
@@ -36,6 +36,8 @@ class Session:
     """In words, what has just been done to the face besides sliders; the next step of the history is called so."""
     released: tuple[dict[str, float], float] | None = None
     """Strengths and photo detail as they were when the hand left a slider: what comes after these is a step of its own."""
+    used_sec: float = 0.0
+    """When the visitor last did something."""
     thumbnails: WeakKeyDictionary = field(default_factory=WeakKeyDictionary)
     """Small pictures of the history's edits."""
 
@@ -43,7 +45,18 @@ class Session:
         """A new action begins: whatever still runs with an older number may not touch the page any more."""
         self.turn += 1
         self.stopped = False
+        self.used()
         return self.turn
+
+    def used(self) -> None:
+        """Somebody is here: what the session knows of them is kept for another hour."""
+        self.used_sec = time.monotonic()
+        SESSIONS.add(self)
+
+    def forget(self) -> None:
+        """Nothing of a visitor's photos stays."""
+        self.history = None
+        self.thumbnails.clear()
 
     def stop(self) -> None:
         """The Stop button: what runs ends, and keeps what it has reached."""
@@ -58,3 +71,13 @@ class Session:
     def rests(self, seconds: float) -> bool:
         """The crop has not been moved for so long: the hand is off the slider."""
         return time.monotonic() - self.moved_sec >= seconds
+
+
+SESSIONS: WeakSet[Session] = WeakSet()
+
+
+def forget_idle(age_sec: float) -> None:
+    """Forget what sessions hold of visitors who did nothing for so long: a Gradio state that is never written has no end."""
+    for session in list(SESSIONS):
+        if time.monotonic() - session.used_sec > age_sec:
+            session.forget()

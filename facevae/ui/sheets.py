@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from facevae.attributes import SHOWN, in_words
+from facevae.attributes import SHOWN, in_words, wanted_of
 from facevae.editor import Editor, Face
 from facevae.sampling import Search
 
@@ -15,6 +15,7 @@ MOST, MOST_SHOWN = 48, 96
 """Faces drawn at once, and faces of one sheet."""
 SEED_END = 2**32 - MOST_SHOWN
 COLUMNS = 4
+HOTTEST = 3
 NEAR_COLUMNS, NEAR_BLOCK, MOST_NEAR = 3, 9, 36
 MIDDLE = NEAR_BLOCK // 2
 """Where the face stands whose neighbours are around it."""
@@ -70,13 +71,9 @@ def read_settings(
         raise ValueError(f"A seed is a whole number from 0 to {SEED_END - 1}.")
     if not is_number(count) or not 1 <= count <= MOST:
         raise ValueError(f"1 to {MOST} faces can be drawn at once.")
-    if not is_number(temperature):
-        raise ValueError("The temperature is a number.")
-    if both := [in_words(name)[0] for name in with_it or [] if name in (without or [])]:
-        raise ValueError(f"{', '.join(both)} is asked for and against: take it out of one of the two lists.")
-    given = [(name, True) for name in with_it or []] + [(name, False) for name in without or []]
-    wanted = {name: wished == in_words(name)[1] for name, wished in given}
-    return Settings(int(seed), int(count), float(temperature), str(prior), wanted)
+    if not is_number(temperature) or not 0 <= temperature <= HOTTEST:
+        raise ValueError(f"The temperature is a number from 0 to {HOTTEST}.")
+    return Settings(int(seed), int(count), float(temperature), str(prior), wanted_of(with_it, without))
 
 
 def is_number(value: Any) -> bool:
@@ -97,7 +94,9 @@ def extend(editor: Editor, sheet: Sheet) -> Iterator[Search]:
 
 def neighbours(editor: Editor, sheet: Sheet, face: Face, radius: float) -> Sheet:
     """A new sheet around one of the faces of this one, which is what Back leads to."""
-    behind = (replace(sheet, behind=()), *sheet.behind)[:MOST_BEHIND]
+    behind = (replace(sheet, behind=()), *sheet.behind)
+    if len(behind) > MOST_BEHIND:  # the way back is shortened, and still ends at the sheet of seeds
+        behind = (*behind[: MOST_BEHIND - 1], behind[-1])
     around = Sheet(sheet.settings, sheet.next_seed, (), face, radius, sheet.depth + 1, behind)
     return with_neighbours(editor, around, NEAR_BLOCK)
 

@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import httpx
@@ -169,12 +170,22 @@ def test_a_load_is_held_to_its_goals(capsys) -> None:
         {"sec": 120.0, "rss_mb": 1000.0, "files": 50, "files_mb": 10.0, "overdue": 0.0},
         {"sec": 600.0, "rss_mb": 1060.0, "files": 60, "files_mb": 12.0, "overdue": 3.0},
     )
-    found = {"users": 3, "minutes": 10, "keep_sec": 60, "pictures": 9, "mark_min": 2, "mark": mark, "end": end, "most_files_mb": 13.0}
+    found = {
+        "users": 3,
+        "minutes": 10,
+        "keep_sec": 60,
+        "pictures": 9,
+        "mark_min": 2,
+        "mark": mark,
+        "end": end,
+        "most_overdue": 3,
+        "most_files_mb": 13.0,
+    }
     row = {"n": 4, "p50_ms": 10.0, "p95_ms": 20.0}
     print_load({**MACHINE, **found, "actions": {"preview": row}, "errors": {"save: too late": 2}, "strange": ["edit of a shows b"]})
     out = capsys.readouterr().out
     assert out.count("MISSED") == 4 and "met     files are bounded" in out
-    assert all(part in out for part in ("2 errors", "3 files have outlived", "1.060", "2 × save: too late"))
+    assert all(part in out for part in ("2 errors", "3 files at most had outlived", "1.060", "2 × save: too late"))
     with pytest.raises(ValueError, match="no load"):
         bench_load(0, 1)
 
@@ -225,7 +236,8 @@ def test_a_visitor_sends_what_the_widgets_hold_and_keeps_the_last_of_many_moves(
                 visitor.fire("slider-a", "blur")
             return visitor
 
-    visitor = asyncio.run(visit())
+    with ThreadPoolExecutor(1) as thread:  # a browser test in this process may have left a loop running
+        visitor = thread.submit(asyncio.run, visit()).result()
     assert [data for number, data in sent if number == 0] == [[None, 1], [None, 3]]  # the state stays on the server
     assert visitor.value("told") == "moved to 3" and visitor.value("slider-a") == 3
     assert {number for number, _ in sent} == {0, 1}  # what follows a success does not follow a failure

@@ -11,7 +11,7 @@ from PIL import Image
 from facevae.editor import DETAIL, Adjustment
 from facevae.ui.edit import EditTab
 from facevae.ui.keep import STORE, checked
-from facevae.ui.session import Session
+from facevae.ui.session import Session, forget_idle
 
 LOOK = ("Face", "Edited")
 
@@ -290,3 +290,15 @@ def test_pictures_come_as_updates_so_that_their_files_are_deleted(tab, visitor) 
     given = [tab.open_face(Session(), face), *tab.crop.refine(Session(), fresh, True), tab.put_back(visitor.session, face, *LOOK)]
     pictures = [update for updates in given for widget, update in updates.items() if isinstance(widget, images)]
     assert len(pictures) > 8 and all(isinstance(update, dict) for update in pictures)
+
+
+def test_who_is_away_for_long_is_forgotten(tab, visitor) -> None:
+    visitor.move("Smiling", 2.0)
+    tab.past.show(visitor.session, tab.panel.view)
+    forget_idle(60)
+    assert visitor.session.history is not None and len(visitor.session.thumbnails)
+    visitor.session.used_sec -= 61
+    forget_idle(60)
+    assert visitor.session.history is None and not len(visitor.session.thumbnails)
+    with pytest.raises(gr.Error, match="nothing to undo"):
+        tab.undo(visitor.session, visitor.held[tab.face], *LOOK)
