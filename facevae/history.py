@@ -8,8 +8,9 @@ import numpy as np
 from facevae.faces import Face
 from facevae.photo.alignment import Adjustment
 
-MOST = 200
-"""States that are kept; the oldest go first. All of one photo share its pixels."""
+MOST, MOST_PHOTOS = 200, 8
+"""States that are kept, and pictures that they are laid over: another face of a photo, or a new start, has one of its own. The oldest
+go first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,11 @@ class Edit:
     def changed(self, other: "Edit") -> tuple[str, ...]:
         """What differs from another edit: attributes by name, and "face", "locks", "detail"."""
         names = [n for n in {**self.strengths, **other.strengths} if self.strengths.get(n, 0.0) != other.strengths.get(n, 0.0)]
-        parts = (("face", not alike(self.face, other.face)), ("locks", self.locks != other.locks), ("detail", self.detail != other.detail))
+        parts = (
+            ("face", not alike(self.face, other.face)),
+            ("locks", set(self.locks) != set(other.locks)),
+            ("detail", self.detail != other.detail),
+        )
         return (*names, *(part for part, differs in parts if differs))
 
 
@@ -90,20 +95,28 @@ class History:
             return History(before, len(before) - 1)
         steps = (*before, Step(edit, words, key, bool(key)))
         start, rest = steps[0], steps[1:]
-        steps = (start, *rest[-(MOST - 1) :])
-        return History(steps, len(steps) - 1)
+        rest = rest[-(MOST - 1) :]
+        while len({id(step.edit.face.photo) for step in (start, *rest)}) > MOST_PHOTOS:
+            rest = rest[1:]
+        return History((start, *rest), len(rest))
 
     def close(self) -> "History":
         """The hand is off: whatever comes next is a step of its own."""
         here = self.steps[self.at]
-        return (
-            self if not here.open else replace(self, steps=(*self.steps[: self.at], replace(here, open=False), *self.steps[self.at + 1 :]))
-        )
+        return self._with(replace(here, open=False)) if here.open else self
 
     def refined(self, face: Face) -> "History":
         """The likeness of a face has come nearer: every step that shows it gets it, and none is added."""
-        steps = (replace(step, edit=replace(step.edit, face=face)) if alike(step.edit.face, face) else step for step in self.steps)
-        return replace(self, steps=tuple(steps))
+
+        def better(step: Step) -> Step:
+            old = step.edit.face
+            return replace(step, edit=replace(step.edit, face=face)) if old is not face and alike(old, face) else step
+
+        return replace(self, steps=tuple(map(better, self.steps)))
+
+    def shown_as(self, edit: Edit) -> "History":
+        """The step that is shown, as far as the page can show it: what has no slider (any more) is not in it."""
+        return self._with(replace(self.steps[self.at], edit=edit))
 
     def undo(self) -> "History":
         """One step back; at the start, the same."""

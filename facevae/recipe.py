@@ -1,8 +1,7 @@
 """What was done to a face, as JSON, without the photo: it goes into saved pictures, and from there back into the editor."""
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -21,6 +20,7 @@ MAX_JPEG = 48_000
 """Characters; an XMP packet in a JPEG ends at 64 kB, escapes included."""
 DIGITS = 6
 DIGEST, MAX_LINK = 12, 4000
+MOST_LOCKS = 200
 MAX_NUMBER = 1e6
 """Anything larger is no latent, no strength and no place in a photo, and would only overflow."""
 
@@ -132,13 +132,13 @@ def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
     if not isinstance(directions, Mapping) or not all(0 < len(name) <= MAX_NAME and name.isprintable() for name in map(str, directions)):
         raise ValueError(f"the recipe's directions are not lists of numbers by names of 1 to {MAX_NAME} letters")
     locks = given.get("locks", [])
-    if not isinstance(locks, list) or not all(isinstance(name, str) for name in locks):
+    if not isinstance(locks, list) or len(locks) > MOST_LOCKS or not all(isinstance(name, str) for name in locks):
         raise ValueError("the recipe's locks are not a list of names")
     return Recipe(
         checkpoint=str(checkpoint.get("sha256", ""))[:64],
         name=str(checkpoint.get("name", ""))[:200],
         strengths={str(name): float(value) for name, value in strengths.items() if value},
-        locks=tuple(locks),
+        locks=tuple(dict.fromkeys(locks)),
         directions={str(name): _numbers(directions, name) or () for name in directions},
         guidance=_numbers(given, "guidance"),
         latent=latent,
@@ -210,8 +210,10 @@ def link_of(recipe: Recipe) -> str:
     return urlencode([*pairs, *(("lock", name) for name in recipe.locks), ("checkpoint", recipe.checkpoint[:DIGEST])])
 
 
-def recipe_of_link(query: str, checkpoint: str, name: str) -> Recipe | None:
-    """What `link_of` wrote, for the checkpoint of this SHA-256 and name; None where there is no seed in it.
+def recipe_of_link(query: str, checkpoint: str, name: str, attributes: Collection[str]) -> Recipe | None:
+    """What `link_of` wrote, for the checkpoint of this SHA-256, name and attributes; None where there is no seed in it.
+
+    What others add to a link (fbclid, utm_source …) is passed over.
 
     `ValueError` in one sentence where it cannot be read, or is another checkpoint's.
     """
@@ -227,9 +229,9 @@ def recipe_of_link(query: str, checkpoint: str, name: str) -> Recipe | None:
     locks = given.pop("lock", [])
     try:
         drawn = _drawn({"seed": int(seed), "temperature": float(temperature), "prior": prior})
-        strengths = {attribute: float(values[-1]) for attribute, values in given.items() if not attribute.startswith("__")}
+        strengths = {attribute: float(values[-1]) for attribute, values in given.items() if attribute in attributes}
     except ValueError:
         raise ValueError("this link does not say which face it means: its numbers cannot be read") from None
-    if not all(map(math.isfinite, strengths.values())):
+    if not all(map(_is_number, strengths.values())):
         raise ValueError("this link does not say which face it means: its numbers cannot be read")
-    return Recipe(checkpoint, name, {k: v for k, v in strengths.items() if v}, tuple(locks), drawn=drawn)
+    return Recipe(checkpoint, name, {k: v for k, v in strengths.items() if v}, tuple(dict.fromkeys(locks[:MOST_LOCKS])), drawn=drawn)

@@ -151,7 +151,9 @@ class Studio:
         """The steps that may not be moved along, (k, d); `ValueError` names what cannot be locked."""
         if unknown := [name for name in locks if name not in self.directions]:
             raise ValueError(f"{', '.join(unknown)} cannot be locked; what can be is {', '.join(self.directions)}")
-        return torch.cat([torch.zeros(0, self.checkpoint.net.config.latent), *(steps_to_hold(self.directions[name]) for name in locks)])
+        return torch.cat(
+            [torch.zeros(0, self.checkpoint.net.config.latent), *(steps_to_hold(self.directions[name]) for name in dict.fromkeys(locks))]
+        )
 
     def _in_crop(self, face: Face, move: Tensor, detail: float) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
         """The crop with the edit in it, G(z') alone, and (G(z), G(z')) as `paste` wants them; None where nothing moves or no photo is."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facevae.editor import Face
-from facevae.history import MOST, Edit, History
+from facevae.history import MOST, MOST_PHOTOS, Edit, History
 
 FACES = [Face(np.zeros(2, np.float32), np.zeros(2, np.float32), np.zeros((2, 2, 3), np.uint8)) for _ in range(3)]
 START = Edit(FACES[0])
@@ -85,6 +85,7 @@ def test_a_better_likeness_is_no_step_and_reaches_all_of_them() -> None:
     guided = history.do(replace(history.now, face=replace(FACES[0], offset=np.ones(2, np.float32)), strengths={}), "Glasses")
     assert guided.do(replace(guided.now, face=replace(guided.now.face, refined=9)), "") is guided
     found = guided.refined(nearer)
+    assert all(a.edit is b.edit for a, b in zip(found.refined(nearer).steps, found.steps, strict=True))  # their pictures are kept by it
     assert [step.edit.face.refined for step in found.steps] == [9, 9, 9, 0] and len(found.steps) == len(guided.steps)
 
 
@@ -93,3 +94,13 @@ def test_old_steps_go_and_the_start_stays() -> None:
     for k in range(MOST + 10):
         history = smile(history, float(k + 1)).close()
     assert len(history.steps) == MOST and history.steps[0].edit is START and history.now.strengths["Smiling"] == MOST + 10
+
+
+def test_pictures_of_their_own_are_kept_for_a_few_steps_only() -> None:
+    history = History.of(START)
+    for k in range(MOST_PHOTOS + 5):
+        own = replace(FACES[0], photo=np.zeros((2, 2, 3), np.uint8), crop=np.zeros((2, 2, 3), np.uint8))
+        history = history.do(replace(START, face=own), f"New start {k}")
+    assert (
+        len(history.steps) == MOST_PHOTOS and history.steps[0].edit is START and history.steps[-1].words == f"New start {MOST_PHOTOS + 4}"
+    )

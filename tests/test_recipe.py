@@ -145,6 +145,8 @@ GOOD = {"facevae": "0", "format": 1, "checkpoint": {"name": "tiny", "sha256": "0
         ({"guidance": "0" * 6}, "guidance"),
         ({"guidance": [1e30] * 6}, "guidance"),
         ({"strengths": {"Smiling": 1e300}}, "strengths"),
+        ({"strengths": {"Smiling": 10**400}}, "strengths"),
+        ({"locks": ["Male"] * 201}, "locks"),
         ({"directions": {"x" * 41: [1.0] * 6}}, "names of 1 to 40"),
         ({"directions": {"<b>\n": [1.0] * 6}}, "names of 1 to 40"),
         ({"alignment": [1, 2]}, "has 2 numbers, expected 6"),

@@ -96,9 +96,10 @@ class Bench:
     ) -> tuple[float, str, float]:
         """The last safe strength (σ), what ends the range there (see `Direction.limits`), and the share of faces that changed.
 
-        Where the judge is less convinced further on, not more, the range ends where it was most: "best".
+        Where the judge is less convinced further on, not more, the range ends where it was most: "best". 0 where not even the first
+        strength is safe.
         """
-        best, convinced, safe, limit = (config.ladder[0], 0.0), -1.0, [], "best"
+        best, convinced, safe, limit = (0.0, 0.0), -1.0, [], "best"
         for strength in config.ladder:
             move = sign * strength * step
             seen = self.view.look(rows, move)

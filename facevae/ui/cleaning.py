@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+PREFIX = "facevae-"
 SWEEP_SEC, OLDEST_SEC = 60, 3480
 """Gradio's turn comes first, after 55 minutes (see page.py); none lives longer than an hour."""
 
@@ -16,7 +17,7 @@ def own_folder() -> Path:
     """A folder for this process alone, inside the one that Gradio would use, and gone with it. To be called before Gradio is imported."""
     base = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
     base.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="facevae-", dir=base))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
     os.environ["GRADIO_TEMP_DIR"] = str(folder)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -25,7 +26,11 @@ def own_folder() -> Path:
 def sweep(folder: Path, age_sec: float) -> int:
     """Delete all files below a folder that are older than `age_sec`, and folders that are empty then; gives how many files went."""
     gone, oldest = 0, time.time() - age_sec
-    for path in sorted(folder.rglob("*"), reverse=True):  # what is inside a folder before the folder
+    try:
+        found = sorted(folder.rglob("*"), reverse=True)  # what is inside a folder before the folder
+    except OSError:  # a folder went while it was listed: next time
+        return 0
+    for path in found:
         try:
             if path.is_dir() and not path.is_symlink():
                 if path.stat().st_mtime < oldest:
@@ -47,7 +52,8 @@ def keep_clean(folder: Path, every_sec: float | None = None, age_sec: float | No
 
         while True:
             time.sleep(every_sec)
-            sweep(folder, age_sec)
+            for one in folder.parent.glob(f"{PREFIX}*") if folder.name.startswith(PREFIX) else [folder]:
+                sweep(one, age_sec)  # those of processes that were killed, too
             forget_idle(age_sec)
 
     thread = threading.Thread(target=run, name="facevae-cleaning", daemon=True)

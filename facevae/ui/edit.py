@@ -144,15 +144,14 @@ class EditTab:
 
     def _wire_past(self, opened: dict[str, Any]) -> None:
         """Steps back and forth; `opened` is how another face or another state of it comes to the page."""
-        look = self.look[:4]
         for event, handler in (
             (self.past.undo.click, self.undo),
             (self.past.redo.click, self.redo),
             (self.past.strip.select, self.rewind),
             (self.keep.reset.click, self.put_back),
+            (self.past.bake.click, self.begin_from),
         ):
-            self.shown(event(handler, look, show_progress="hidden", **opened))
-        self.shown(self.past.bake.click(self.begin_from, [*look, self.detail, *self.panel.inputs], show_progress="hidden", **opened))
+            self.shown(event(handler, self.look, show_progress="hidden", **opened))
 
     def _wire_keep(self, asks: list[Any], opened: dict[str, Any]) -> None:
         """Files, links and looks."""
@@ -223,7 +222,9 @@ class EditTab:
     def show_edit(self, session: Session, edit: Edit, view: str, show: str, words: str) -> dict[Any, Any]:
         """The whole page as an edit is: picture, sliders, locks, crop, readings, history."""
         session.take_turn()
-        session.starts, session.adjustments = dict(edit.starts), dict(edit.adjustments)
+        scores = self.panel.scores(session, edit.face)  # of sliders that were added since
+        session.starts = {name: round(score, 1) for name, score in scores.items()} | dict(edit.starts)
+        session.adjustments = dict(edit.adjustments)
         values, placed = self.panel.put(session, edit.strengths, edit.locks)
         asked, face = self.panel.asked(session, values), edit.face
         return {
@@ -232,7 +233,7 @@ class EditTab:
             self.stage.tiles: draw_tiles(self.editor, face),
             self.status: say(words),
             **self.readings_of(session, face, asked, edit.detail, values[0]),
-            **self.past.note(session, self.edit_now(session, face, asked, edit.detail), self.panel.view),
+            **self.past.put(session, self.edit_now(session, face, asked, edit.detail), self.panel.view),
             self.goals.stop: gr.update(interactive=False),
             self.goals.report: "",
             **self.crop.show(face, session.adjustments.get(face.index, Adjustment())),
@@ -260,12 +261,13 @@ class EditTab:
         if not story or session.history is None:
             return opened
         edit = replace(session.history.now, strengths=story)
+        self.past.note(session, edit, self.panel.view)
         return opened | self.show_edit(session, edit, IN_PHOTO, EDITED, f"{face.name.capitalize()}, {STORY_WORDS}.")
 
     def open_link(self, session: Session, query: str) -> dict[Any, Any] | None:
         """What a link asks for; None where it asks for nothing. A link that cannot be followed opens the first example, and says why."""
         try:
-            recipe = recipe_of_link(query, self.editor.checkpoint.digest, self.editor.checkpoint.name)
+            recipe = recipe_of_link(query, self.editor.checkpoint.digest, self.editor.checkpoint.name, self.editor.directions)
             return recipe and self.show_opened(session, self.editor.reopen(recipe), "Opened from a link. ")
         except ValueError as error:
             return self.show_opened(session, Opened(self.examples.faces[0]), f"{str(error)[:1].upper()}{str(error)[1:]}. ")
@@ -277,6 +279,7 @@ class EditTab:
     def choose(self, session: Session, chosen: gr.EventData, face: Face | None, detail: float, *values: Any) -> Any:
         """Another face of the same photo; the edit of the one that is left stays in the photo."""
         face, asked = here(face), self.panel.asked(session, values)
+        self.catch_up(session, face, detail, values)
         with one_sentence():
             face = asked.editor.choose(face, chosen.index, asked.strengths, detail, asked.locks)
         edit = self.edit_of(session, face, detail, {}, asked.locks)
@@ -325,15 +328,15 @@ class EditTab:
 
         Nothing of it, where another action has begun meanwhile: that one brings its own readings.
         """
-        silence, turn = tuple(gr.skip() for _ in self.readings), session.turn
+        silence, turn, ticket = tuple(gr.skip() for _ in self.readings), session.turn, session.take_ticket()
         time.sleep(wait_sec)
         if face is None or session.turn != turn or not self.panel.current(session, values):
             return silence
         asked = self.panel.asked(session, values)
         edit = self.edit_now(session, face, asked, detail)
         found = self.readings_of(session, face, asked, detail, values[0] or ())
-        # Asked again: reading takes its time, and what another action has just put on the page is not to be overwritten.
-        if session.turn != turn or not self.panel.current(session, values):
+        # Asked again: reading takes its time, and what another action or a later reading says is not to be overwritten.
+        if session.turn != turn or session.ticket != ticket or not self.panel.current(session, values):
             return silence
         return *found.values(), *self.past.note(session, edit, self.panel.view).values()
 
@@ -341,6 +344,11 @@ class EditTab:
     def edit_now(session: Session, face: Face, asked: Asked, detail: float) -> Edit:
         """What stands on the page, as the history keeps it."""
         return Edit(face, asked.strengths, asked.locks, detail, dict(session.adjustments), dict(session.starts))
+
+    def catch_up(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> None:
+        """What the sliders say and no reading has told the history yet: whatever comes next can be undone to here."""
+        if face is not None and session.history is not None and self.panel.current(session, values):
+            self.past.remember(session, self.edit_now(session, face, self.panel.asked(session, values), detail))
 
     def readings_of(self, session: Session, face: Face, asked: Asked, detail: float, held: Any = ()) -> dict[Any, Any]:
         """The same as an update, in the order of `readings` but for the history."""
@@ -360,24 +368,28 @@ class EditTab:
         """Readings while a slider moves: waiting first leaves the model to the pictures; always_last brings the end."""
         return self.read(session, face, detail, *values, wait_sec=SCORES_SEC)
 
-    def put_back(self, session: Session, face: Face | None, view: str, show: str) -> dict[Any, Any]:
+    def put_back(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
         """All sliders to the photo's own places, all guidance and all locks undone; the photo stays, and so does its crop."""
+        self.catch_up(session, face, detail, values)
         face = self.editor.reset(here(face))
         edit = self.edit_of(session, face, DETAIL, {}, ())
         self.past.note(session, edit, self.panel.view, "Reset all")
         words = OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else AS_IT_WAS
         return self.show_edit(session, edit, view, show, f"{which(face)}{words}")
 
-    def undo(self, session: Session, face: Face | None, view: str, show: str) -> dict[Any, Any]:
+    def undo(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
         """One step back."""
+        self.catch_up(session, face, detail, values)
         return self.go(session, -1, view, show)
 
-    def redo(self, session: Session, face: Face | None, view: str, show: str) -> dict[Any, Any]:
+    def redo(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
         """One step forward again."""
+        self.catch_up(session, face, detail, values)
         return self.go(session, +1, view, show)
 
-    def rewind(self, session: Session, face: Face | None, view: str, show: str, chosen: gr.EventData) -> dict[Any, Any]:
+    def rewind(self, session: Session, chosen: gr.EventData, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
         """To a step of the strip."""
+        self.catch_up(session, face, detail, values)
         return self.go(session, chosen.index - (session.history.at if session.history else 0), view, show)
 
     def go(self, session: Session, by: int, view: str, show: str) -> dict[Any, Any]:
@@ -391,6 +403,7 @@ class EditTab:
     def begin_from(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
         """The result becomes the picture before: sliders start from it, and "Original" shows it."""
         face, asked = here(face), self.panel.asked(session, values)
+        self.catch_up(session, face, detail, values)
         with one_sentence():
             face = asked.editor.begin_from(face, asked.strengths, detail, asked.locks)
         edit = self.edit_of(session, face, detail, {}, asked.locks)
@@ -400,9 +413,10 @@ class EditTab:
     def wear(self, session_store: Any, name: str | None, session: Session, face: Face | None, *look: Any) -> dict[Any, Any]:
         """A look on the face that is open, instead of what the sliders say."""
         strengths, held = self.keep.look(session_store, name)
-        view, show, detail, *_ = look
-        session.deed = f"Look {name}"
+        view, show, detail, *values = look
+        self.catch_up(session, face, detail, tuple(values))
         edit = Edit(here(face), strengths, held, detail, dict(session.adjustments), dict(session.starts))
+        self.past.note(session, edit, self.panel.view, f"Look {name}")
         return self.show_edit(session, edit, view, show, f"{name} is on.")
 
     def keep_look(self, stored: Any, name: str, session: Session, face: Face | None, detail: float, *values: Any) -> Any:

@@ -161,6 +161,8 @@ class OwnPart:
     def check_room(self, session: Session, directions: Sequence[Direction]) -> None:
         """`ValueError` where there is no room for what a recipe brings."""
         names = {direction.name for direction in (*session.own, *directions)}
+        if taken := {direction.name for direction in directions} & {value for _, value in self.panel.lock_choices(Session())}:
+            raise ValueError(f"the recipe calls a slider of its own {min(taken)}, as one of the editor's is called")
         if len(names) > OWN_SLOTS:
             raise ValueError(f"the recipe has sliders of its own, and there is room for {OWN_SLOTS} only: remove some first")
 

@@ -40,7 +40,12 @@ class PastPart:
         session.history, session.deed = History.of(edit, words), ""
 
     def note(self, session: Session, edit: Edit, view: Callable[[Session], Editor], words: str = "", key: str = "") -> dict[Any, Any]:
-        """Remember where the edit stands now; nothing happens where nothing changed. Gives the update of the page.
+        """Remember where the edit stands now. Gives the update of the page."""
+        self.remember(session, edit, words, key)
+        return self.show(session, view)
+
+    def remember(self, session: Session, edit: Edit, words: str = "", key: str = "") -> None:
+        """One more step; nothing happens where nothing changed.
 
         Without `words` they are found by what changed, and changes of one slider while a hand is on it are one step.
         """
@@ -51,7 +56,7 @@ class PastPart:
         assert history is not None
         changed = edit.changed(history.now)
         if not changed:
-            session.history = history.refined(edit.face)
+            session.history, session.deed = history.refined(edit.face), ""
         elif words or session.deed or "face" in changed:
             session.history = (history if key else history.close()).do(edit, words or session.deed or "Changed", key)
             session.deed = ""
@@ -60,6 +65,11 @@ class PastPart:
         # Readings come late, and some of them from the middle of a drag.
         if session.released == (edit.strengths, edit.detail):
             session.history, session.released = session.history.close(), None
+
+    def put(self, session: Session, edit: Edit, view: Callable[[Session], Editor]) -> dict[Any, Any]:
+        """The step that is shown stands on the page now, as far as it can: no step of its own. Gives the update of the page."""
+        if session.history is not None:
+            session.history = session.history.shown_as(edit)
         return self.show(session, view)
 
     def let_go(self, session: Session, strengths: dict[str, float], detail: float) -> None:

@@ -18,6 +18,8 @@ class Session:
 
     turn: int = 0
     stopped: bool = False
+    ticket: int = 0
+    """The reading that began last; those of before may not speak any more."""
     moved_sec: float = float("-inf")
     """When the crop was last moved."""
     adjustments: dict[int, Adjustment] = field(default_factory=dict)
@@ -47,6 +49,11 @@ class Session:
         self.stopped = False
         self.used()
         return self.turn
+
+    def take_ticket(self) -> int:
+        """A reading of the sliders begins, which are newer than what any other holds."""
+        self.ticket += 1
+        return self.ticket
 
     def used(self) -> None:
         """Somebody is here: what the session knows of them is kept for another hour."""

@@ -188,7 +188,8 @@ class SlidersPart:
         What has no slider here (any more) is passed over.
         """
         colour = next((name for name in self.colours if strengths.get(name)), AS_IT_IS)
-        amount = strengths.get(colour, 0.0)
+        top = self.most(self.colours[colour]) if colour in self.colours else 0.0
+        amount = min(max(strengths.get(colour, 0.0), 0.0), top)  # outside its range Gradio would refuse every handler that reads it
         held = [name for name in locks if name not in self.colours and name in self.view(session).directions]
         held += [HAIR] if self.colours and set(self.colours) <= set(locks) else []
         controls, values = self.all_controls(session), [held]
@@ -199,7 +200,7 @@ class SlidersPart:
             updates[self.amount] |= {"value": amount}
         for slider, control in zip([*self.sliders, *self.own_sliders], controls, strict=False):
             start = session.starts.get(control.name, 0.0)
-            values.append(round(start + control.strength(strengths.get(control.name, 0.0)), 6))
+            values.append(round(clipped(start + control.strength(strengths.get(control.name, 0.0)), control), 6))
             updates[slider] = gr.update(value=values[-1])
         session.placed += 1
         values += [0.0] * (len(self.inputs) - len(values) - 1)  # the rest of the pool
@@ -242,8 +243,12 @@ class SlidersPart:
         if colour not in self.colours:
             return {self.amount: self.no_colour}
         control = self.colours[colour]
-        top = round(control.safe_high, 1)
-        return {self.amount: gr.update(value=top, maximum=max(control.high, top), visible=True)}
+        return {self.amount: gr.update(value=round(control.safe_high, 1), maximum=self.most(control), visible=True)}
+
+    @staticmethod
+    def most(control: Control) -> float:
+        """How strong a hair colour can be made."""
+        return max(control.high, round(control.safe_high, 1))
 
     def draw_marks(self, session: Session, face: Face, asked: Asked, seen: dict[str, float]) -> str:
         """The ticks, the measured ranges and what the classifier sees; `seen` are its probabilities."""
@@ -259,7 +264,7 @@ class SlidersPart:
             rules.append(Mark(place, axis_of(control), own[control.name], start, safe, at, found, held).rule())
         if asked.colour:
             control = self.colours[asked.colour]
-            top = max(control.high, round(control.safe_high, 1))
+            top = self.most(control)
             at = asked.strengths.get(asked.colour, 0.0)
             rules.append(Mark("#hair-amount", (0, top), 0, 0, (0, control.safe_high), at).rule())
         for k, name in enumerate(self.colours):

@@ -73,7 +73,7 @@ def test_strangers_have_their_price() -> None:
         (StraightLines(WEIGHTS), 20, (5, "density", 1.0)),  # 4 σ beyond the mean, and 5 is too far
         (StraightLines(WEIGHTS, bend=5), 1e9, (5, "best", 1.0)),
         (StraightLines(0.5 * WEIGHTS), 1e9, (8, "best", 1.0)),  # the ladder ends
-        (StraightLines(WEIGHTS, cost=0.7), 1e9, (1, "identity", 0.0)),  # not even the first step is safe
+        (StraightLines(WEIGHTS, cost=0.7), 1e9, (0.0, "identity", 0.0)),  # not even the first step is safe
     ],
 )
 def test_a_range_ends_where_it_should(view: StraightLines, far: float, end: tuple[float, str, float]) -> None:

@@ -1,6 +1,7 @@
 """Undo, recipes, links and looks, from the values of the page and without a browser."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -12,6 +13,7 @@ from facevae.editor import DETAIL, Adjustment
 from facevae.ui.edit import EditTab
 from facevae.ui.keep import STORE, checked
 from facevae.ui.session import Session, forget_idle
+from facevae.ui.sliders import axis_of
 
 LOOK = ("Face", "Edited")
 
@@ -64,8 +66,12 @@ class Visitor:
         )
         return self.take(dict(zip(self.tab.readings, self.tab.read(*self.asks), strict=True)))
 
-    def do(self, handler, *more) -> "Visitor":
-        return self.take(handler(self.session, self.held[self.tab.face], *LOOK, *more)).read()
+    @property
+    def look(self) -> list:
+        return [self.held[self.tab.face], *LOOK, *self.asks[2:]]
+
+    def do(self, handler) -> "Visitor":
+        return self.take(handler(self.session, *self.look)).read()
 
 
 @pytest.fixture
@@ -92,7 +98,7 @@ def test_what_was_done_is_undone_and_done_again(tab, visitor) -> None:
     assert visitor.do(tab.undo).session.history.at == 0
     visitor.do(tab.redo).do(tab.redo).do(tab.redo)
     assert np.array_equal(visitor.picture, guided) and not visitor.session.history.can_redo
-    visitor.take(tab.rewind(visitor.session, face, *LOOK, gr.EventData(None, {"index": 1}))).read()
+    visitor.take(tab.rewind(visitor.session, gr.EventData(None, {"index": 1}), *visitor.look)).read()
     assert visitor.strengths == {"Smiling": 2.0} and len(visitor.words) == 4
     strip = tab.past.show(visitor.session, tab.panel.view)[tab.past.strip]
     assert strip.count("<button") == 4 and strip.count('aria-pressed="true"') == 1 and 'aria-label="Step 1: Smile +2"' in strip
@@ -105,6 +111,30 @@ def test_keys_on_one_slider_are_one_step_and_nothing_is_none(visitor) -> None:
     assert visitor.words == ["Opened noise", "Smile +0.3"]
     visitor.read().read()
     assert len(visitor.words) == 2
+
+
+def test_what_no_reading_has_told_yet_is_undone_first(tab, visitor) -> None:
+    visitor.move("Male", 1.0)
+    visitor.held[visitor.names["Smiling"]] += 2
+    visitor.do(tab.undo)
+    assert visitor.words == ["Opened noise", "Masculine -1", "Smile +2"] and visitor.strengths == {"Male": -1.0}
+    visitor.held[visitor.names["Smiling"]] += 1
+    visitor.do(tab.put_back).do(tab.undo)
+    assert visitor.strengths == {"Male": -1.0, "Smiling": 1.0}
+
+
+def test_a_reading_that_another_has_overtaken_says_nothing(tab, visitor, monkeypatch) -> None:
+    late, readings_of = visitor.asks, tab.readings_of
+
+    def overtaken(*asked):
+        monkeypatch.setattr(tab, "readings_of", readings_of)
+        visitor.held[tab.panel.held] = ["Young"]
+        visitor.read()
+        return readings_of(*asked)
+
+    monkeypatch.setattr(tab, "readings_of", overtaken)
+    tab.read(*late)
+    assert visitor.words == ["Opened noise", "Held: Young"]
 
 
 def test_a_drag_is_one_step_whichever_news_comes_first(tab, visitor) -> None:
@@ -139,11 +169,33 @@ def test_locks_colour_and_detail_come_back(tab, visitor) -> None:
     assert visitor.held[tab.panel.colour] == "Blond_Hair" and visitor.strengths == {"Blond_Hair": 2.0}
 
 
+def test_undo_leads_past_what_the_page_can_show_no_more(tab, visitor) -> None:
+    tab.own.add_component(visitor.session, "Light", 2)
+    visitor.take(tab.own.show(visitor.session, visitor.held[tab.face], *visitor.values))
+    slider = tab.panel.own_sliders[0]
+    visitor.held[slider] = round(visitor.held[slider] + 2, 1)
+    visitor.read().move("Smiling", 1.0)
+    visitor.take(tab.own.remover(0)(visitor.session, visitor.held[tab.face], *visitor.values)).read()
+    count = len(visitor.words)
+    for _ in range(count + 1):
+        visitor.do(tab.undo)
+    assert visitor.session.history.at == 0 and len(visitor.words) == count and visitor.strengths == {}
+
+
+def test_an_edit_beyond_a_slider_stands_at_its_end(tab, visitor) -> None:
+    edit = replace(visitor.session.history.now, strengths={"Smiling": 90.0, "Blond_Hair": 90.0})
+    visitor.take(tab.show_edit(visitor.session, edit, *LOOK, "")).read()
+    for control in tab.panel.controls:
+        low, high = axis_of(control)
+        assert low <= visitor.held[visitor.names[control.name]] <= high
+    assert visitor.held[tab.panel.amount] <= tab.panel.most(tab.panel.colours["Blond_Hair"])
+
+
 def test_reset_and_a_new_start_are_steps(tab, visitor) -> None:
     start = visitor.picture
     visitor.move("Smiling", 3.0)
     done = visitor.picture
-    visitor.do(tab.begin_from, DETAIL, *visitor.values)
+    visitor.do(tab.begin_from)
     assert np.array_equal(visitor.picture, done) and visitor.strengths == {}
     visitor.move("Male", 2.0).do(tab.put_back)
     assert np.array_equal(visitor.picture, done)  # the new start is what is gone back to
@@ -233,7 +285,8 @@ def test_a_link_opens_the_same_picture(tab) -> None:
     other.take(tab.open_link(other.session, query)).read()
     assert np.array_equal(other.picture, one.picture) and other.strengths == {"Smiling": 2.0}
     assert tab.open_link(Session(), "theme=dark") is None
-    for broken in ("seed=x", "seed=1&Smiling=much", "seed=1&checkpoint=ffffffffffff", "seed=1&Freckles=2", "seed=1&temperature=nan"):
+    assert tab.open_link(Session(), "seed=1&fbclid=IwAR0&utm_source=x")[tab.face].seed == 1
+    for broken in ("seed=x", "seed=1&Smiling=much", "seed=1&checkpoint=ffffffffffff", "seed=1&lock=Freckles", "seed=1&temperature=nan"):
         refused = Visitor(tab)
         refused.take(tab.open_link(refused.session, broken))
         assert refused.held[tab.face] is tab.examples.faces[0] and len(refused.held[tab.status]) > 40
@@ -287,7 +340,7 @@ def test_pictures_come_as_updates_so_that_their_files_are_deleted(tab, visitor) 
     """A plain value after a gap in a dict goes to a component that Gradio's own cleaning does not know."""
     face, images = visitor.held[tab.face], (gr.Image, gr.ImageSlider, gr.Gallery)
     fresh = tab.editor.open_photo(face.source.pixels, Adjustment(zoom=1.3))
-    given = [tab.open_face(Session(), face), *tab.crop.refine(Session(), fresh, True), tab.put_back(visitor.session, face, *LOOK)]
+    given = [tab.open_face(Session(), face), *tab.crop.refine(Session(), fresh, True), tab.put_back(visitor.session, *visitor.look)]
     pictures = [update for updates in given for widget, update in updates.items() if isinstance(widget, images)]
     assert len(pictures) > 8 and all(isinstance(update, dict) for update in pictures)
 
@@ -301,4 +354,4 @@ def test_who_is_away_for_long_is_forgotten(tab, visitor) -> None:
     forget_idle(60)
     assert visitor.session.history is None and not len(visitor.session.thumbnails)
     with pytest.raises(gr.Error, match="nothing to undo"):
-        tab.undo(visitor.session, visitor.held[tab.face], *LOOK)
+        tab.undo(visitor.session, *visitor.look)

@@ -38,7 +38,7 @@ def test_what_was_overtaken_falls_silent(tab, face, stream, overtake):
         "open": lambda: tab.open_face(session, face),
         "choose": lambda: tab.choose(session, gr.EventData(None, {"index": 0}), face, 0.5, *rest),
         "adjust": lambda: tab.adjust(session, face, *look, *rest, 0, 0, 1.3, 0),
-        "reset": lambda: tab.put_back(session, face, *look[:2]),
+        "reset": lambda: tab.put_back(session, face, *look, *rest),
         "guide": lambda: next(tab.goals.follow(goal)(session, face, *look, *rest)),
         "refine": lambda: next(tab.crop.refine(session, face, True)),
     }
