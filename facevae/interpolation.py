@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -65,10 +65,10 @@ class Interpolation(Studio):
         """The face at one position of the way, to go on with: a new one without a photo, or the first one's photo with it in place."""
         if not 0 <= position <= 1:
             raise ValueError("positions of a morph lie between 0 and 1")
-        first, between = faces[0], slerp if way.path == "slerp" and not way.parts else lerp
-        self._drawer(faces, way, where, None, DETAIL)  # refuses what cannot be drawn
+        check(faces, where)
+        first = faces[0]
         with self._lock, torch.inference_mode():
-            z = self.checkpoint.prior.mean + through(self._keys(faces, way.parts), position, between, way.closed, way.smooth)
+            z = self.checkpoint.prior.mean + along(way, self._keys(faces, way.parts), position)
             if where == "face":
                 return self._bare(z, f"{first.name}-to-{faces[-1].name}")
         return replace(first, offset=z.numpy() - first.latent)
@@ -103,20 +103,15 @@ class Interpolation(Studio):
         self, faces: Sequence[Face], way: Way, where: Literal["face", "crop", "photo"], max_side_px: int | None, detail: float
     ) -> Callable[[float], UInt8[np.ndarray, "h w 3"]]:
         """Position -> frame; all that can be refused is refused here."""
-        if not LEAST_FACES <= len(faces) <= MOST_FACES:
-            raise ValueError(f"a morph goes through {LEAST_FACES} to {MOST_FACES} faces, not {len(faces)}")
-        if where not in ("face", "crop", "photo"):
-            raise ValueError(f"a morph is drawn as a face, in the crop or in the photo, not {where}")
+        check(faces, where)
         first, keys, centre = faces[0], self._keys(faces, way.parts), self.checkpoint.prior.mean
-        between, before, canvas, place = slerp if way.path == "slerp" and not way.parts else lerp, self._start(first), None, None
+        before, canvas, place = self._start(first), None, None
         if where != "face":
             canvas, place = (first.crop, whole(self.size)) if where == "crop" else self._canvas(first, max_side_px)
-            if first.photo is None:
-                raise ValueError("the first face of the morph comes from no photo: only the face itself can be drawn")
 
         def draw(t: float) -> UInt8[np.ndarray, "h w 3"]:
             with self._lock, torch.inference_mode():
-                after = self._decode(centre + through(keys, t, between, way.closed, way.smooth))
+                after = self._decode(centre + along(way, keys, t))
                 if canvas is None or place is None:
                     return images.to_uint8(after)[0]
             return paste(canvas, as_pixels(before), as_pixels(after), place, detail)
@@ -136,3 +131,18 @@ class Interpolation(Studio):
         readers = torch.stack([d.step if d.reader is None else d.reader for d in self.directions.values()])
         chosen = torch.tensor([name in parts for name in self.directions])
         return torch.stack([keys[0]] + [keys[0] + only(key - keys[0], readers, chosen, self.checkpoint.cholesky) for key in keys[1:]])
+
+
+def check(faces: Sequence[Face], where: str) -> None:
+    """`ValueError` where these faces cannot be morphed, or not there."""
+    if not LEAST_FACES <= len(faces) <= MOST_FACES:
+        raise ValueError(f"a morph goes through {LEAST_FACES} to {MOST_FACES} faces, not {len(faces)}")
+    if where not in ("face", "crop", "photo"):
+        raise ValueError(f"a morph is drawn as a face, in the crop or in the photo, not {where}")
+    if where != "face" and faces[0].photo is None:
+        raise ValueError("the first face of the morph comes from no photo: only the face itself can be drawn")
+
+
+def along(way: Way, keys: Float[Tensor, "k d"], position: float) -> Float[Tensor, " d"]:
+    """Where a way through the keys is at a position; parts travel on straight lines."""
+    return through(keys, position, slerp if way.path == "slerp" and not way.parts else lerp, way.closed, way.smooth)

@@ -50,6 +50,12 @@ class Opening(Studio):
         name = name or Path(photo.name).stem or "photo"
         return self._place(photo, photo.pixels, screen, found, index, adjustment, (), name)
 
+    def face_in(self, crop: UInt8[np.ndarray, "s s 3"], name: str) -> Face:
+        """A picture that is nothing but a face in its crop, another model's for example, as this model draws it: without a photo."""
+        pixels = np.asarray(Image.fromarray(crop).resize((self.size, self.size), Image.Resampling.BICUBIC))
+        with self._lock, torch.inference_mode():
+            return self._bare(self.checkpoint.net.encode(images.to_float(pixels)).mode[0], name)
+
     def readjust(self, face: Face, adjustment: Adjustment) -> Face:
         """The same photo with the crop shifted, zoomed or turned by hand, encoded anew."""
         if face.photo is None or face.source is None or face.screen is None:

@@ -55,8 +55,16 @@ CHROMIUM_FLAGS = (
 )
 
 
+TABS = {
+    "morph": ("Morph", "#strip img", 900),
+    "generate": ("Generate", "#faces img", 900),
+    "latent": ("Latent space", "#latent-sheet img", 1600),
+}
+"""What each of these tabs is called, which picture says that it is there, and how high a screenshot of it is, in pixels."""
+
+
 def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
-    """Write samples, edits, photo, morph and, where Chromium is at hand, pictures of the page (page, page-phone, page-latent) to `out`.
+    """Write samples, edits, photo, morph and, where Chromium is at hand, pictures of the page to `out`.
 
     For the embedded checkpoint the numbers in the README are written anew, too.
     """
@@ -82,7 +90,8 @@ def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
     if page:
         shoot_page(checkpoint, out / "page.png", 1280, 900)
         shoot_page(checkpoint, out / "page-phone.png", 390, 844)
-        shoot_page(checkpoint, out / "page-latent.png", 1280, 1600, tab="latent")
+        for tab, (_, _, height) in TABS.items():
+            shoot_page(checkpoint, out / f"page-{tab}.png", 1280, height, tab)
 
 
 def save(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
@@ -213,8 +222,9 @@ def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int, tab
             if tab == "edit":
                 page.locator("#hair-colour").get_by_text("Blond").click()
             else:
-                page.get_by_role("tab", name="Latent space").click()
-                page.locator("#latent-sheet img").first.wait_for(timeout=60_000)
+                name, picture, _ = TABS[tab]
+                page.get_by_role("tab", name=name).click()
+                page.locator(picture).first.wait_for(timeout=60_000)
             page.wait_for_timeout(3000)
             page.evaluate("window.scrollTo(0, 0)")
             page.screenshot(path=path)

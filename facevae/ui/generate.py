@@ -15,6 +15,7 @@ from facevae.editor import Editor, Face
 from facevae.sampling import Search
 from facevae.ui import sheets
 from facevae.ui.crop import BREATH_SEC
+from facevae.ui.favourites import FavouritesPart
 from facevae.ui.goals import wishes
 from facevae.ui.parts import (
     LIVE,
@@ -52,8 +53,8 @@ NAMES = (Path(__file__).parent / "tile_names.js").read_text()
 class GenerateTab:
     """Widgets of the tab, and the handlers that turn them into calls of the editor."""
 
-    def __init__(self, editor: Editor) -> None:
-        self.editor = editor
+    def __init__(self, editor: Editor, store: gr.BrowserState) -> None:
+        self.editor, self.store = editor, store
         self.session, self.sheet = gr.State(Session()), gr.State(None, time_to_live=STATE_SEC)
         self.chosen = face_state()
         self._seen: WeakKeyDictionary[Face, str] = WeakKeyDictionary()  # words for faces, as long as somebody keeps them
@@ -110,6 +111,7 @@ class GenerateTab:
         self.to_morph = gr.Button("Use in morph", elem_id="generate-to-morph", size="md")
         self.near = gr.Button("Neighbours", elem_id="neighbours", size="md")
         self.save_one = gr.Button("Download", elem_id="save-face", size="md")
+        self.favourites = FavouritesPart(self.editor, self.store)
 
     # ---- what happens
 
@@ -140,7 +142,10 @@ class GenerateTab:
         for run in runs:
             self.described(run)
         self.stop.click(lambda session: session.stop(), self.session, None, **LIVE)
-        self.gallery.select(self.choose, self.sheet, [self.chosen, self.picture, self.status], show_progress="hidden", **QUEUED)
+        shown = {"outputs": [self.chosen, self.picture, self.status], "show_progress": "hidden", **QUEUED}
+        self.gallery.select(self.choose, self.sheet, **shown)
+        self.favourites.row.select(self.choose_kept, self.store, **shown)
+        self.favourites.wire(self.chosen, self.status)
         files = [self.file, self.status]
         for button, save, given in ((self.save_one, self.save, self.chosen), (self.save_all, self.save_faces, self.sheet)):
             button.click(save, given, files, **QUEUED).success(
@@ -194,10 +199,11 @@ class GenerateTab:
         if sheet.centre is None:
             yield from self.add(session, sheet)
             return
-        session.take_turn()
+        turn = session.take_turn()
         with one_sentence():
             sheet = sheets.with_neighbours(self.editor, sheet, len(sheet.faces) + min(NEAR_BLOCK, sheet.room))
-        yield {**self.show(sheet), self.status: say(sheets.around(sheet))}
+        if session.turn == turn:
+            yield {**self.show(sheet), self.status: say(sheets.around(sheet))}
         yield {self.status: gr.skip()}
 
     def add(self, session: Session, sheet: Sheet) -> Iterator[dict[Any, Any]]:
@@ -207,19 +213,20 @@ class GenerateTab:
         if sheet.settings.wanted:
             waiting = {} if sheet.faces else {self.gallery: gr.update(elem_classes=WAITING)}  # what is there was asked for before
             yield {self.stop: gr.update(interactive=True), self.status: say(f"0 of {asked} found, 0 tried"), **waiting}
-        with one_sentence():
-            for step in sheets.extend(self.editor, sheet):
-                if session.turn != turn or session.stopped:
-                    break
-                if sheet.settings.wanted and time.monotonic() - said_sec > SEARCH_SEC:
-                    found = self.grown(sheet, step, first=not shown) if len(step.faces) > shown else {}
-                    yield {
-                        **found,
-                        self.stop: gr.update(interactive=True),
-                        self.status: say(f"{len(step.faces)} of {asked} found, {step.tried} tried"),
-                    }
-                    said_sec, shown = time.monotonic(), len(step.faces)
-                time.sleep(BREATH_SEC)
+        try:
+            with one_sentence():
+                for step in sheets.extend(self.editor, sheet):
+                    if session.turn != turn or session.stopped:
+                        break
+                    if sheet.settings.wanted and time.monotonic() - said_sec > SEARCH_SEC:
+                        found = self.grown(sheet, step, first=not shown) if len(step.faces) > shown else {}
+                        told = say(f"{len(step.faces)} of {asked} found, {step.tried} tried")
+                        yield {**found, self.stop: gr.update(interactive=True), self.status: told}
+                        said_sec, shown = time.monotonic(), len(step.faces)
+                    time.sleep(BREATH_SEC)
+        except gr.Error:
+            yield {self.stop: gr.update(interactive=False), self.gallery: gr.update(elem_classes=WAITING[:1])}
+            raise
         if session.turn == turn:
             yield {
                 **self.grown(sheet, step, first=not shown),
@@ -240,18 +247,22 @@ class GenerateTab:
     def explore(self, session: Session, sheet: Sheet | None, chosen: Face | None, radius: float) -> dict[Any, Any]:
         """The chosen face and those near it."""
         sheet, face = self.there(sheet), self.there(chosen)
-        session.take_turn()
+        turn = session.take_turn()
         with one_sentence():
             around = sheets.neighbours(self.editor, sheet, face, radius)
+        if session.turn != turn:
+            return {self.status: gr.skip()}
         return {**self.show(around, face), self.status: say(sheets.around(around))}
 
     def come_nearer(self, session: Session, sheet: Sheet | None, chosen: Face | None, radius: float) -> dict[Any, Any]:
         """The same neighbours nearer or farther. Called many times a second, and never allowed to raise."""
-        if sheet is None or sheet.centre is None or radius == sheet.radius:
+        if sheet is None or sheet.centre is None or radius in (None, sheet.radius):
             return {self.status: gr.skip()}
-        session.take_turn()
+        turn = session.take_turn()
         at = sheet.index(chosen)
         sheet = sheets.with_neighbours(self.editor, replace(sheet, faces=(), radius=radius), len(sheet.faces))
+        if session.turn != turn:
+            return {self.status: gr.skip()}
         return self.show(sheet, sheet.faces[MIDDLE if at is None else at])
 
     def go_back(self, session: Session, sheet: Sheet | None) -> dict[Any, Any]:
@@ -272,7 +283,14 @@ class GenerateTab:
         """One picture of the sheet."""
         if sheet is None or chosen.index >= len(sheet.faces):
             return gr.skip(), gr.skip(), gr.skip()
-        face = sheet.faces[chosen.index]
+        return self.speak_of(sheet.faces[chosen.index])
+
+    def choose_kept(self, stored: Any, chosen: gr.EventData) -> tuple[Any, ...]:
+        """One of the faces that were kept."""
+        return self.speak_of(self.favourites.face(stored, chosen.index))
+
+    def speak_of(self, face: Face) -> tuple[Any, ...]:
+        """A face is chosen."""
         return face, self.draw_chosen(face), say(sheets.is_chosen(face))
 
     def draw_chosen(self, face: Face) -> Any:

@@ -8,10 +8,9 @@ import gradio as gr
 from facevae.attributes import in_words
 from facevae.editor import Editor
 from facevae.ui.parts import QUEUED, heading, refusal, say, to_file
+from facevae.ui.store import MAX_NAME, checked
 
-STORE = {"looks": {}, "refine": True, "png": False}
-"""What is kept in the browser: sliders by name and two switches. No photo, no latent of one."""
-MOST_LOOKS, MAX_NAME = 30, 40
+MOST_LOOKS = 30
 CLICK = "() => document.querySelector('{}').click()"
 COPY = """(query) => {
   const link = location.origin + location.pathname + "?" + query;
@@ -114,18 +113,3 @@ class KeepPart:
     def write(self, recipe: Any, name: str) -> str:
         """A recipe as a file for the browser."""
         return to_file(self.file, json.dumps(recipe.as_json(), indent=1).encode(), name)
-
-
-def checked(stored: Any) -> dict[str, Any]:
-    """What the browser's storage holds, or what is there at first: anybody can write into it."""
-    if not isinstance(stored, dict):
-        return dict(STORE)
-    looks = {
-        str(name)[:MAX_NAME]: {
-            "strengths": {str(k): float(v) for k, v in look.get("strengths", {}).items() if isinstance(v, int | float)},
-            "locks": [str(lock) for lock in look.get("locks", []) if isinstance(lock, str)],
-        }
-        for name, look in (stored.get("looks") if isinstance(stored.get("looks"), dict) else {}).items()
-        if isinstance(look, dict) and isinstance(look.get("strengths", {}), dict) and isinstance(look.get("locks", []), list)
-    }
-    return {"looks": looks, "refine": bool(stored.get("refine", True)), "png": bool(stored.get("png", False))}

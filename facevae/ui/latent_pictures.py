@@ -113,9 +113,14 @@ def draw_strip(exhibit: Exhibit, seed: float | None, direction: str | None) -> s
     return f'<div class="strip">{row_tag(pictures, f"{words(direction)} from −3 to +3 σ")}{ENDS}</div>'
 
 
+def point_pixels(exhibit: Exhibit, index: int, attribute: str | None) -> UInt8[np.ndarray, "s s c"]:
+    """The face drawn at a point of the map."""
+    return views.decode(exhibit, views.at_point(exhibit, index, attribute)[None])[0]
+
+
 def draw_point(exhibit: Exhibit, index: int, attribute: str | None) -> tuple[str, str]:
     """The face drawn at a point of the map, and the line that says which."""
-    picture = views.decode(exhibit, views.at_point(exhibit, index, attribute)[None])[0]
+    picture = point_pixels(exhibit, index, attribute)
     label = ""
     if attribute is not None:
         has = exhibit.space.labels[index, exhibit.about.attributes.index(attribute)]

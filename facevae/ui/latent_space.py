@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from facevae.editor import Editor
+from facevae.editor import Editor, Face
 from facevae.exhibit import Exhibit
 from facevae.ui import latent_pictures as pictures
 from facevae.ui.examples import Examples
@@ -74,7 +74,11 @@ class LatentSpaceTab:
         self.map = gr.HTML("", elem_id="latent-map", apply_default_css=False, elem_classes="plain", js_on_load=MAP_SCRIPT)
         with gr.Row(elem_classes="latent-point"):
             self.picture = drawing("latent-face")
-            self.status = status_line("latent-status")
+            with gr.Column(min_width=140):
+                self.status = status_line("latent-status")
+                with gr.Row():
+                    self.to_edit = gr.Button("Edit this face", elem_id="latent-to-edit", size="md", min_width=110)
+                    self.to_morph = gr.Button("Use in morph", elem_id="latent-to-morph", size="md", min_width=110)
 
     def _lay_out_twins(self) -> None:
         there = len(self.twins) == len(TWINS)
@@ -164,6 +168,17 @@ class LatentSpaceTab:
         exhibit = self.exhibits[model]
         index = min(max(int(chosen.index), 0), len(exhibit.space.points) - 1)
         return index, *pictures.draw_point(exhibit, index, attribute)
+
+    def face(self, model: int, attribute: str | None, point: int) -> Face:
+        """The face of the point that is chosen, as the editor's model draws it."""
+        exhibit = self.exhibits[model]
+        picture = pictures.large(pictures.point_pixels(exhibit, point, attribute), self.editor.size)
+        return self.editor.face_in(picture, f"point-{point + 1}-of-{exhibit.name}")
+
+    @property
+    def chosen(self) -> list[Any]:
+        """What `face` takes."""
+        return [self.model, self.attribute, self.point]
 
     def colour(self, model: int, attribute: str | None, point: int) -> tuple[str, str, str]:
         """Another attribute on the map."""

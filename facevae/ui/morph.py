@@ -93,30 +93,32 @@ class MorphTab:
 
     def _wire(self) -> None:
         self.asked = [self.keys, self.view, self.path, self.repeat, self.smooth, self.parts]
-        preview = {"fn": self.preview, "inputs": [self.position, *self.asked], "outputs": self.result, **LIVE}
-        gr.on([self.position.input, self.position.release], **preview)
-        self.again = {
+        self.preview_now = {"fn": self.preview, "inputs": [self.position, *self.asked], "outputs": self.result, **LIVE}
+        self.strip_now = {
             "fn": self.redraw,
-            "inputs": [self.session, self.position, *self.asked],
-            "outputs": [self.result, self.strip],
+            "inputs": [self.session, *self.asked],
+            "outputs": self.strip,
             "show_progress": "hidden",
             "trigger_mode": "always_last",  # or faces that come while the strip is drawn would never be in it
             **QUEUED,
         }
-        gr.on([w.input for w in (self.view, self.path, self.repeat, self.smooth, self.parts)], **self.again)
-        self.strip.select(self.jump, self.asked, self.position, **LIVE).then(**preview)
-        chosen = self.row.row.select(self.choose, self.asked, [self.keys, self.position, *self.row.shown], **LIVE)
-        chosen.then(**preview)
+        choices = [widget.input for widget in (self.view, self.path, self.repeat, self.smooth, self.parts)]
+        gr.on([self.position.input, self.position.release, *choices], **self.preview_now)
+        gr.on(choices, **self.strip_now)
+        self.strip.select(self.jump, self.asked, self.position, **LIVE).then(**self.preview_now)
+        chosen = self.row.row.select(self.choose, [self.session, *self.asked], [self.keys, self.position, *self.row.shown], **LIVE)
+        chosen.then(**self.preview_now)
 
         self.receive(self.upload.upload, self.opened_photo, [self.upload], preprocess=False)
         self.receive(self.row.replace.upload, self.opened_photo, [self.row.replace], KeyFrames.put, preprocess=False)
-        self.gallery.select(self.add_example, self.keys, self.changed, show_progress="hidden", **QUEUED).success(**self.again)
+        to = {"outputs": self.changed, "show_progress": "hidden", **QUEUED}
+        self.drawn_after(self.gallery.select(self.add_example, [self.session, self.keys], trigger_mode="multiple", **to))
         for button, change in (
             (self.row.left, lambda keys: keys.move(-1)),
             (self.row.right, lambda keys: keys.move(1)),
             (self.row.remove, KeyFrames.remove),
         ):
-            button.click(self.changing(change), self.keys, self.changed, show_progress="hidden", **QUEUED).success(**self.again)
+            self.drawn_after(button.click(self.changing(change), [self.session, self.keys], **to))
         self.film.wire(self.asked, self.read)
 
     def receive(
@@ -132,20 +134,32 @@ class MorphTab:
         For example `morph.receive(button.click, lambda face: face, [chosen])`. What comes back takes `.success(...)`.
         """
 
-        def take(keys: KeyFrames | None, *values: Any) -> dict[Any, Any]:
-            return self.add(keys, face_of(*values), change)
+        def take(session: Session, keys: KeyFrames | None, *values: Any) -> dict[Any, Any]:
+            face = face_of(*values)  # takes its time, in which other faces may come
+            return self.add(session, keys, face, change)
 
         # Each file that is dropped counts, also while the one before is being read.
         to = {"outputs": self.changed, "show_progress": "hidden", "trigger_mode": "multiple", **QUEUED, **options}
-        return event(take, [self.keys, *inputs], **to).success(**self.again)
+        return self.drawn_after(event(take, [self.session, self.keys, *inputs], **to))
+
+    def drawn_after(self, event: Any) -> Any:
+        """Where it went well: the face at the position, then the strip of the way."""
+        return event.success(**self.preview_now).then(**self.strip_now)
 
     @property
     def changed(self) -> list[Any]:
         """What changes when the faces of the morph change."""
         return [self.keys, *self.row.shown, self.view, self.status]
 
-    def show(self, keys: KeyFrames, status: str) -> dict[Any, Any]:
+    @staticmethod
+    def latest(session: Session, keys: KeyFrames | None) -> KeyFrames | None:
+        """The faces as the newest change left them: what the page sent along may be older."""
+        return keys if session.keys is None else session.keys
+
+    def show(self, session: Session, keys: KeyFrames, status: str) -> dict[Any, Any]:
         """Other faces: the row of them, what can be done with them, and a sentence."""
+        session.used()
+        session.keys = keys
         from_photo = keys.faces[0].photo is not None
         view = gr.update(visible=True) if from_photo else gr.update(visible=False, value=FACE_ONLY)
         return {self.keys: keys, **self.row.show(keys), self.view: view, self.status: say(status)}
@@ -154,12 +168,13 @@ class MorphTab:
         """Two examples, so that the tab shows what it is for."""
         return KeyFrames.of_examples(*self.examples.faces[:2])
 
-    def first_visit(self) -> dict[Any, Any]:
-        """What the tab begins with; see `changed` and `again`."""
+    def first_visit(self, session: Session) -> dict[Any, Any]:
+        """What the tab begins with; see `opened`."""
         keys = self.examples_lent()
-        shown = self.show(keys, f"{in_words(keys)} Two examples to begin with: your own faces take their places.")
-        result, strip = self.redraw(Session(), 0.5, keys, FACE_ONLY, "slerp", "back", False, [])
-        return {**shown, self.gallery: draw_examples(self.examples.faces), self.result: result, self.strip: strip}
+        shown = self.show(session, keys, f"{in_words(keys)} Two examples to begin with: your own faces take their places.")
+        asked = keys, FACE_ONLY, "slerp", "back", False, []
+        pictures = {self.result: self.preview(0.5, *asked), self.strip: self.redraw(session, *asked)}
+        return {**shown, self.gallery: draw_examples(self.examples.faces), **pictures}
 
     @property
     def opened(self) -> list[Any]:
@@ -167,42 +182,43 @@ class MorphTab:
         return [*self.changed, self.gallery, self.result, self.strip]
 
     def add(
-        self, keys: KeyFrames | None, face: Face | None, change: Callable[[KeyFrames, Face], KeyFrames] = KeyFrames.add
+        self, session: Session, keys: KeyFrames | None, face: Face | None, change: Callable[[KeyFrames, Face], KeyFrames] = KeyFrames.add
     ) -> dict[Any, Any]:
         """One more face, or one in another's place."""
-        keys, face = keys or self.examples_lent(), here(face)
+        keys, face = self.latest(session, keys) or self.examples_lent(), here(face)
         with one_sentence():
             changed = change(keys, face)
         several = f" Its photo shows {len(face.faces)} faces; this is the largest." if len(face.faces) > 1 and face.index == 0 else ""
         place = f"{face.name} is face {changed.chosen + 1} of {len(changed)}.{several}"
-        return self.show(changed, f"{place} {face.message or in_words(changed)}")
+        return self.show(session, changed, f"{place} {face.message or in_words(changed)}")
 
     def opened_photo(self, file: dict[str, Any]) -> Face:
         """A dropped, pasted or chosen file."""
         with one_sentence():
             return self.editor.open_photo(file["path"])
 
-    def add_example(self, keys: KeyFrames | None, chosen: gr.EventData) -> dict[Any, Any]:
+    def add_example(self, session: Session, keys: KeyFrames | None, chosen: gr.EventData) -> dict[Any, Any]:
         """One of the example tiles."""
-        return self.add(keys, self.examples.faces[chosen.index], lambda keys, face: keys.add(face, own=False))
+        return self.add(session, keys, self.examples.faces[chosen.index], lambda keys, face: keys.add(face, own=False))
 
     def changing(self, change: Callable[[KeyFrames], KeyFrames]) -> Any:
         """The handler of a button that moves or removes the chosen face."""
 
-        def run(keys: KeyFrames | None) -> dict[Any, Any]:
-            keys = present(keys)
+        def run(session: Session, keys: KeyFrames | None) -> dict[Any, Any]:
+            keys = present(self.latest(session, keys))
             with one_sentence():
                 changed = change(keys)
-            return self.show(changed, in_words(changed))
+            return self.show(session, changed, in_words(changed))
 
         return run
 
-    def choose(self, chosen: gr.EventData, *asked: Any) -> tuple[Any, ...]:
+    def choose(self, session: Session, chosen: gr.EventData, keys: KeyFrames | None, *asked: Any) -> tuple[Any, ...]:
         """A face of the row: the buttons speak of it, and the morph goes there."""
-        if asked[0] is None:
+        keys = self.latest(session, keys)
+        if keys is None:
             return tuple(gr.skip() for _ in (self.keys, self.position, *self.row.shown))
-        keys, way, _ = self.read(*asked)
-        keys = keys.choose(chosen.index)
+        keys, way, _ = self.read(keys, *asked)
+        session.keys = keys = keys.choose(chosen.index)
         return keys, round(way.share_of(keys.chosen, len(keys)), 2), *self.row.show(keys).values()
 
     def jump(self, chosen: gr.EventData, *asked: Any) -> Any:
@@ -227,26 +243,24 @@ class MorphTab:
         with one_sentence():
             return self.editor.morphed(keys.faces, position, way, "photo" if in_photo else "face")
 
-    def preview(self, position: float, keys: KeyFrames | None, *look: Any) -> Any:
+    def preview(self, position: float | None, keys: KeyFrames | None, *look: Any) -> Any:
         """The face at one position; called many times a second, and never allowed to raise."""
-        if keys is None:
+        if keys is None or position is None:  # the faces are gone, or the number field was emptied
             return gr.skip()
         keys, way, in_photo = self.read(keys, *look)
         frame = next(self.editor.morph_through(keys.faces, [position], way, "photo" if in_photo else "face", PREVIEW_SIDE_PX))
         words = f"{'In the photo, ' if in_photo else ''}{position:.0%} of the way. {in_words(keys)}"
         return gr.update(value=enlarge(frame), alt_text=words)
 
-    def redraw(self, session: Session, position: float, keys: KeyFrames | None, *look: Any) -> tuple[Any, Any]:
-        """The face at the position, and the strip of the whole way; nothing where a newer one has begun meanwhile."""
+    def redraw(self, session: Session, keys: KeyFrames | None, *look: Any) -> Any:
+        """The strip of the whole way; nothing where a newer one has begun meanwhile."""
         turn = session.take_turn()
         if keys is None:
-            return gr.skip(), gr.skip()
+            return gr.skip()
         keys, way, in_photo = self.read(keys, *look)
         positions = strip_positions(way.segments(len(keys)))
         pictures = list(self.editor.morph_through(keys.faces, positions, way, "crop" if in_photo else "face"))
-        if session.turn != turn:
-            return gr.skip(), gr.skip()
-        return self.preview(position, keys, *look), draw_strip(pictures, way, keys)
+        return draw_strip(pictures, way, keys) if session.turn == turn else gr.skip()
 
 
 def present(keys: KeyFrames | None) -> KeyFrames:

@@ -12,11 +12,11 @@ from facevae.ui.api import Api
 from facevae.ui.edit import EditTab
 from facevae.ui.examples import Examples
 from facevae.ui.generate import GenerateTab
-from facevae.ui.keep import STORE
 from facevae.ui.latent_space import LatentSpaceTab
 from facevae.ui.morph import MorphTab
 from facevae.ui.parts import QUEUED
 from facevae.ui.session import Session
+from facevae.ui.store import STORE
 
 HERE = Path(__file__).parent
 TITLE = "<h1>facevae</h1><p>Change a face in a photo, morph several, or meet new ones. Photos stay on this machine.</p>"
@@ -48,7 +48,7 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
             with gr.Tab("Morph", id="morph", elem_id="tab-morph", elem_classes="drop-target", render_children=True):
                 morph = MorphTab(editor, examples)
             with gr.Tab("Generate", id="generate", elem_id="tab-generate", render_children=True) as generate_tab:
-                generate = GenerateTab(editor)
+                generate = GenerateTab(editor, store)
             if exhibits:
                 with gr.Tab("Latent space", id="latent", elem_id="tab-latent", render_children=True) as latent_tab:
                     latent = LatentSpaceTab(editor, examples, exhibits)
@@ -82,10 +82,18 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
 
         edit.shown(page.load(first_visit, edit.session, [edit.gallery, *edit.opened], **QUEUED))
         page.load(edit.keep.recall, store, [edit.keep.looks, edit.crop.wanted, edit.keep.as_png], show_progress="hidden", **QUEUED)
-        page.load(morph.first_visit, None, morph.opened, **QUEUED)
+        page.load(generate.favourites.show, store, generate.favourites.shown, show_progress="hidden", **QUEUED)
+        page.load(morph.first_visit, morph.session, morph.opened, **QUEUED)
         drawing = [generate.session, generate.sheet]
         generate.described(generate_tab.select(generate.first_visit, drawing, generate.drawn, show_progress="hidden", **QUEUED))
         if exhibits:
+
+            def edit_point(session: Session, *chosen: Any) -> dict[Any, Any]:
+                return edit.open_face(session, latent.face(*chosen))
+
+            to_edit = latent.to_edit.click(edit_point, [edit.session, *latent.chosen], edit.opened, **QUEUED)
+            to_edit.success(lambda: go("edit"), None, tabs, **QUEUED)
+            morph.receive(latent.to_morph.click, latent.face, latent.chosen).success(lambda: go("morph"), None, tabs, **QUEUED)
             seen = [latent.opened, latent.together, *latent.shown]
             latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
     return page, launch_options()

@@ -6,6 +6,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from facevae.editor import Adjustment, Direction
 from facevae.history import History
+from facevae.morphing import KeyFrames
 
 
 @dataclass(eq=False)
@@ -34,6 +35,8 @@ class Session:
     """Directions of the visitor's own, in the order of their sliders."""
     history: History | None = None
     """What was done to the face that is shown."""
+    keys: KeyFrames | None = None
+    """The faces of the morph, as the newest change left them."""
     deed: str = ""
     """In words, what has just been done to the face besides sliders; the next step of the history is called so."""
     released: tuple[dict[str, float], float] | None = None
@@ -62,7 +65,7 @@ class Session:
 
     def forget(self) -> None:
         """Nothing of a visitor's photos stays."""
-        self.history = None
+        self.history = self.keys = None
         self.thumbnails.clear()
 
     def stop(self) -> None:

@@ -18,7 +18,7 @@ from facevae.ui.sheets import MOST_BEHIND, MOST_NEAR, MOST_SHOWN, Sheet, in_few_
 @pytest.fixture(scope="module")
 def tab(tiny_checkpoint) -> GenerateTab:
     with gr.Blocks():
-        return GenerateTab(Editor(tiny_checkpoint))
+        return GenerateTab(Editor(tiny_checkpoint), gr.BrowserState())
 
 
 @pytest.fixture(scope="module")

@@ -115,6 +115,10 @@ def test_map_by_mouse_and_by_keyboard(page) -> None:
     assert page.locator("#latent-map circle.ring").bounding_box()["x"] == pytest.approx(now["x"], abs=1)
     assert page.locator("#latent-map circle.on").count() > 20
 
+    # The face of the point goes on to the Edit tab.
+    page.locator("#latent-to-edit").click()
+    expect(page.locator("#edit-status")).to_contain_text(re.compile(r"Opened point-\d+-of-"))
+
 
 def test_dimensions_models_and_directions(page) -> None:
     from playwright.sync_api import expect

@@ -11,9 +11,9 @@ from PIL import Image
 
 from facevae.editor import DETAIL, Adjustment
 from facevae.ui.edit import EditTab
-from facevae.ui.keep import STORE, checked
 from facevae.ui.session import Session, forget_idle
 from facevae.ui.sliders import axis_of
+from facevae.ui.store import STORE, checked
 
 LOOK = ("Face", "Edited")
 
