@@ -1,7 +1,6 @@
 """Studio: what every verb of the editor stands on: an open checkpoint, the directions known to it, a move and the picture of it."""
 
 import copy
-import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -17,6 +16,7 @@ from facevae.latent.directions import Direction, displacement, from_examples, pr
 from facevae.photo import images
 from facevae.photo.alignment import MAX_LOOK_PX, Alignment, rescaled, shrunk, whole
 from facevae.photo.compositing import DETAIL, paste, soft_mask
+from facevae.turns import Turns
 
 SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of at most this side, faces found in it
 
@@ -30,7 +30,7 @@ class Studio:
         self.checkpoint = checkpoint
         self.size: int = checkpoint.net.config.size
         self._mask = torch.from_numpy(soft_mask(self.size))[None, None]  # (1, 1, s, s)
-        self._lock = threading.RLock()  # one model, two cores: calls take turns
+        self._lock = Turns()  # one model, two cores
         a = len(set(checkpoint.classifier.config.attributes))
         # Folders from before there was a judge know nothing of how labels go together.
         self._statistics = checkpoint.labels or LabelStatistics(torch.zeros(a, a), torch.ones(a), torch.ones(a))

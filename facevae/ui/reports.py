@@ -23,8 +23,8 @@ class Progress:
         self.loss.append(step.loss)
 
     def draw(self) -> str:
-        """As a chart."""
-        return charts.progress(self.curves, self.loss)
+        """As a chart; nothing where there was no step to draw a line to."""
+        return charts.progress(self.curves, self.loss) if len(self.loss) > 1 else ""
 
 
 def wish(name: str, want: bool) -> str:
