@@ -243,6 +243,21 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Manifest:
+    """Write manifest.json of a checkpoint folder from before there was one; its other files, and so its digest, stay as they are."""
+
+    checkpoint: Annotated[Path | None, Positional] = None
+    """Folder; the embedded checkpoint where not given."""
+
+    def run(self) -> None:
+        from facevae.checkpoint import EMBEDDED
+        from train.export import add_manifest
+
+        folder = self.checkpoint or EMBEDDED
+        print(f"{folder}: {len(add_manifest(folder)['files'])} files listed")
+
+
+@dataclass(frozen=True)
 class Release:
     """A finished run -> what the editor ships: directions, prior, export, all measurements, card, exhibit, README's numbers, figures."""
 
@@ -479,6 +494,7 @@ COMMANDS = {
     "prior": Prior,
     "ablation": Ablation,
     "export": Export,
+    "manifest": Manifest,
     "release": Release,
     "evaluate": Evaluate,
     "report": Report,
