@@ -1,7 +1,7 @@
 """A checkpoint folder <-> objects. Safetensors and JSON only; nothing in a checkpoint can execute.
 
 manifest.json          size and SHA-256 of every other file (see facevae.manifest)
-config.json            format, architecture, attributes, and SHA-256 of every other file but the manifest; its own is the checkpoint's name
+config.json            format, architecture, attributes, and SHA-256 of the files below; recipes know a checkpoint by that of config.json
 model.safetensors      the VAE, float16 on disk
 classifier.safetensors the attribute classifier, float16 on disk
 aligner.safetensors    the alignment net, float16 on disk
@@ -29,6 +29,7 @@ from facevae.files import write_atomic, write_json, write_tensors
 from facevae.hub import fetch, source_of
 from facevae.latent.directions import Direction
 from facevae.manifest import (
+    CARD,
     FILES,
     MANIFEST,
     OPTIONAL,
@@ -37,6 +38,7 @@ from facevae.manifest import (
     parse_json,
     read_bytes,
     read_listed,
+    read_manifest,
     tensors_from,
     write_manifest,
 )
@@ -113,7 +115,7 @@ class Checkpoint:
         `facevae.hub.Unreachable`, which is one, where the Hub does not answer and the cache does not have it.
         """
         folder = EMBEDDED if source is None else Path(source)
-        if source is None or folder.is_dir():
+        if source != "" and folder.is_dir():
             if revision is not None:
                 raise ValueError(f"{folder} is a folder, and only a Hub repository has a revision such as {revision}")
             return load_checkpoint(folder)
@@ -150,9 +152,17 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], str, dict[str, bytes]]:
     """config.json of a folder, its SHA-256, and the bytes of all other files, which are those that config.json and manifest.json list."""
     config, raw = read_config(folder)
     digest = hashlib.sha256(raw).hexdigest()
+    listed = read_manifest(folder)
+    digests = {"config.json": digest, **config["files"]}
     present = [file for file in (*FILES, *OPTIONAL) if file in FILES or file in config["files"]]
+    if listed is not None:
+        # The card may be written anew, on the Hub for one, without the checkpoint being another one to recipes.
+        present.remove(CARD)
+        digests[CARD] = hashlib.sha256(card := read_bytes(folder / CARD)).hexdigest()
     content = {file: read_listed(folder, file, config["files"]) for file in present}
-    check_listed(folder, {"config.json": raw, **content}, {"config.json": digest, **config["files"]})
+    if listed is not None:
+        content[CARD] = card
+        check_listed(folder, listed, {"config.json": raw, **content}, digests)
     return config, digest, content
 
 

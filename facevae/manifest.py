@@ -1,8 +1,9 @@
 """What belongs in a checkpoint folder, and reading it without trusting it.
 
 manifest.json lists every other file with its size and SHA-256, config.json among them:
-{"format": 1, "checkpoint": 4, "files": {"config.json": {"bytes": 3097, "sha256": "…"}, …}}. Folders from before it had one load
-by the list in config.json. Nothing here executes anything, and nothing is opened whose name is not in the tables below.
+{"format": 1, "checkpoint": 4, "files": {"config.json": {"bytes": 3097, "sha256": "…"}, …}}. Folders from before there was one load
+by the list in config.json, which recipes know a checkpoint by; the card is the one file that may change without it. Nothing here
+executes anything, and nothing is opened whose name is not in the tables below.
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from facevae.files import write_json
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
+CARD = "README.md"
 FILES = (
     "model.safetensors",
     "classifier.safetensors",
@@ -30,13 +32,13 @@ FILES = (
     "prior.safetensors",
     "likelihood.safetensors",
     "evaluation.json",
-    "README.md",
+    CARD,
 )
 OPTIONAL = ("judge.safetensors", "labels.safetensors")
 KNOWN = ("config.json", *FILES, *OPTIONAL)
 """What a manifest may list, and all that is ever fetched from the Hub beside it."""
 MAX_FILE_BYTES = 200 * 2**20
-MAX_BYTES = {"config.json": 2**18, MANIFEST: 2**16, "directions.json": 2**22, "evaluation.json": 2**23, "README.md": 2**20}
+MAX_BYTES = {"config.json": 2**18, MANIFEST: 2**16, "directions.json": 2**22, "evaluation.json": 2**23, CARD: 2**20}
 """Of the files that are text; tensors may have MAX_FILE_BYTES."""
 MAX_FOLDER_BYTES = 2**30
 MAX_HEADER_BYTES = 2**20
@@ -171,15 +173,12 @@ def read_manifest(folder: Path) -> dict[str, tuple[int, str]] | None:
     return found
 
 
-def check_listed(folder: Path, raw: Mapping[str, bytes], digests: Mapping[str, str]) -> None:
-    """`ValueError` for the first file that is not the one that the manifest lists; nothing where there is no manifest.
+def check_listed(folder: Path, listed: Mapping[str, tuple[int, str]], raw: Mapping[str, bytes], digests: Mapping[str, str]) -> None:
+    """`ValueError` for the first file that is not the one that the manifest lists.
 
-    `raw` is what was read, `digests` the SHA-256 of each, which others have compared with the content already.
+    `raw` is what was read, `digests` the SHA-256 of each, which has been compared with the content already.
     """
-    listed = read_manifest(folder)
-    if listed is None:
-        return
-    for name in listed.keys() | raw.keys():
+    for name in [*listed, *(name for name in raw if name not in listed)]:
         if name not in listed or name not in raw:
             raise ValueError(f"{folder}: {MANIFEST} and config.json do not list the same files: {name} is in one of them only")
         size, digest = listed[name]
