@@ -20,7 +20,7 @@ REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,119}", re.ASCII)
 
 
 class Unreachable(ValueError):
-    """The Hub does not answer, and what was asked for is not in the cache."""
+    """The Hub does not answer as it should."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,10 @@ def fetch(source: Source) -> Fetched:
                 check_sizes(found, sizes)
                 folder = download(found, [name for name in (*KNOWN, MANIFEST) if name in sizes])
             remember(source, commit)
-    except Unreachable:
+    except Unreachable as error:
         folder = cached(source)
         if folder is None:
-            raise
+            raise Unreachable(f"{error}, and {source} is not in the cache") from None
         note = f"The Hub cannot be reached: {source} is used as it was fetched last, commit {folder.name}."
         return Fetched(folder, Source(source.repo, folder.name), note)
     return Fetched(folder, found, "" if source.pinned else f"{source} is commit {commit}.")
@@ -160,7 +160,7 @@ def list_cached() -> list[Source]:
 
 @contextmanager
 def one_sentence(source: Source) -> Iterator[None]:
-    """Turn what the Hub's client raises into a `ValueError` of one sentence, `Unreachable` where nobody answered properly."""
+    """Turn what the Hub's client raises into a `ValueError` of one clause, `Unreachable` where nobody answered properly."""
     from huggingface_hub import errors
 
     # The client's own name for the HTTPError of whichever httpx it is built on.
@@ -181,11 +181,11 @@ def one_sentence(source: Source) -> Iterator[None]:
         status = error.response.status_code if error.response is not None else 0
         if status in (401, 403):
             raise ValueError(f"the Hub refuses {source} to you: log in with `hf auth login`, or ask its owner for access") from None
-        raise Unreachable(f"the Hub cannot be reached (it answered {status}), and {source} is not in the cache") from None
+        raise Unreachable(f"the Hub cannot be reached (it answered {status})") from None
     except errors.OfflineModeIsEnabled:
-        raise Unreachable(f"the Hub may not be asked (HF_HUB_OFFLINE is set), and {source} is not in the cache") from None
+        raise Unreachable("the Hub may not be asked (HF_HUB_OFFLINE is set)") from None
     except (errors.LocalEntryNotFoundError, transport) as error:
-        raise Unreachable(f"the Hub cannot be reached ({one_line(error)}), and {source} is not in the cache") from None
+        raise Unreachable(f"the Hub cannot be reached ({one_line(error)})") from None
     except (OSError, RuntimeError) as error:  # cut short, a full disk, or the accelerated transfer gave up
         raise ValueError(f"{source} could not be fetched ({one_line(error)}): try again") from None
 

@@ -132,12 +132,15 @@ def need(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], p
 # The manifest ---------------------------------------------------------------------------------------------------------
 
 
+def manifest_of(content: Mapping[str, bytes], version: int) -> dict[str, Any]:
+    """The manifest of a checkpoint of this format with these files."""
+    files = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in content.items()}
+    return {"format": MANIFEST_FORMAT, "checkpoint": version, "files": files}
+
+
 def write_manifest(folder: Path, version: int) -> dict[str, Any]:
     """List what lies in a checkpoint folder of this format now, in manifest.json, and give it."""
-    present = [name for name in KNOWN if (folder / name).is_file()]
-    raw = {name: read_bytes(folder / name) for name in present}
-    files = {name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in raw.items()}
-    manifest = {"format": MANIFEST_FORMAT, "checkpoint": version, "files": files}
+    manifest = manifest_of({name: read_bytes(folder / name) for name in KNOWN if (folder / name).is_file()}, version)
     write_json(folder / MANIFEST, manifest)
     return manifest
 

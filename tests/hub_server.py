@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
+CHUNK = 2**14
+"""What the client keeps at once; a cut download goes on after the last whole one."""
+
 
 def commit_of(files: dict[str, bytes]) -> str:
     """Forty digits that change with the content, as a commit's do."""
@@ -148,7 +151,7 @@ class Answer(BaseHTTPRequestHandler):
             repo = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else f"me/{asked['name']}"
             if repo in self.hub.repos:
                 return self.say(409, json.dumps({"url": f"{self.hub.url}/{repo}"}).encode(), Content_Type="application/json")
-            self.hub.private[repo] = bool(asked.get("private"))
+            self.hub.private[repo] = asked.get("visibility") == "private" or bool(asked.get("private"))
             self.hub.add(repo, {".gitattributes": b"*.safetensors filter=lfs\n"})
             return self.tell({"url": f"{self.hub.url}/{repo}", "id": repo})
         if path == "/api/validate-yaml":

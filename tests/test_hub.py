@@ -1,11 +1,10 @@
 """The real client of the Hub against a server of ours that speaks its protocol: pull, pin, cut, lie, refuse, be down."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from hub_server import Hub
+from hub_server import CHUNK, Hub
 
 from facevae import FaceVAE
 from facevae.checkpoint import Checkpoint, save_checkpoint
@@ -14,8 +13,6 @@ from facevae.hub import Unreachable, fetch, source_of
 from facevae.manifest import MANIFEST
 
 REPO = "them/tiny"
-CHUNK = 2**14
-"""What the client keeps at once; it goes on after the last whole one."""
 
 
 @pytest.fixture(scope="module")
@@ -23,30 +20,6 @@ def files(tiny_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory)
     folder = tmp_path_factory.mktemp("pushed")
     save_checkpoint(folder, tiny_checkpoint)
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    """What HF_ENDPOINT, HF_HUB_OFFLINE and HF_HOME say when the client is imported, said to one that is imported already."""
-    from huggingface_hub import constants
-
-    hub = Hub()
-    server = hub.serve()
-    for name, value in {
-        "ENDPOINT": hub.url,
-        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
-        "HF_HUB_OFFLINE": False,
-        "HF_HUB_CACHE": str(tmp_path / "cache"),
-        "HF_HUB_DISABLE_XET": True,
-        "DOWNLOAD_CHUNK_SIZE": CHUNK,
-        "HF_TOKEN_PATH": str(tmp_path / "no-token"),
-    }.items():
-        monkeypatch.setattr(constants, name, value)
-    monkeypatch.setenv("HF_TOKEN", "hf_a_token_of_nobody")
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client waits a second before it goes on
-    yield hub
-    server.shutdown()
-    server.server_close()
 
 
 def test_pull_is_what_was_pushed_and_says_which_commit(hub: Hub, files, tiny_checkpoint: Checkpoint, capsys) -> None:
