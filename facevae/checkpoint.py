@@ -50,6 +50,7 @@ from facevae.nets.residual import ResidualConfig, ResidualVAE
 from facevae.on_disk import (
     Prior,
     above_zero,
+    all_real,
     build,
     check_described,
     describe_direction,
@@ -176,6 +177,8 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
     aligner_config = config_from(AlignerConfig, config["aligner"], f"{where}: aligner")
     tensors = {file: tensors_from(raw[file], folder / file) for file in raw if file.endswith(".safetensors")}
+    for file in ("directions.safetensors", "prior.safetensors", "likelihood.safetensors", "labels.safetensors"):
+        all_real(tensors.get(file, {}), folder / file)
     net, classifier, aligner = (
         fill(build(lambda: make(its), f"{where}: {key}"), tensors[file], folder / file)  # noqa: B023 (called at once)
         for key, make, its, file in (

@@ -18,10 +18,10 @@ from facevae.nets.architectures import config_from
 
 Prior = GaussianMixture | CouplingFlow
 READER = "{} reader"
-MAX_VALUE, MAX_ENTRIES, MAX_ATTRIBUTES = 4096, 16, 200
-"""Of any size or width in a description, of a list of them, and of attributes."""
-MAX_BLOCKS = 32
-"""Of one level: more would take long to put together, whatever the file holds."""
+LISTS = ("widths", "detail_widths", "encoder_blocks", "decoder_blocks")
+MAX_VALUE, MAX_SIDE_PX, MAX_BLOCKS = 4096, 1024, 32
+"""Of a width, of the side of a picture, and of the blocks of one level, which take long to put together whatever the file holds."""
+MAX_LEVELS, MAX_ATTRIBUTES = 16, 200
 ATTRIBUTE = re.compile(r"\w{1,40}", re.ASCII)
 """Attributes are shown in the page, so their names are words."""
 
@@ -43,12 +43,15 @@ def check_described(values: Any, where: str) -> None:
             if len(set(names)) != len(names):
                 raise ValueError(f"{where}: an attribute is named twice")
             continue
-        entries = value if isinstance(value, list) else [value]
-        most = MAX_BLOCKS if "blocks" in key or key == "layers" else MAX_VALUE
-        if key not in ("architecture", "kind", "dropout") and not (
-            len(entries) <= MAX_ENTRIES and all(isinstance(v, int) and not isinstance(v, bool) and 0 <= v <= most for v in entries)
-        ):
-            raise ValueError(f"{where}: {key} must be whole numbers from 0 to {most}, at most {MAX_ENTRIES} of them, not {value!r:.60}")
+        if key in ("architecture", "kind", "dropout"):
+            continue  # whoever reads them says what is wrong with them
+        least = 0 if "blocks" in key else 1
+        most = MAX_BLOCKS if "blocks" in key or key == "layers" else MAX_SIDE_PX if key == "size" else MAX_VALUE
+        entries = value if isinstance(value, list) and (key in LISTS or key == "layers") else [value]
+        if len(entries) > MAX_LEVELS or (key in LISTS and not isinstance(value, list)):
+            raise ValueError(f"{where}: {key} must be a list of at most {MAX_LEVELS} whole numbers")
+        if not all(isinstance(v, int) and not isinstance(v, bool) and least <= v <= most for v in entries):
+            raise ValueError(f"{where}: {key} must be whole numbers from {least} to {most}, not {value!r:.60}")
 
 
 def build(net: Callable[[], NetT], where: str) -> NetT:
@@ -56,7 +59,7 @@ def build(net: Callable[[], NetT], where: str) -> NetT:
     try:
         with torch.device("meta"):
             return net()
-    except (RuntimeError, TypeError, ArithmeticError, IndexError) as error:
+    except (RuntimeError, TypeError, ValueError, ArithmeticError, IndexError) as error:
         raise ValueError(f"{where} describes a net that cannot be built ({' '.join(str(error).split())[:160]})") from None
 
 
@@ -70,6 +73,12 @@ def fill(net: NetT, tensors: dict[str, Tensor], path: Path) -> NetT:
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit the net of config.json: {' '.join(str(error).split())[:300]}") from None
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+
+def all_real(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """`ValueError` where a file that is to be computed with holds whole numbers."""
+    if whole := [name for name, value in tensors.items() if not value.is_floating_point()]:
+        raise ValueError(f"{path}: {whole[0]} holds values of {tensors[whole[0]].dtype}, expected floating point")
 
 
 def above_zero(tensors: Mapping[str, Tensor], names: tuple[str, ...], path: Path) -> None:
