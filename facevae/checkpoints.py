@@ -1,13 +1,26 @@
 """The checkpoints of this machine: which there are, and whether one is whole."""
 
 import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from facevae.checkpoint import EMBEDDED, load_checkpoint
-from facevae.hub import cached, list_cached
+from facevae.checkpoint import EMBEDDED, Checkpoint, load_checkpoint
+from facevae.hub import Unreachable, cached, list_cached
 from facevae.manifest import KNOWN, MANIFEST, parse_json, read_bytes, read_manifest, tensors_from
+
+
+def open_or_embedded(source: str | None, revision: str | None = None) -> Checkpoint:
+    """What is asked for; where the Hub cannot be reached and the cache does not have it, the embedded checkpoint, and a sentence about it.
+
+    For the app, which shows which checkpoint is open. A program that asks for one model must not be given another.
+    """
+    try:
+        return Checkpoint.from_pretrained(source, revision)
+    except Unreachable as error:
+        print(f"{error}: the embedded checkpoint is used in its place.", file=sys.stderr)
+        return Checkpoint.from_pretrained()
 
 
 @dataclass(frozen=True)
