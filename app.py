@@ -8,8 +8,16 @@ from pathlib import Path
 def main() -> None:
     """Parse flags, open the checkpoint, build the page, launch."""
     parser = argparse.ArgumentParser(description="facevae: edit, morph and draw faces in the browser")
-    parser.add_argument("--checkpoint", help="folder or Hub id of a checkpoint; the embedded one without this flag")
-    parser.add_argument("--revision", help="commit, tag or branch of a Hub checkpoint")
+    parser.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        help="folder, or owner/name@revision on the Hub; the embedded one without this flag. Given again: more, to choose from in the page",
+    )
+    parser.add_argument(
+        "--checkpoints", type=Path, action="append", default=[], help="folder of checkpoint folders, to choose from in the page"
+    )
+    parser.add_argument("--revision", help="commit, tag or branch of the first checkpoint, where its name has none")
     parser.add_argument(
         "--exhibits", type=Path, help="folder with more models for the Latent space tab (python -m train exhibit makes them)"
     )
@@ -24,12 +32,16 @@ def main() -> None:
     from facevae.ui.cleaning import keep_clean, own_folder
 
     keep_clean(own_folder())
+    from facevae.checkpoints import open_or_embedded
     from facevae.editor import Editor
     from facevae.ui.page import build_page
+    from facevae.ui.shelf import Shelf
 
     try:
-        editor = Editor(flags.checkpoint, revision=flags.revision)
-        page, options = build_page(editor, flags.exhibits)
+        editor = Editor(open_or_embedded(flags.checkpoint[0] if flags.checkpoint else None, flags.revision))
+        more = flags.checkpoint[1:] or flags.checkpoints
+        shelf = Shelf(editor.checkpoint.name, flags.checkpoint[1:], flags.checkpoints) if more else None
+        page, options = build_page(editor, flags.exhibits, shelf)
     except ValueError as error:
         parser.error(str(error))
     page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, **options)

@@ -1,6 +1,7 @@
 """A checkpoint folder <-> objects. Safetensors and JSON only; nothing in a checkpoint can execute.
 
-config.json            format, architecture, attributes, and size and SHA-256 of every other file
+manifest.json          size and SHA-256 of every other file (see facevae.manifest)
+config.json            format, architecture, attributes, and SHA-256 of the files below; recipes know a checkpoint by that of config.json
 model.safetensors      the VAE, float16 on disk
 classifier.safetensors the attribute classifier, float16 on disk
 aligner.safetensors    the alignment net, float16 on disk
@@ -13,49 +14,58 @@ README.md              the model card
 
 import hashlib
 import json
-import math
+import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from torch import Tensor, nn
+from torch import Tensor
 
 from facevae.files import write_atomic, write_json, write_tensors
+from facevae.hub import fetch, source_of
 from facevae.latent.directions import Direction
-from facevae.latent.flow import CouplingFlow, FlowConfig
-from facevae.latent.priors import GaussianMixture
+from facevae.manifest import (
+    CARD,
+    FILES,
+    MANIFEST,
+    OPTIONAL,
+    check_listed,
+    need,
+    parse_json,
+    read_bytes,
+    read_listed,
+    read_manifest,
+    tensors_from,
+    write_manifest,
+)
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.nets.architectures import config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
+from facevae.on_disk import (
+    Prior,
+    above_zero,
+    all_real,
+    build,
+    check_described,
+    describe_direction,
+    describe_prior,
+    direction_tensors,
+    fill,
+    prior_from,
+    prior_tensors,
+    read_directions,
+)
 
 FORMAT = 4  # 2 added the alignment net, 3 the choice of prior, 4 the optional files
 READABLE = (2, 3, 4)
+KEYS = {"format", "net", "classifier", "aligner", "prior", "judge", "files"}
 EMBEDDED = Path(__file__).parent.parent / "assets" / "faces-128"
-MAX_FILE_BYTES = 200 * 2**20
-FILES = (
-    "model.safetensors",
-    "classifier.safetensors",
-    "aligner.safetensors",
-    "directions.json",
-    "directions.safetensors",
-    "prior.safetensors",
-    "likelihood.safetensors",
-    "evaluation.json",
-    "README.md",
-)
-READER = "{} reader"
-OPTIONAL = ("judge.safetensors", "labels.safetensors")
-
-
-Prior = GaussianMixture | CouplingFlow
 
 
 @dataclass(frozen=True)
@@ -99,129 +109,94 @@ class Checkpoint:
 
     @classmethod
     def from_pretrained(cls, source: str | Path | None = None, revision: str | None = None) -> "Checkpoint":
-        """Load a local folder, a Hub repository "owner/name", or, for None, the embedded checkpoint.
+        """Load a local folder, a Hub repository "owner/name" or "owner/name@revision", or, for None, the embedded checkpoint.
 
-        `ValueError`, naming the file, where anything is missing, changed, too large or not finite.
+        A Hub revision (a commit, a tag, or a branch: main where none is given) becomes a commit, which is printed and is part of
+        the checkpoint's name. `ValueError`, naming the file, where anything is missing, changed, too large or not finite;
+        `facevae.hub.Unreachable`, which is one, where the Hub does not answer and the cache does not have it.
         """
-        if source is None:
-            return load_checkpoint(EMBEDDED)
-        if Path(source).is_dir():
-            return load_checkpoint(Path(source))
-        if isinstance(source, Path) or str(source).count("/") != 1 or str(source).startswith((".", "/", "~")):
-            raise ValueError(f"{source} is neither a checkpoint folder nor a Hub name owner/name")
-        return load_checkpoint(download(str(source), revision), name=f"{source}@{revision or 'main'}")
+        folder = EMBEDDED if source is None else Path(source)
+        if source != "" and folder.is_dir():
+            if revision is not None:
+                raise ValueError(f"{folder} is a folder, and only a Hub repository has a revision such as {revision}")
+            return load_checkpoint(folder)
+        if isinstance(source, Path):
+            raise ValueError(f"there is no checkpoint folder {source}")
+        fetched = fetch(source_of(source, revision))
+        if fetched.note:
+            print(fetched.note, file=sys.stderr)
+        return load_checkpoint(fetched.folder, name=str(fetched.source))
 
 
-def download(repo: str, revision: str | None) -> Path:
-    """Fetch the files of a checkpoint, and no others, from the Hub; `ValueError` in one sentence where that fails."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import (
-        HfHubHTTPError,
-        HFValidationError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=["config.json", *FILES, *OPTIONAL]))
-    except RevisionNotFoundError:
-        raise ValueError(f"the Hub repository {repo} has no revision {revision}") from None
-    except RepositoryNotFoundError:
-        raise ValueError(f"the Hub has no public repository {repo}") from None
-    except LocalEntryNotFoundError:
-        raise ValueError(f"the Hub cannot be reached and {repo} is not in the local cache") from None
-    except (HfHubHTTPError, HFValidationError, OSError) as error:
-        raise ValueError(f"{repo} could not be downloaded from the Hub ({error})") from None
+def read_config(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """config.json of a folder, checked as far as it can be by itself, and its bytes."""
+    path = folder / "config.json"
+    raw = read_bytes(path)
+    config = parse_json(raw, path)
+    version = config.get("format")
+    if version not in READABLE or not isinstance(version, int):
+        known, newer = f"{', '.join(map(str, READABLE[:-1]))} and {READABLE[-1]}", isinstance(version, int) and version > FORMAT
+        advice = "update facevae" if newer else "export it again"
+        raise ValueError(f"{folder} has checkpoint format {version!r:.40}, this version of facevae reads {known}: {advice}")
+    if missing := [key for key in ("net", "classifier", "aligner", "files") if key not in config]:
+        raise ValueError(f"{path} lacks {', '.join(missing)}")
+    if unknown := sorted(set(config) - KEYS):
+        raise ValueError(f"{path} has unknown keys: {', '.join(unknown)[:200]}")
+    if not isinstance(config["files"], dict) or not set(config["files"]) <= {*FILES, *OPTIONAL}:
+        raise ValueError(f"{path}: files must list files of a checkpoint and their SHA-256")
+    for key in ("net", "classifier", "aligner", "judge", "prior"):
+        check_described(config.get(key, {}), f"{path}: {key}")
+    return config, raw
 
 
-def read_bytes(path: Path, kind: str = "checkpoint") -> bytes:
-    """A whole file of a checkpoint (or of another `kind` of folder), refused where it is missing or larger than any of ours."""
-    if not path.is_file():
-        raise ValueError(f"the {kind} {path.parent} lacks {path.name}")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"{path} has {path.stat().st_size} bytes, more than the {MAX_FILE_BYTES} allowed")
-    return path.read_bytes()
-
-
-def read_config(folder: Path) -> tuple[dict[str, Any], str]:
-    """config.json of a folder and its SHA-256."""
-    raw = read_bytes(folder / "config.json")
-    try:
-        config = json.loads(raw)
-        version = config["format"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError(f"{folder / 'config.json'} is not the description of a checkpoint") from None
-    if version not in READABLE:
-        known = f"{', '.join(map(str, READABLE[:-1]))} and {READABLE[-1]}"
-        raise ValueError(f"{folder} has checkpoint format {version}, this version of facevae reads {known}: export it again")
-    missing = [key for key in ("net", "classifier", "aligner", "files") if key not in config]
-    if missing:
-        raise ValueError(f"{folder / 'config.json'} lacks {', '.join(missing)}")
-    return config, hashlib.sha256(raw).hexdigest()
-
-
-def read_listed(folder: Path, name: str, listed: Mapping[str, str], kind: str = "checkpoint") -> bytes:
-    """A file whose content is the one that the folder's description lists."""
-    raw, description = read_bytes(folder / name, kind), "config.json" if kind == "checkpoint" else f"{kind}.json"
-    if name not in listed:
-        raise ValueError(f"{folder / description} does not list {name}")
-    if hashlib.sha256(raw).hexdigest() != listed[name]:
-        raise ValueError(f"{folder / name} is not the file that {description} lists: its SHA-256 differs")
-    return raw
-
-
-def tensors_from(raw: bytes, path: Path) -> dict[str, Tensor]:
-    """Finite float32 tensors of a safetensors file."""
-    try:
-        tensors = load_tensors(raw)
-    except (SafetensorError, ValueError) as error:
-        raise ValueError(f"{path} is not a safetensors file ({error})") from None
-    for key, value in tensors.items():
-        if not torch.isfinite(value.float()).all():
-            raise ValueError(f"{path}: {key} holds values that are not finite")
-    return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-
-
-def fill(net: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Module:
-    """Put weights into a net, strictly; `ValueError` names the keys or the shape that differ."""
-    try:
-        net.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the net of config.json: {' '.join(str(error).split())[:300]}") from None
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+def read_folder(folder: Path) -> tuple[dict[str, Any], str, dict[str, bytes]]:
+    """config.json of a folder, its SHA-256, and the bytes of all other files, which are those that config.json and manifest.json list."""
+    config, raw = read_config(folder)
+    digest = hashlib.sha256(raw).hexdigest()
+    listed = read_manifest(folder)
+    digests = {"config.json": digest, **config["files"]}
+    present = [file for file in (*FILES, *OPTIONAL) if file in FILES or file in config["files"]]
+    if listed is not None:
+        # The card may be written anew, on the Hub for one, without the checkpoint being another one to recipes.
+        present.remove(CARD)
+        digests[CARD] = hashlib.sha256(card := read_bytes(folder / CARD)).hexdigest()
+    content = {file: read_listed(folder, file, config["files"]) for file in present}
+    if listed is not None:
+        content[CARD] = card
+        check_listed(folder, listed, {"config.json": raw, **content}, digests)
+    return config, digest, content
 
 
 def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     """Read and check a whole checkpoint folder."""
-    config, digest = read_config(folder)
-    present = [file for file in (*FILES, *OPTIONAL) if file in FILES or file in config["files"]]
-    raw = {file: read_listed(folder, file, config["files"]) for file in present}
+    config, digest, raw = read_folder(folder)
     where = str(folder / "config.json")
     vae_config = net_config(config["net"], f"{where}: net")
     if not isinstance(vae_config, ResidualConfig):
         raise ValueError(f"{where}: the editor works with residual nets, this one is {config['net']['architecture']}")
     classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
     aligner_config = config_from(AlignerConfig, config["aligner"], f"{where}: aligner")
-    tensors = {file: tensors_from(raw[file], folder / file) for file in present if file.endswith(".safetensors")}
-    net = fill(ResidualVAE(vae_config), tensors["model.safetensors"], folder / "model.safetensors")
-    classifier = fill(AttributeClassifier(classifier_config), tensors["classifier.safetensors"], folder / "classifier.safetensors")
-    aligner = fill(AlignmentNet(aligner_config), tensors["aligner.safetensors"], folder / "aligner.safetensors")
+    tensors = {file: tensors_from(raw[file], folder / file) for file in raw if file.endswith(".safetensors")}
+    for file in ("directions.safetensors", "prior.safetensors", "likelihood.safetensors", "labels.safetensors"):
+        all_real(tensors.get(file, {}), folder / file)
+    net, classifier, aligner = (
+        fill(build(lambda: make(its), f"{where}: {key}"), tensors[file], folder / file)  # noqa: B023 (called at once)
+        for key, make, its, file in (
+            ("net", ResidualVAE, vae_config, "model.safetensors"),
+            ("classifier", AttributeClassifier, classifier_config, "classifier.safetensors"),
+            ("aligner", AlignmentNet, aligner_config, "aligner.safetensors"),
+        )
+    )
     d, s = vae_config.latent, vae_config.size
     # Folders from before there was a choice hold a mixture and say nothing.
     prior = prior_from(config.get("prior", {"kind": "mixture"}), tensors["prior.safetensors"], d, folder / "prior.safetensors", where)
     variance = tensors["likelihood.safetensors"]
     need(variance, {"variance": (s, s)}, folder / "likelihood.safetensors")
-    try:
-        table = json.loads(raw["directions.json"])
-        vectors = tensors["directions.safetensors"]
-        directions = read_directions(table, vectors, d, folder)
-        evaluation = json.loads(raw["evaluation.json"])
-    except (AttributeError, TypeError, json.JSONDecodeError, RecursionError) as error:
-        raise ValueError(f"{folder}: directions.json or evaluation.json cannot be read ({error})") from None
+    above_zero(variance, ("variance",), folder / "likelihood.safetensors")
+    table = parse_json(raw["directions.json"], folder / "directions.json")
+    directions = read_directions(table, tensors["directions.safetensors"], d, folder)
     if unknown := sorted(set(directions) - set(classifier_config.attributes)):
         raise ValueError(f"{folder}: directions for attributes that the classifier does not know: {', '.join(unknown)}")
-    extras = load_optional(folder, config, tensors, classifier_config.attributes)
     return Checkpoint(
         net=net,
         classifier=classifier,
@@ -229,11 +204,11 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         directions=directions,
         prior=prior,
         variance=variance["variance"],
-        evaluation=evaluation,
+        evaluation=parse_json(raw["evaluation.json"], folder / "evaluation.json"),
         card=raw["README.md"].decode("utf-8", errors="replace"),
         name=name or folder.name,
         digest=digest,
-        **extras,
+        **load_optional(folder, config, tensors, classifier_config.attributes),
     )
 
 
@@ -242,100 +217,23 @@ def load_optional(
 ) -> dict[str, Any]:
     """The fields `judge` and `labels` of a `Checkpoint`, as far as the folder has their files."""
     found: dict[str, Any] = {}
-    a = len(attributes)
+    a, where = len(attributes), f"{folder / 'config.json'}: judge"
     if (held := tensors.get("judge.safetensors")) is not None:
-        judge_config = config_from(JudgeConfig, config.get("judge", {}), f"{folder / 'config.json'}: judge")
+        judge_config = config_from(JudgeConfig, config.get("judge", {}), where)
         if judge_config.attributes != attributes:
             raise ValueError(f"{folder}: the judge answers for other attributes than the classifier")
-        found["judge"] = fill(Judge(judge_config), held, folder / "judge.safetensors")
+        found["judge"] = fill(build(lambda: Judge(judge_config), where), held, folder / "judge.safetensors")
     if (held := tensors.get("labels.safetensors")) is not None:
         need(held, {"correlation": (a, a), "guide_spread": (a,), "judge_spread": (a,)}, folder / "labels.safetensors")
+        above_zero(held, ("guide_spread", "judge_spread"), folder / "labels.safetensors")
         found["labels"] = LabelStatistics(**held)
     return found
 
 
-def need(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
-    """`ValueError` where a file does not hold exactly these tensors in these shapes."""
-    if set(tensors) != set(shapes):
-        raise ValueError(f"{path} holds {sorted(tensors)}, expected {sorted(shapes)}")
-    for key, shape in shapes.items():
-        if tuple(tensors[key].shape) != shape:
-            raise ValueError(f"{path}: {key} has shape {tuple(tensors[key].shape)}, expected {shape}")
-
-
-def describe_direction(direction: Direction) -> dict[str, Any]:
-    """All of a direction but its name and its vector, as JSON can hold it."""
-    return {
-        "estimator": direction.estimator,
-        "sigma": direction.sigma,
-        "low": direction.low,
-        "high": direction.high,
-        "auroc": direction.auroc,
-        "limits": list(direction.limits),
-        "leakage": dict(direction.leakage),
-    }
-
-
-def direction_tensors(directions: Mapping[str, Direction]) -> dict[str, Tensor]:
-    """What directions.safetensors holds: the unit vector of each by its name, and its reader where it has one."""
-    readers = {READER.format(n): d.reader for n, d in directions.items() if d.reader is not None}
-    return {n: d.vector for n, d in directions.items()} | readers
-
-
-def read_directions(table: dict[str, Any], vectors: dict[str, Tensor], latent: int, folder: Path) -> dict[str, Direction]:
-    """The directions that `describe_direction` and `direction_tensors` wrote; `ValueError` names what does not fit."""
-    readers = {name: READER.format(name) for name in table if READER.format(name) in vectors}
-    need(vectors, dict.fromkeys([*table, *readers.values()], (latent,)), folder / "directions.safetensors")
-    found = {name: direction_from(name, vectors[name], row, str(folder / "directions.json")) for name, row in table.items()}
-    return {name: replace(d, reader=vectors.get(readers.get(name, ""))) for name, d in found.items()}
-
-
-def direction_from(name: str, vector: Tensor, values: dict[str, Any], where: str) -> Direction:
-    """The direction that `describe_direction` described; `ValueError` names what is no number or out of order."""
-    given = {"limits": ["", ""], "leakage": {}} | values
-    if set(given) != {"estimator", "sigma", "low", "high", "auroc", "limits", "leakage"}:
-        raise ValueError(f"{where}: the direction {name} has other keys than estimator, sigma, low, high, auroc, limits and leakage")
-    numbers = [given["sigma"], given["low"], given["high"], given["auroc"], *given["leakage"].values()]
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in numbers) or not given["sigma"] > 0 or given["low"] > given["high"]:
-        raise ValueError(f"{where}: the direction {name} needs finite numbers, a sigma above 0 and low below high")
-    return Direction(name=name, vector=vector, **given | {"limits": tuple(map(str, given["limits"]))})
-
-
-def describe_prior(prior: Prior) -> dict[str, Any]:
-    """The kind of a prior and its config, as JSON can hold them."""
-    return {"kind": "mixture"} if isinstance(prior, GaussianMixture) else {"kind": "flow", **asdict(prior.config)}
-
-
-def prior_tensors(prior: Prior) -> dict[str, Tensor]:
-    """What prior.safetensors holds, in full precision."""
-    if isinstance(prior, GaussianMixture):
-        return {"weights": prior.weights, "means": prior.means, "cholesky": prior.cholesky}
-    return prior.state_dict()
-
-
-def prior_from(values: Any, tensors: dict[str, Tensor], latent: int, path: Path, where: str) -> Prior:
-    """The prior that `describe_prior` and `prior_tensors` gave; `ValueError` names what does not fit.
-
-    `path` is the file of the tensors, `where` the description's.
-    """
-    kind = values.get("kind") if isinstance(values, dict) else None
-    if kind not in ("mixture", "flow"):
-        raise ValueError(f"{where}: there is no prior of kind {kind!r}; known are mixture and flow")
-    rest = {k: v for k, v in values.items() if k != "kind"}
-    if kind == "mixture":
-        if rest:
-            raise ValueError(f"{where}: prior has unknown keys: {', '.join(sorted(rest))}")
-        k = tensors["weights"].shape[0] if "weights" in tensors else 0
-        need(tensors, {"weights": (k,), "means": (k, latent), "cholesky": (k, latent, latent)}, path)
-        return GaussianMixture(**tensors)
-    config = config_from(FlowConfig, rest, f"{where}: prior")
-    if config.latent != latent:
-        raise ValueError(f"{where}: the prior has latents of {config.latent} values, the net has {latent}")
-    return fill(CouplingFlow(config), tensors, path)
-
-
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
-    """Write a checkpoint folder, config.json last; gives its digest. Weights are rounded to float16."""
+    """Write a checkpoint folder, config.json and the manifest last; gives its digest. Weights are rounded to float16."""
+    parse_json(json.dumps(checkpoint.evaluation).encode(), folder / "evaluation.json")  # NaN could not be read again
+    (folder / MANIFEST).unlink(missing_ok=True)  # what it lists is about to change
     half = {k: v.half() for k, v in checkpoint.net.state_dict().items()}
     write_tensors(folder / "model.safetensors", half)
     for name in ("classifier", "aligner", "judge"):
@@ -369,4 +267,5 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (*FILES, *kept)},
     }
     write_json(folder / "config.json", config)
+    write_manifest(folder, FORMAT)
     return hashlib.sha256((folder / "config.json").read_bytes()).hexdigest()

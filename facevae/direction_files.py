@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from facevae.checkpoint import describe_direction, direction_from, read_bytes, tensors_from
 from facevae.files import write_json, write_tensors
 from facevae.latent.directions import Direction
+from facevae.manifest import read_bytes, tensors_from
+from facevae.on_disk import describe_direction, direction_from
 
 MOST = 64
 MAX_NAME = 40

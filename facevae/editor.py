@@ -43,10 +43,15 @@ class Editor(Saving, Guiding, Interpolation):
     """
 
     def __init__(self, checkpoint: Checkpoint | str | Path | None = None, revision: str | None = None) -> None:
-        """Open a checkpoint: a folder, "owner/name" on the Hub, or, for None, the embedded one."""
+        """Open a checkpoint: a folder, "owner/name" or "owner/name@revision" on the Hub, or, for None, the embedded one."""
         super().__init__(checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.from_pretrained(checkpoint, revision))
         self.controls: list[Control] = list_controls(self.checkpoint)
         known = set(self.checkpoint.classifier.config.attributes)
         self.goals: list[Goal] = [goal for goal in GOALS if set(goal.wanted) <= known]
         self.card: str = self.checkpoint.card
         self.evaluation: dict[str, Any] = self.checkpoint.evaluation
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path | None = None, revision: str | None = None) -> "Editor":
+        """The editor over `Checkpoint.from_pretrained(source, revision)`, under the name that the Hub's users look for."""
+        return cls(source, revision)

@@ -20,8 +20,8 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from facevae.checkpoint import need, read_bytes, read_listed, tensors_from
 from facevae.files import write_json, write_tensors
+from facevae.manifest import need, read_bytes, read_listed, tensors_from
 from facevae.nets.architectures import build_net, describe_net, net_config
 from facevae.nets.ppca import PPCA
 from facevae.nets.vae import VAE

@@ -1,6 +1,8 @@
 """A tiny real model for all tests; shapes of public functions are checked at run time here, and only here."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -12,6 +14,7 @@ install_import_hook(["facevae.nets", "facevae.latent", "facevae.photo", "train.l
 
 import pytest
 import torch
+from hub_server import CHUNK, Hub
 
 from facevae.checkpoint import Checkpoint
 from facevae.latent.directions import Direction
@@ -57,3 +60,27 @@ def tiny_checkpoint() -> Checkpoint:
         card="# tiny",
         name="tiny",
     )
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
+    """What HF_ENDPOINT, HF_HUB_OFFLINE and HF_HOME say when the client is imported, said to one that is imported already."""
+    from huggingface_hub import constants
+
+    hub = Hub()
+    server = hub.serve()
+    for name, value in {
+        "ENDPOINT": hub.url,
+        "HUGGINGFACE_CO_URL_TEMPLATE": hub.url + "/{repo_id}/resolve/{revision}/{filename}",
+        "HF_HUB_OFFLINE": False,
+        "HF_HUB_CACHE": str(tmp_path / "cache"),
+        "HF_HUB_DISABLE_XET": True,
+        "DOWNLOAD_CHUNK_SIZE": CHUNK,
+        "HF_TOKEN_PATH": str(tmp_path / "no-token"),
+    }.items():
+        monkeypatch.setattr(constants, name, value)
+    monkeypatch.setenv("HF_TOKEN", "hf_a_token_of_nobody")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the client waits a second before it goes on
+    yield hub
+    server.shutdown()
+    server.server_close()

@@ -243,6 +243,50 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Manifest:
+    """Write manifest.json of a checkpoint folder from before there was one; its other files, and so its digest, stay as they are."""
+
+    checkpoint: Annotated[Path | None, Positional] = None
+    """Folder; the embedded checkpoint where not given."""
+
+    def run(self) -> None:
+        from facevae.checkpoint import EMBEDDED
+        from train.export import add_manifest
+
+        folder = self.checkpoint or EMBEDDED
+        print(f"{folder}: {len(add_manifest(folder)['files'])} files listed")
+
+
+@dataclass(frozen=True)
+class Push:
+    """Send a checkpoint to the Hugging Face Hub: repository, files in one commit, card with data, licence, evaluation and drawn faces."""
+
+    repo: Annotated[str, Positional]
+    """owner/name."""
+    checkpoint: Path | None = None
+    """Folder; the embedded checkpoint where not given."""
+    private: bool = False
+    """Nobody else sees it. Refused where the repository is there already and public."""
+
+    def prepared(self) -> Any:
+        from facevae.checkpoint import EMBEDDED
+        from train.push import describe_push, prepare_push
+
+        push = prepare_push(self.checkpoint or EMBEDDED, self.repo)
+        print(describe_push(push, self.private))
+        return push
+
+    def plan(self) -> None:
+        """What --dry-run shows: every file as it would be sent, without a request."""
+        self.prepared()
+
+    def run(self) -> None:
+        from train.push import send
+
+        print(f"pushed: {send(self.prepared(), self.private)}")
+
+
+@dataclass(frozen=True)
 class Release:
     """A finished run -> what the editor ships: directions, prior, export, all measurements, card, exhibit, README's numbers, figures."""
 
@@ -479,6 +523,8 @@ COMMANDS = {
     "prior": Prior,
     "ablation": Ablation,
     "export": Export,
+    "manifest": Manifest,
+    "push": Push,
     "release": Release,
     "evaluate": Evaluate,
     "report": Report,
@@ -515,10 +561,10 @@ def main(argv: list[str] | None = None) -> int:
         command, args=[a for a in rest if a != "--dry-run"], prog=f"python -m train {args[0]}", default=default_for(command, rest)
     )
     print(json.dumps(asdict(parsed), default=str, indent=1))
-    if dry_run:
+    if dry_run and not hasattr(parsed, "plan"):
         return 0
     try:
-        parsed.run()
+        parsed.plan() if dry_run else parsed.run()
     except (ValueError, FloatingPointError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -14,11 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 
-from facevae.checkpoint import Checkpoint, fill, read_bytes, tensors_from
+from facevae.checkpoint import Checkpoint
 from facevae.files import write_json, write_tensors
+from facevae.manifest import read_bytes, tensors_from
 from facevae.nets.architectures import build_net, config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.judge import Judge, JudgeConfig
+from facevae.on_disk import fill
 from facevae.photo import images
 from train.data import Batches, PreparedData
 from train.judge import Scorer, score_pictures

@@ -13,10 +13,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from facevae.attributes import SHOWN
-from facevae.checkpoint import LabelStatistics, describe_direction, direction_tensors, tensors_from
-from facevae.checkpoint import read_directions as from_table
+from facevae.checkpoint import LabelStatistics
 from facevae.files import write_json, write_tensors
 from facevae.latent.directions import Direction, partial_centroid
+from facevae.manifest import tensors_from
+from facevae.on_disk import describe_direction, direction_tensors
+from facevae.on_disk import read_directions as from_table
 from train.calibration import Bench, DirectionsConfig
 from train.classifier import guide_from, judge_from
 from train.data import PreparedData

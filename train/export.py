@@ -6,7 +6,8 @@ from typing import Any
 
 from torch.nn import Module
 
-from facevae.checkpoint import Checkpoint, save_checkpoint
+from facevae.checkpoint import Checkpoint, load_checkpoint, read_config, save_checkpoint
+from facevae.manifest import MANIFEST, write_manifest
 from facevae.nets.judge import Judge
 from train.aligner import load_aligner
 from train.card import model_card
@@ -81,3 +82,11 @@ def add_evaluation(folder: Path, section: str, values: Any) -> Checkpoint:
     """Put one section into the evaluation of a checkpoint folder, and the card and the manifest right."""
     checkpoint = Checkpoint.from_pretrained(folder)
     return write_with_card(folder, replace(checkpoint, evaluation=checkpoint.evaluation | {section: values}))
+
+
+def add_manifest(folder: Path) -> dict[str, Any]:
+    """List the files of a checkpoint folder, which must be whole, in its manifest; gives the manifest."""
+    config, _ = read_config(folder)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    load_checkpoint(folder)
+    return write_manifest(folder, config["format"])

@@ -14,11 +14,12 @@ from jaxtyping import Float, Int, UInt8
 from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor, nn
 
-from facevae.checkpoint import fill, read_bytes, read_listed, tensors_from
 from facevae.files import write_json, write_tensors
+from facevae.manifest import read_bytes, read_listed, tensors_from
 from facevae.nets.architectures import config_from
 from facevae.nets.classifier import PIXEL_MEAN, PIXEL_STD, resize
 from facevae.nets.judge import Judge, vgg_levels
+from facevae.on_disk import fill
 from facevae.photo import images
 from train.classifier import judge_from
 from train.data import PreparedData

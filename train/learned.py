@@ -14,8 +14,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from facevae.attributes import HAIR_COLOURS
-from facevae.checkpoint import tensors_from
 from facevae.files import write_tensors
+from facevae.manifest import tensors_from
 from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.vae import VAE
 from facevae.photo import images

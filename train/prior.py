@@ -14,11 +14,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as SklearnMixture
 from tqdm import tqdm
 
-from facevae.checkpoint import Prior, describe_prior, prior_from, prior_tensors, tensors_from
 from facevae.files import write_json, write_tensors
 from facevae.latent.flow import CouplingFlow, FlowConfig
 from facevae.latent.priors import GaussianMixture
+from facevae.manifest import tensors_from
 from facevae.nets.vae import VAE
+from facevae.on_disk import Prior, describe_prior, prior_from, prior_tensors
 from train.classifier import judge_from
 from train.data import PreparedData
 from train.encodings import encode_many, load_run

@@ -14,10 +14,10 @@ from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
 from tqdm import tqdm
 
-from facevae.checkpoint import Prior
 from facevae.files import write_atomic
 from facevae.latent.priors import GaussianMixture, standard_normal
 from facevae.nets.vae import VAE
+from facevae.on_disk import Prior
 from facevae.photo import images
 from train import fidelity
 from train.data import PreparedData, save_array

@@ -50,6 +50,8 @@ def config_from(cls: type, values: Any, where: str) -> Any:
         raise ValueError(f"{where} has unknown keys: {', '.join(unknown)}")
     try:
         return cls(**{k: tuples(v) for k, v in values.items()})
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
     except (TypeError, ArithmeticError, IndexError) as error:
         raise ValueError(f"{where} cannot be used ({error})") from None
 

@@ -16,6 +16,7 @@ from facevae.ui.latent_space import LatentSpaceTab
 from facevae.ui.morph import MorphTab
 from facevae.ui.parts import QUEUED
 from facevae.ui.session import Session
+from facevae.ui.shelf import Shelf
 from facevae.ui.store import STORE
 
 HERE = Path(__file__).parent
@@ -32,16 +33,22 @@ DELETE_CACHE_SEC = (300, 3300)
 """Every five minutes, files older than 55 minutes are deleted: none lives longer than an hour."""
 
 
-def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Blocks, dict[str, Any]]:
+def build_page(
+    editor: Editor, more_exhibits: Path | None = None, shelf: Shelf | None = None, current: str = ""
+) -> tuple[gr.Blocks, dict[str, Any]]:
     """The page, and what `launch` needs to know for it. `more_exhibits` is a folder with models for the Latent space tab.
 
+    `shelf` holds the other checkpoints that can be chosen, and `current` is this one's place among them, "" being the root.
     `ValueError` where an exhibit is not as it was written.
     """
     examples, exhibits = Examples(editor), open_exhibits(editor.checkpoint.net, more_exhibits)
     with gr.Blocks(title="facevae", analytics_enabled=False, delete_cache=DELETE_CACHE_SEC, fill_width=True) as page:
         Api(editor)  # first: endpoint names are given in order, and those of the page's own handlers yield
         store = gr.BrowserState(STORE, storage_key="facevae", secret="facevae")  # nothing secret is in it, and it must outlive us
-        gr.HTML(TITLE, elem_id="title", apply_default_css=False, elem_classes="plain")
+        with gr.Row(elem_id="top"):
+            gr.HTML(TITLE, elem_id="title", apply_default_css=False, elem_classes="plain")
+            if shelf is not None:
+                shelf.lay_out(page, current)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Edit", id="edit", elem_id="tab-edit", elem_classes="drop-target"):
                 edit = EditTab(editor, examples, store)
@@ -96,7 +103,10 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
             morph.receive(latent.to_morph.click, latent.face, latent.chosen).success(lambda: go("morph"), None, tabs, **QUEUED)
             seen = [latent.opened, latent.together, *latent.shown]
             latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
-    return page, launch_options()
+    options = launch_options()
+    if shelf is not None and not current:
+        options["app_kwargs"] = {"routes": shelf.routes(lambda other, slug: build_page(other, more_exhibits, shelf, slug))}
+    return page, options
 
 
 def launch_options() -> dict[str, Any]:

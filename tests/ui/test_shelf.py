@@ -1,0 +1,116 @@
+"""Several checkpoints in one process: a page for each, chosen by a link, opened when it is asked for, apart from each other."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client
+
+from facevae.checkpoint import Checkpoint, save_checkpoint
+from facevae.editor import Editor
+from facevae.ui.shelf import Shelf, short
+
+
+@pytest.fixture(scope="module")
+def place(tiny_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a checkpoint of one slider, one that is broken, and a folder that is none."""
+    found = tmp_path_factory.mktemp("checkpoints")
+    save_checkpoint(found / "one slider", replace(tiny_checkpoint, directions={"Smiling": tiny_checkpoint.directions["Smiling"]}))
+    save_checkpoint(found / "broken", tiny_checkpoint)
+    (found / "broken" / "model.safetensors").write_bytes(b"broken")
+    (found / "notes").mkdir()
+    return found
+
+
+@pytest.fixture(scope="module")
+def address(tiny_checkpoint: Checkpoint, place: Path) -> Iterator[str]:
+    """The page over the tiny checkpoint, with that folder to choose from and one that the Hub would have to bring."""
+    from facevae.ui.page import build_page
+
+    page, options = build_page(Editor(tiny_checkpoint), None, Shelf("tiny", ["them/away@v1"], [place]))
+    page.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1", **options)
+    yield page.local_url.rstrip("/")
+    page.close(verbose=False)
+
+
+def test_each_checkpoint_has_its_own_page_and_api(address: str) -> None:
+    one = Client(f"{address}/checkpoints/one--slider/", verbose=False)
+    first = Client(address, verbose=False)
+    assert [c["name"] for c in one.predict(api_name="/controls")["controls"]] == ["Smiling"]
+    assert [c["name"] for c in first.predict(api_name="/controls")["controls"]] == ["Smiling", "Blond_Hair", "Male", "Young"]
+    (picture,) = one.predict(seed=1, count=1, api_name="/generate")
+    assert Path(picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_address_without_its_slash_leads_to_the_page(address: str) -> None:
+    found = httpx.get(f"{address}/checkpoints/one--slider?seed=7", follow_redirects=True, timeout=60)
+    assert found.status_code == 200 and str(found.url) == f"{address}/checkpoints/one--slider/?seed=7"
+
+
+@pytest.mark.parametrize(
+    ("slug", "status", "words"),
+    [
+        ("broken", 503, "broken/model.safetensors is not the file that config.json lists"),
+        ("them--away@v1", 503, "HF_HUB_OFFLINE is set"),
+        ("nothing", 404, "There is no checkpoint nothing here."),
+        ("%2e%2e", 404, "There is no checkpoint .. here."),
+        ("<script>", 404, "There is no checkpoint &lt;script&gt; here."),
+        ("notes", 404, "There is no checkpoint notes here."),
+    ],
+)
+def test_what_cannot_be_opened_is_a_sentence_and_a_way_back(address: str, place: Path, slug: str, status: int, words: str) -> None:
+    found = httpx.get(f"{address}/checkpoints/{slug}/", timeout=60)
+    assert found.status_code == status and words in found.text and 'href="../../"' in found.text
+    assert str(place) not in found.text  # where things lie is nobody's business
+
+
+def test_names_are_told_apart_and_commits_are_short(place: Path, tmp_path: Path) -> None:
+    commit = "0123456789" * 4
+    shelf = Shelf("tiny", [f"a/b@{commit}", f"a/b@{commit}", "a--b/c"], [place, place])
+    assert [(e.slug, e.name) for e in shelf.entries()] == [
+        ("", "tiny"),
+        (f"a--b@{commit}", "a/b@0123456"),
+        ("a--b--c", "a--b/c"),
+        ("broken", "broken"),
+        ("one--slider", "one slider"),
+    ]
+    assert short("a/b@main") == "a/b@main"
+    with pytest.raises(ValueError, match="there is no folder"):
+        Shelf("tiny", [], [tmp_path / "nowhere"])
+    assert Shelf("tiny", [], [tmp_path]).picker("") == ""  # nothing to choose from
+
+
+def test_the_picker_leads_from_page_to_page_and_knows_what_came_since(browser, address: str, place: Path) -> None:
+    from playwright.sync_api import expect
+
+    context = browser.new_context(viewport={"width": 390, "height": 800})
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(address)
+    picker = page.locator("#checkpoints")
+    expect(picker.locator("summary")).to_have_text("Checkpoint: tiny")
+    expect(picker.locator("a", has_text="one slider")).to_be_hidden()
+    (place / "broken").rename(place / "mended")
+    page.reload()
+    picker.locator("a", has_text="mended").wait_for(state="attached")
+    picker.locator("summary").focus()
+    page.keyboard.press("Enter")
+    expect(picker.get_by_role("link", name="mended")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    picker.get_by_role("link", name="one slider").click()
+    page.wait_for_url("**/checkpoints/one--slider/")
+    expect(picker.locator("summary")).to_have_text("Checkpoint: one slider")
+    page.locator("#result img").wait_for()
+    assert page.locator(".sigma[id^='slider-']").count() == 1
+    # A visitor's face is on the page where it was opened, and nowhere else.
+    page.locator("#examples button").nth(1).click()
+    expect(page.locator("#edit-status")).to_contain_text("Opened face")
+    picker.locator("summary").click()
+    picker.get_by_role("link", name="tiny").click()
+    page.wait_for_url(f"{address}/")
+    expect(picker.locator("summary")).to_have_text("Checkpoint: tiny")
+    (place / "mended").rename(place / "broken")
+    context.close()
+    assert not errors
