@@ -186,7 +186,7 @@ def tensors_from(raw: bytes, path: Path) -> dict[str, Tensor]:
 def fill(net: nn.Module, tensors: dict[str, Tensor], path: Path) -> nn.Module:
     """Put weights into a net, strictly; `ValueError` names the keys or the shape that differ."""
     try:
-        net.load_state_dict(tensors, strict=True)
+        net.load_state_dict(tensors, strict=True, assign=True)
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit the net of config.json: {' '.join(str(error).split())[:300]}") from None
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -204,9 +204,11 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
     aligner_config = config_from(AlignerConfig, config["aligner"], f"{where}: aligner")
     tensors = {file: tensors_from(raw[file], folder / file) for file in present if file.endswith(".safetensors")}
-    net = fill(ResidualVAE(vae_config), tensors["model.safetensors"], folder / "model.safetensors")
-    classifier = fill(AttributeClassifier(classifier_config), tensors["classifier.safetensors"], folder / "classifier.safetensors")
-    aligner = fill(AlignmentNet(aligner_config), tensors["aligner.safetensors"], folder / "aligner.safetensors")
+    # On no device at first: drawing random weights takes longer than reading those that replace them.
+    with torch.device("meta"):
+        nets = ResidualVAE(vae_config), AttributeClassifier(classifier_config), AlignmentNet(aligner_config)
+    files = ("model.safetensors", "classifier.safetensors", "aligner.safetensors")
+    net, classifier, aligner = (fill(net, tensors[file], folder / file) for net, file in zip(nets, files, strict=True))
     d, s = vae_config.latent, vae_config.size
     # Folders from before there was a choice hold a mixture and say nothing.
     prior = prior_from(config.get("prior", {"kind": "mixture"}), tensors["prior.safetensors"], d, folder / "prior.safetensors", where)
@@ -247,7 +249,9 @@ def load_optional(
         judge_config = config_from(JudgeConfig, config.get("judge", {}), f"{folder / 'config.json'}: judge")
         if judge_config.attributes != attributes:
             raise ValueError(f"{folder}: the judge answers for other attributes than the classifier")
-        found["judge"] = fill(Judge(judge_config), held, folder / "judge.safetensors")
+        with torch.device("meta"):
+            judge = Judge(judge_config)
+        found["judge"] = fill(judge, held, folder / "judge.safetensors")
     if (held := tensors.get("labels.safetensors")) is not None:
         need(held, {"correlation": (a, a), "guide_spread": (a,), "judge_spread": (a,)}, folder / "labels.safetensors")
         found["labels"] = LabelStatistics(**held)
