@@ -54,9 +54,9 @@ WATCH = """
     const image = document.querySelector("#result img");
     if (!image || image.src === source) return;
     source = image.src;
-    const shown = source;
+    const path = source.startsWith("data:") ? source : decodeURI(source.split("file=")[1]);
     now();
-    image.decode().then(() => bench.shown.push({ path: shown.startsWith("data:") ? shown : decodeURI(shown.split("file=")[1]), at: now() }), () => {});
+    image.decode().then(() => bench.shown.push({ path, at: now() }), () => {});
   }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["src"] });
 })();
 """

@@ -23,7 +23,10 @@ from facevae.ui.sliders import SlidersPart
 from facevae.ui.stage import COMPARE, EDITED, StagePart
 
 SCRIPT = (Path(__file__).parent / "live.js").read_text()
-TELL = """(...values) => document.dispatchEvent(new CustomEvent("facevae-look", {{ detail: Object.fromEntries({}.map((id, k) => [id, values[k]])) }}))"""
+TELL = """(...values) => {{
+  const look = Object.fromEntries({}.map((id, k) => [id, values[k]]));
+  document.dispatchEvent(new CustomEvent("facevae-look", {{ detail: look }}));
+}}"""
 
 
 class LivePart:

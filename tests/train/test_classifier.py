@@ -8,7 +8,6 @@ from safetensors.torch import load_file
 
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig, resize
 from facevae.nets.judge import Judge
-from train import classifier as module
 from train.classifier import (
     CLASSIFIER_PRESETS,
     ClassifierTrainConfig,
