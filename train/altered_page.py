@@ -5,9 +5,11 @@ opens app.py as Python does, and changes what app.py is about to launch.
 """
 
 import argparse
+import base64
 import functools
 import importlib
 import inspect
+import io
 import os
 import runpy
 import sys
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from train.hand import JPEG, WIDGET
 from train.serving import ROOT
 
 MARK_PX = 16
@@ -50,14 +53,15 @@ def main() -> None:
 
 
 def empty_sliders(page: Any) -> None:
-    """What draws the edit when a slider of an attribute moves answers from memory: same widgets, same outputs, no work.
+    """What draws the edit when a slider of an attribute moves, or rests, answers from memory: same widgets, same outputs, no work.
 
     What else listens stays as it is: it has a pace of its own, and each answer of it costs the browser as much as a picture.
     """
+    hand = next(widget for widget in page.blocks.values() if getattr(widget, "elem_id", None) == WIDGET)
+    hand.draw = remembering(hand.draw)
     for function in page.fns.values():
-        moved = [getattr(page.blocks.get(target), "elem_id", None) or "" for target, _ in function.targets]
         drawn = [getattr(widget, "elem_id", None) for widget in function.outputs]
-        if any(name.startswith("slider-") for name in moved) and "result" in drawn:
+        if (hand._id, "rest") in function.targets and "result" in drawn:
             assert not inspect.isgeneratorfunction(function.fn)
             function.fn = remembering(function.fn)
 
@@ -68,12 +72,17 @@ def remembering(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def answer(*values: Any) -> Any:
-        if not answers:
-            answers.append(function(*values))
-        sent = repr([value for value in values if isinstance(value, int | float)])
+        if not answers or answers[0] is None:  # there may be nothing to show yet
+            answers[:] = [function(*values)]
+        sent = repr([value for value in numbers(values) if isinstance(value, int | float)])
         return marked(answers[0], zlib.crc32(sent.encode()))
 
     return answer
+
+
+def numbers(values: Any) -> list[Any]:
+    """What was sent, the values of widgets by their names among it."""
+    return [inner for value in values for inner in (value.values() if isinstance(value, dict) else [value])]
 
 
 def marked(answer: Any, number: int) -> Any:
@@ -84,6 +93,11 @@ def marked(answer: Any, number: int) -> Any:
         answer = answer.copy()
         answer.paste((number & 255, number >> 8 & 255, number >> 16 & 255), (0, 0, MARK_PX, MARK_PX))
         return answer
+    if isinstance(answer, str) and answer.startswith(JPEG):
+        buffer = io.BytesIO()
+        with Image.open(io.BytesIO(base64.b64decode(answer.removeprefix(JPEG)))) as image:
+            marked(image.convert("RGB"), number).save(buffer, "JPEG")
+        return JPEG + base64.b64encode(buffer.getvalue()).decode()
     if isinstance(answer, dict):
         return {key: marked(value, number) for key, value in answer.items()}
     if isinstance(answer, tuple | list):

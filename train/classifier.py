@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import ResNet18_Weights
 
 from facevae.checkpoint import Checkpoint
 from facevae.files import write_json, write_tensors
@@ -142,6 +141,8 @@ def take_imagenet_weights(net: nn.Module) -> None:
     """
     if not isinstance(net, AttributeClassifier) or net.config.layers != (2, 2, 2, 2):
         raise ValueError('weights "imagenet" are those of ResNet-18: they need net "resnet" with layers 2 2 2 2')
+    from torchvision.models import ResNet18_Weights  # takes a second and more
+
     try:
         found = ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:

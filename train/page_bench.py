@@ -25,7 +25,8 @@ WARM_UP = 1
 MOST_RATIO, LEAST_FPS = 2.0, 15.0
 
 # Runs in the page before anything else does. Each answer of the server is kept with the time of the input event before its
-# request, and each picture that was decoded with the time of that: file names come from the content, so they tell which is which.
+# request, and each picture that was decoded with the time of that. A picture is either in the answer itself, or a file whose name comes
+# from its content, so each tells which is which.
 WATCH = """
 (() => {
   const bench = (window.facevaeBench = { input: 0, pending: 0, busy: 0, asked: {}, shown: [] });
@@ -38,13 +39,13 @@ WATCH = """
   const send = window.fetch;
   window.fetch = async (...request) => {
     const url = String(request[0]?.url ?? request[0]);
-    if (!url.includes("/gradio_api/run/")) return send(...request);
+    if (!/\\/gradio_api\\/(run|component_server)\\//.test(url)) return send(...request);
     const input = bench.input;
     bench.pending += 1;
     try {
       const answer = await send(...request);
       const text = await answer.clone().text();
-      for (const [, path] of text.matchAll(/"path": ?"([^"]+)"/g)) bench.asked[path] = input;
+      for (const [, path] of text.matchAll(/"(?:path|picture)": ?"([^"]+)"/g)) bench.asked[path] = input;
       return answer;
     } finally { bench.pending -= 1; now(); }
   };
@@ -53,9 +54,9 @@ WATCH = """
     const image = document.querySelector("#result img");
     if (!image || image.src === source) return;
     source = image.src;
-    const shown = source;
+    const path = source.startsWith("data:") ? source : decodeURI(source.split("file=")[1]);
     now();
-    image.decode().then(() => bench.shown.push({ path: decodeURI(shown.split("file=")[1]), at: now() }), () => {});
+    image.decode().then(() => bench.shown.push({ path, at: now() }), () => {});
   }).observe(document, { subtree: true, childList: true, attributes: true, attributeFilter: ["src"] });
 })();
 """

@@ -131,8 +131,8 @@ class Visitor:
                 await asyncio.wait_for(send(event, data, widget, detail, lambda data: self._apply(event, data)), PATIENCE_SEC)
             except asyncio.TimeoutError:
                 wrong = f"no answer within {PATIENCE_SEC:g} s"
-            except (ValueError, httpx.HTTPError) as error:
-                wrong = str(error) or type(error).__name__
+            except Exception as error:  # whatever it is, the event is over: one that seems to run for ever would stop the visitor
+                wrong = str(error) if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: {error}".strip(": ")
             function = event["api_name"].rstrip("_0123456789")  # preview, preview_1, preview_2 … are one
             self.log(f"{function} {self.names.get(widget, '')}".strip(), time.perf_counter() - start, wrong)
         self._running[event["id"]] -= 1

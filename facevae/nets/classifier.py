@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, ResNet
+
+from facevae.nets.resnet import ResNet
 
 # Faces cover most of [0, 1]; this brings pixels near zero mean and unit variance without a table of data set statistics.
 PIXEL_MEAN, PIXEL_STD = 0.5, 0.25
@@ -30,16 +31,13 @@ class ClassifierConfig:
 class AttributeClassifier(nn.Module):
     """Pictures in [0, 1] -> one logit for each attribute; sigmoid(logit) is its probability.
 
-    torchvision's ResNet (He et al., 2016) with a 3×3 stem of stride 2 instead of the 7×7 one. Use it in
-    eval mode everywhere but in training: BatchNorm must not see the other pictures of a batch.
+    Use it in eval mode everywhere but in training: BatchNorm must not see the other pictures of a batch.
     """
 
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__()
         self.config = config
-        self.resnet = ResNet(BasicBlock, list(config.layers), num_classes=len(config.attributes))
-        self.resnet.conv1 = nn.Conv2d(3, 64, 3, stride=2, padding=1, bias=False)
-        nn.init.kaiming_normal_(self.resnet.conv1.weight, mode="fan_out", nonlinearity="relu")
+        self.resnet = ResNet(config.layers, len(config.attributes))
 
     def features(self, x: Float[Tensor, "b 3 h w"], levels: int = 3, share: float = 1.0) -> list[Float[Tensor, "b c h2 w2"]]:
         """What the stem and the first `levels` (0 to 4) residual levels see in pictures of any size; differentiable.

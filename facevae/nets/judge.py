@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torchvision.models.vgg import make_layers
 
 from facevae.nets.classifier import PIXEL_MEAN, PIXEL_STD, resize
 
@@ -12,18 +11,21 @@ from facevae.nets.classifier import PIXEL_MEAN, PIXEL_STD, resize
 def vgg_levels(widths: tuple[int, ...]) -> nn.Sequential:
     """Plain convolutions of 3×3 without shortcuts: (b, 3, h, w) -> (b, c, h / 2^k, w / 2^k), for k + 1 widths of which c is the last.
 
-    torchvision's VGG layers with BatchNorm (Simonyan and Zisserman, 2015): one convolution at the first and the last level, two at
-    each between, max-pooling after all but the last.
+    VGG's layers with BatchNorm (Simonyan and Zisserman, 2015), in the order that torchvision has them: one convolution at the first
+    and the last level, two at each between, max-pooling after all but the last.
     """
-    first, *middle, last = widths
-    layers: list[int | str] = [first, "M"]
-    for width in middle:
-        layers += [width, width, "M"]
-    levels = make_layers([*layers, last], batch_norm=True)
-    for layer in levels:
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-    return levels
+    layers: list[nn.Module] = []
+    before, last = 3, len(widths) - 1
+    for level, width in enumerate(widths):
+        for _ in range(2 if 0 < level < last else 1):
+            conv = nn.Conv2d(before, width, 3, padding=1)
+            if not conv.weight.is_meta:  # there PyTorch would import a compiler to draw nothing
+                nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+            layers += [conv, nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+            before = width
+        if level < last:
+            layers.append(nn.MaxPool2d(2))
+    return nn.Sequential(*layers)
 
 
 @dataclass(frozen=True)

@@ -97,8 +97,8 @@ class CropPart:
     def adjust(self, session: Session, face: Face, x: float, y: float, zoom: float, turn: float) -> Face:
         """Cut the same photo elsewhere. What guidance did belonged to the old crop and goes with it."""
         adjustment = Adjustment(x, y, zoom, turn)
-        session.move_crop(face.index, adjustment)
-        return self.editor.readjust(face, adjustment)
+        turn = session.move_crop(face.index, adjustment)
+        return session.show(turn, self.editor.readjust(face, adjustment))
 
     def settle(self) -> None:
         """Wait until the crop may rest; always_last brings the last one."""
@@ -119,13 +119,14 @@ class CropPart:
             yield silence
             return
         turn, drawn_sec, step = session.take_turn(), 0.0, None
+        session.show(turn, face)
         yield {self.stop: gr.update(interactive=True)}
         for step in self.editor.refine(face):
             if session.turn != turn or session.stopped or step.done:
                 break
             if time.monotonic() - drawn_sec > FRAME_SEC:
                 text = f"{which(face)}Refining: {gain(step)}, step {step.step} of {step.steps}"
-                yield {self.face: step.face, self.status: say(text), self.reconstruction: self.drawn(step.face)}
+                yield {self.face: session.show(turn, step.face), self.status: say(text), self.reconstruction: self.drawn(step.face)}
                 drawn_sec = time.monotonic()
             time.sleep(BREATH_SEC)
         if step is not None and session.turn == turn:
@@ -133,7 +134,7 @@ class CropPart:
             if step.done:
                 self.examples.keep(face, step.face)
             yield {
-                self.face: step.face,
+                self.face: session.show(turn, step.face),
                 self.status: say(f"{which(face)}{'' if step.done else 'Stopped. '}Refined: {gain(step)}. {face.message or HINT}"),
                 self.stop: gr.update(interactive=False),
                 self.reconstruction: self.drawn(step.face),

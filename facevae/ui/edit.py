@@ -15,6 +15,7 @@ from facevae.ui.examples import Examples
 from facevae.ui.faces import draw_tiles, which
 from facevae.ui.goals import GoalsPart
 from facevae.ui.keep import CLICK, COPY, KeepPart
+from facevae.ui.live import LivePart
 from facevae.ui.own import OwnPart
 from facevae.ui.parts import (
     HINT,
@@ -62,6 +63,7 @@ class EditTab:
                 self.goals = GoalsPart(editor)
                 self.panel = SlidersPart(editor)
                 self.own = OwnPart(editor, self.panel)
+                self.live = LivePart(self.stage, self.panel, self.detail)
         self._wire()
 
     # ---- what is on the page
@@ -103,12 +105,9 @@ class EditTab:
         self.look = [self.session, self.face, self.stage.view, self.stage.show, self.detail, *self.panel.inputs]
         pictures = [self.stage.result, self.stage.slide]
         self.readings = [self.scores, self.panel.marks, self.panel.left, *self.past.outputs]
-        moves = [event for slider in (self.detail, *self.panel.moving) for event in (slider.input, slider.release)]
-        moves.append(self.panel.held.input)
-        gr.on(moves, self.preview, self.look, pictures, **LIVE)
-        gr.on(moves, self.read_slowly, asks, self.readings, **LIVE)
-        gr.on([s.release for s in (self.detail, *self.panel.moving)], self.let_go, asks, None, **LIVE)
-        gr.on([self.stage.view.input, self.stage.show.input], self.preview, self.look, pictures, **LIVE)
+        self.live.wire(asks, (self.read_slowly, self.readings), (self.preview, pictures), self.let_go)
+        gr.on([self.stage.view.input, self.stage.show.input, self.panel.held.input], self.preview, self.look, pictures, **LIVE)
+        self.panel.held.input(self.read_slowly, asks, self.readings, **LIVE)
 
         # A preview that was on its way when another face opened would leave the old face on the page: draw once more.
         self.again = {"fn": self.preview, "inputs": self.look, "outputs": pictures, **LIVE}
@@ -221,12 +220,12 @@ class EditTab:
 
     def show_edit(self, session: Session, edit: Edit, view: str, show: str, words: str) -> dict[Any, Any]:
         """The whole page as an edit is: picture, sliders, locks, crop, readings, history."""
-        session.take_turn()
-        scores = self.panel.scores(session, edit.face)  # of sliders that were added since
+        face = session.show(session.take_turn(), edit.face)
+        scores = self.panel.scores(session, face)  # of sliders that were added since
         session.starts = {name: round(score, 1) for name, score in scores.items()} | dict(edit.starts)
         session.adjustments = dict(edit.adjustments)
         values, placed = self.panel.put(session, edit.strengths, edit.locks)
-        asked, face = self.panel.asked(session, values), edit.face
+        asked = self.panel.asked(session, values)
         return {
             self.face: face,
             **self.stage.pictures(face, view, show, edit.detail, asked),

@@ -100,7 +100,7 @@ class GoalsPart:
                 if time.monotonic() - drawn_sec > FRAME_SEC:
                     text = f"{sure(label, step)}, step {step.step} of {step.steps}"
                     placed = {} if put else self.place(session, step.face)
-                    drawn = self.draw(session, step.face, view, show, detail, seen)
+                    drawn = self.draw(session, session.show(turn, step.face), view, show, detail, seen)
                     yield {**drawn, self.status: say(text), self.report: progress.draw(), **placed}
                     put, drawn_sec = True, time.monotonic()
         if step is not None and session.turn == turn:
@@ -110,7 +110,7 @@ class GoalsPart:
             with one_sentence():
                 found = asked.editor.report(before, {}, step.face, wanted, detail)
             yield {
-                **self.draw(session, step.face, view, show, detail, seen),
+                **self.draw(session, session.show(turn, step.face), view, show, detail, seen),
                 self.status: say(f"{stopped}{sure(label, step)}.{ended} {BACK}"),
                 self.stop: gr.update(interactive=False),
                 self.report: progress.draw() + draw_report(found),

@@ -85,9 +85,9 @@ def build_page(
         # First visit: every tab already shows something.
         def first_visit(session: Session, request: gr.Request) -> dict[Any, Any]:
             opened = edit.open_link(session, str(request.query_params)) or edit.first_visit(session)
-            return {edit.gallery: gr.update(value=examples.tiles), **opened}
+            return {edit.gallery: gr.update(value=examples.tiles), edit.live.hand: session.open_key(), **opened}
 
-        edit.shown(page.load(first_visit, edit.session, [edit.gallery, *edit.opened], **QUEUED))
+        edit.shown(page.load(first_visit, edit.session, [edit.gallery, edit.live.hand, *edit.opened], **QUEUED))
         page.load(edit.keep.recall, store, [edit.keep.looks, edit.crop.wanted, edit.keep.as_png], show_progress="hidden", **QUEUED)
         page.load(generate.favourites.show, store, generate.favourites.shown, show_progress="hidden", **QUEUED)
         page.load(morph.first_visit, morph.session, morph.opened, **QUEUED)

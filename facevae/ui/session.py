@@ -1,10 +1,11 @@
 """What runs for one visitor right now: the newest action wins, and what it overtakes ends without a word."""
 
+import secrets
 import time
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
-from facevae.editor import Adjustment, Direction
+from facevae.editor import Adjustment, Direction, Face
 from facevae.history import History
 from facevae.morphing import KeyFrames
 
@@ -45,6 +46,10 @@ class Session:
     """When the visitor last did something."""
     thumbnails: WeakKeyDictionary = field(default_factory=WeakKeyDictionary)
     """Small pictures of the history's edits."""
+    key: str = ""
+    """By which the visitor's page, and nobody else's, asks for pictures past Gradio; see `find_session`."""
+    shown: tuple[int, Face] | None = None
+    """The face that the page shows, and the turn that showed it."""
 
     def take_turn(self) -> int:
         """A new action begins: whatever still runs with an older number may not touch the page any more."""
@@ -58,6 +63,23 @@ class Session:
         self.ticket += 1
         return self.ticket
 
+    def show(self, turn: int, face: Face) -> Face:
+        """A face goes to the page. What an overtaken turn shows stays without effect; see `face_now`."""
+        self.shown = turn, face
+        return face
+
+    @property
+    def face_now(self) -> Face | None:
+        """The face on the page; None while a new action has begun and has shown none yet."""
+        return self.shown[1] if self.shown is not None and self.shown[0] == self.turn else None
+
+    def open_key(self) -> str:
+        """The visitor's key; it cannot be guessed, and is forgotten with the session."""
+        if not self.key:
+            self.key = secrets.token_urlsafe(24)
+            KEYS[self.key] = self
+        return self.key
+
     def used(self) -> None:
         """Somebody is here: what the session knows of them is kept for another hour."""
         self.used_sec = time.monotonic()
@@ -65,18 +87,19 @@ class Session:
 
     def forget(self) -> None:
         """Nothing of a visitor's photos stays."""
-        self.history = self.keys = None
+        self.history = self.keys = self.shown = None
         self.thumbnails.clear()
 
     def stop(self) -> None:
         """The Stop button: what runs ends, and keeps what it has reached."""
         self.stopped = True
 
-    def move_crop(self, index: int, adjustment: Adjustment) -> None:
-        """The crop of a face was moved by hand."""
-        self.anew = self.take_turn()
+    def move_crop(self, index: int, adjustment: Adjustment) -> int:
+        """The crop of a face was moved by hand. Gives the turn of it."""
+        turn = self.anew = self.take_turn()
         self.moved_sec = time.monotonic()
         self.adjustments[index] = adjustment
+        return turn
 
     def rests(self, seconds: float) -> bool:
         """The crop has not been moved for so long: the hand is off the slider."""
@@ -84,6 +107,12 @@ class Session:
 
 
 SESSIONS: WeakSet[Session] = WeakSet()
+KEYS: WeakValueDictionary[str, Session] = WeakValueDictionary()
+
+
+def find_session(key: str) -> Session | None:
+    """Whose key this is; None where it is nobody's (any more)."""
+    return KEYS.get(key)
 
 
 def forget_idle(age_sec: float) -> None:

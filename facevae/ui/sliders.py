@@ -120,11 +120,6 @@ class SlidersPart:
         """Those of the pool of the visitor's own sliders, of the values of `inputs`."""
         return values[-OWN_SLOTS - 1 : -1]
 
-    @property
-    def moving(self) -> list[gr.Slider]:
-        """All sliders, for those who listen to them."""
-        return [*([self.amount] if self.colours else []), *self.sliders, *self.own_sliders]
-
     def view(self, session: Session) -> Editor:
         """The editor with the visitor's own directions."""
         return self.editor.knowing(session.own) if session.own else self.editor

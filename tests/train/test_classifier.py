@@ -8,7 +8,6 @@ from safetensors.torch import load_file
 
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig, resize
 from facevae.nets.judge import Judge
-from train import classifier as module
 from train.classifier import (
     CLASSIFIER_PRESETS,
     ClassifierTrainConfig,
@@ -240,7 +239,7 @@ def test_a_judge_that_is_not_there_is_named(tmp_path):
 def test_imagenet_weights_fill_all_but_stem_and_head(monkeypatch):
     torch.manual_seed(0)
     given = torchvision.models.resnet18(weights=None).state_dict()
-    monkeypatch.setattr(type(module.ResNet18_Weights.IMAGENET1K_V1), "get_state_dict", lambda self, **k: given)
+    monkeypatch.setattr(type(torchvision.models.ResNet18_Weights.IMAGENET1K_V1), "get_state_dict", lambda self, **k: given)
     net = build_classifier({"attributes": ["Smiling"], "size": 32, "layers": [2, 2, 2, 2], "net": "resnet"})
     stem, head = net.resnet.conv1.weight.clone(), net.head.weight.clone()
     take_imagenet_weights(net)
@@ -252,7 +251,7 @@ def test_imagenet_weights_that_cannot_be_had_end_in_one_sentence(toys, tmp_path,
     def unreachable(self, **kwargs):
         raise OSError("no route to host")
 
-    monkeypatch.setattr(type(module.ResNet18_Weights.IMAGENET1K_V1), "get_state_dict", unreachable)
+    monkeypatch.setattr(type(torchvision.models.ResNet18_Weights.IMAGENET1K_V1), "get_state_dict", unreachable)
     config = ClassifierTrainConfig(**{**vars(TINY), "weights": "imagenet", "layers": (2, 2, 2, 2)})
     with pytest.raises(ValueError, match="cannot be downloaded .no route to host."):
         fit_classifier(config, toys, tmp_path)

@@ -8,15 +8,16 @@ GROUP_BOXES_PX = ((20, 40, 240), (280, 70, 180), (480, 100, 120))
 
 
 def source(page, picture: str = "#result") -> str:
-    """The address of a picture; Gradio names files by their content, so it changes when the picture does."""
-    image = page.locator(f"{picture} img").first
-    image.wait_for()
-    return image.get_attribute("src")
+    """The address of a picture; Gradio names files by their content, so it changes when the picture does.
+
+    Pictures that come while the hand moves are in the page itself, see live.js: this waits for the one that stays.
+    """
+    return wait_for_change(page, "", picture)
 
 
 def wait_for_change(page, before: str, picture: str = "#result") -> str:
-    page.wait_for_function("([p, b]) => document.querySelector(`${p} img`)?.src !== b", arg=[picture, before])
-    return source(page, picture)
+    found = "([p, b]) => [document.querySelector(`${p} img`)?.src].find((src) => src && src !== b && !src.startsWith('data:'))"
+    return page.wait_for_function(found, arg=[picture, before]).json_value()
 
 
 def drag(page, slider: str, share: float) -> None:
