@@ -29,7 +29,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def checkpoint(place: Path) -> Path:
-    """A checkpoint made by the commands alone; the fit is killed after its first tick and started again."""
+    """A checkpoint made by the commands alone; the fit is killed after its first tick and started again.
+
+    Directions of four attributes, and the plain guidance that ours is measured against in four steps instead of a hundred: each
+    part of each command runs, and how often is not what is asked here.
+    """
     data, run, classifier, aligner, out = (str(place / name) for name in ("data", "run", "classifier", "aligner", "toy"))
     assert main(["prepare", "--synthetic", "400", "--size", "32", "--out", data]) == 0
     sizes = ["--config.total-nimg", "1280", "--config.tick-nimg", "640", "--config.valid-nimg", "32"]
@@ -48,13 +52,16 @@ def checkpoint(place: Path) -> Path:
     assert main(["aligner", "--celeba", str(place / "celeba"), "--run", aligner, *quick]) == 0
     few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.probe-faces=8", "--config.least-shift=-9"]
     few += ["--config.least-auroc=0", "--config.learned.steps=2", "--judge", classifier, "--config.ladder", "1", "3"]
+    few += ["--only", "Smiling", "Black_Hair", "Blond_Hair", "Male"]
     assert main(["directions", "--data", data, "--run", run, "--classifier", classifier, *few]) == 0
     few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.flow-nimg=512", "--config.components", "1", "2"]
     assert main(["prior", "--data", data, "--run", run, *few]) == 0
     assert main(["export", "--run", run, "--classifier", classifier, "--aligner", aligner, "--out", out]) == 0
     for what in ("reconstruction", "classifier"):
         assert main(["evaluate", what, "--checkpoint", out, "--data", data, "--write"]) == 0
-    assert main(["evaluate", "edits", "--checkpoint", out, "--data", data, "--faces", "10", "--guided", "1", "--write"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("train.plain_guidance.STEPS", 4)
+        assert main(["evaluate", "edits", "--checkpoint", out, "--data", data, "--faces", "10", "--guided", "1", "--write"]) == 0
     return Path(out)
 
 

@@ -69,8 +69,9 @@ def test_a_judge_without_an_attribute_of_a_slider_is_refused(
 
 
 def test_guidance_is_counted_by_guide_and_judge(
-    tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float]
+    tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("train.plain_guidance.STEPS", 4)  # of a hundred: how far they lead is not what is asked here
     torch.manual_seed(0)
     judge = Brightness(tiny_checkpoint.classifier.config.attributes, 1.0)
     section = {"judge": "0123456789ab", "identity": "ba9876543210"} | evaluate_edits(

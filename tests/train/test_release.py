@@ -61,7 +61,10 @@ def make(parts: Path, aligner: Path, out: Path) -> Checkpoint:
 
 
 @pytest.mark.filterwarnings("ignore:attribute .* is left out")
-def test_a_release_is_measured_whole_and_keeps_what_has_not_changed(parts: Path, tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_a_release_is_measured_whole_and_keeps_what_has_not_changed(
+    parts: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.plain_guidance.STEPS", 4)  # of a hundred, for each goal of three releases
     save_checkpoint(tmp_path / "before", tiny_checkpoint)
     out = tmp_path / "out"
     checkpoint = make(parts, tmp_path / "before", out)

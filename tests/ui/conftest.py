@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hand import GROUP_BOXES_PX, GROUP_PX
+from hand import GROUP_BOXES_PX, GROUP_PX, at_rest, watch
 from PIL import Image
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -147,6 +147,7 @@ class Visitors:
         page = context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self.note)
+        watch(page)
         page.goto(self.url)
         page.locator("#result img").wait_for()
         return page
@@ -188,20 +189,8 @@ def page(laptop):
     expect(laptop.locator("#result img")).to_have_attribute("alt", "Edited face: no change")
     for toast in laptop.get_by_test_id("toast-close").all():
         toast.click()
-    # Opening draws once more when it is over: on a busy machine that picture comes after the status.
-    drawn, before = laptop.locator("#result img"), None
-    while (now := drawn.get_attribute("src")) != before:
-        before = now
-        laptop.wait_for_timeout(250)
+    at_rest(laptop)  # opening draws once more when it is over
     return laptop
-
-
-def rested(page) -> None:
-    """Wait until the first example is refined, which another visitor may have seen to already."""
-    status, before = page.locator("#edit-status"), ""
-    while (now := status.inner_text()) != before or "Refining" in now or not now.strip():
-        before = now
-        page.wait_for_timeout(1500)
 
 
 @pytest.fixture(scope="session")
@@ -212,6 +201,6 @@ def laptop(browser, url) -> Iterator:
     """
     visitors = Visitors(browser, url)
     page = visitors()
-    rested(page)
+    at_rest(page)
     yield page
     visitors.leave()

@@ -1,10 +1,40 @@
-"""What a visitor does with a page: look, drag, drop. And where the faces of the group photo are."""
+"""What a visitor does with a page: look, wait, drag, drop. And where the faces of the group photo are."""
 
 import base64
+import time
+from weakref import WeakKeyDictionary
 
 GROUP_PX = (620, 340)
 GROUP_BOXES_PX = ((20, 40, 240), (280, 70, 180), (480, 100, 120))
 """Left, top and side of each face's crop, the largest first."""
+
+
+CALLS: WeakKeyDictionary = WeakKeyDictionary()
+"""Of each page that is watched: its calls to the server that are under way."""
+QUIET_MS, QUIET_TIMES, MOST_SEC = 40, 4, 60
+
+
+def watch(page) -> None:
+    """Count the page's calls to the server from now on, for `at_rest`; before it is loaded."""
+    calls = CALLS.setdefault(page, set())
+    page.on("request", lambda request: "/gradio_api/" in request.url and "/heartbeat/" not in request.url and calls.add(request))
+    page.on("requestfinished", lambda request: calls.discard(request))
+    page.on(
+        "requestfailed", lambda request: calls.discard(request)
+    )  # a queue's stream of messages, which the page hangs up on when all is said
+    page.on("framenavigated", lambda _: calls.clear())
+
+
+def at_rest(page) -> None:
+    """Wait until nothing is under way: no call whose answer is still to be shown, and none that an answer has led to.
+
+    Time is the page's own, which a busy machine stretches as it does everything else that the page does.
+    """
+    quiet, end_sec = 0, time.monotonic() + MOST_SEC
+    while quiet < QUIET_TIMES:
+        page.evaluate("ms => new Promise((done) => setTimeout(done, ms))", QUIET_MS)
+        quiet = 0 if CALLS[page] else quiet + 1
+        assert time.monotonic() < end_sec, f"the page is not at rest: {[request.url for request in CALLS[page]]}"
 
 
 def source(page, picture: str = "#result") -> str:
@@ -45,6 +75,8 @@ def start(page, slider: str) -> float:
 
 
 def change(page, slider: str) -> float:
+    """What the slider asks for, once the page is at rest: slider and start come with different answers."""
+    at_rest(page)
     return round(value(page, slider) - start(page, slider), 6)
 
 

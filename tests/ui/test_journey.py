@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import rested
-from hand import change, drag, drop, source, value, wait_for_change
+from hand import at_rest, change, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -18,12 +17,9 @@ def steps(page):
 
 
 def settled(page) -> str:
-    """The picture once it has stopped changing: on a busy machine the last one of a drag may be a second behind."""
-    seen: list[str] = []
-    while len(seen) < 4 or len(set(seen[-4:])) > 1:
-        seen.append(source(page))
-        page.wait_for_timeout(400)
-    return seen[-1]
+    """The picture once nothing is under way: on a busy machine the last one of a drag may be a second behind."""
+    at_rest(page)
+    return source(page)
 
 
 def saved(page, button: str = "#download") -> bytes:
@@ -38,7 +34,7 @@ def pixels(content: bytes) -> np.ndarray:
 
 def test_drag_keys_guide_undo_redo_save_and_back(visit) -> None:
     page = visit()
-    rested(page)
+    at_rest(page)
     page.locator("#examples button").first.click()
     expect(page.locator("#edit-status")).to_contain_text("Opened astronaut")
     start = settled(page)
@@ -120,7 +116,7 @@ def test_a_recipe_and_a_link_bring_a_drawn_face_back(visit) -> None:
 
 def test_locks_search_compare_and_looks(visit) -> None:
     page = visit(390, 844)
-    rested(page)
+    at_rest(page)
     page.locator("#reset").click()
     expect(page.locator("#edit-status")).to_contain_text("Back to the photo")
     settled(page)
@@ -157,7 +153,7 @@ def test_locks_search_compare_and_looks(visit) -> None:
     stored = page.evaluate("JSON.stringify(localStorage)")
     assert len(stored) < 4000
     page.reload()
-    rested(page)
+    at_rest(page)
     page.locator("#examples button").nth(3).click()
     expect(page.locator("#edit-status")).to_contain_text("Opened face")
     page.locator("#keep button").first.click()

@@ -5,7 +5,7 @@ import re
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from hand import drag, drop, source, value, wait_for_change
+from hand import at_rest, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -24,6 +24,7 @@ def morph(visit):
     expect(page.locator(KEYS)).to_have_count(2)
     expect(page.locator("#strip button")).to_have_count(9)
     source(page, PICTURE)
+    at_rest(page)
     return page
 
 
@@ -34,7 +35,8 @@ def add_example(page, number: int) -> None:
 
 
 def faces(page) -> list[str]:
-    """The names of the faces in their order."""
+    """The names of the faces in their order, once the page is at rest."""
+    at_rest(page)
     labels = page.locator(KEYS).evaluate_all("all => all.map((e) => e.getAttribute('aria-label'))")
     return [label.split(": ")[1].removesuffix(", an example") for label in labels]
 
@@ -50,12 +52,15 @@ def save(page, tmp_path):
 def test_three_faces_become_a_film_that_plays(morph, tmp_path):
     add_example(morph, 4)
     expect(morph.locator("#morph-status")).to_contain_text("face 3 of 3")
+    at_rest(morph)
     first = source(morph, PICTURE)
     drag(morph, "#position", -0.3)
-    dragged = wait_for_change(morph, first, PICTURE)
+    at_rest(morph)  # the pictures on the way there have come, and the last of them
+    dragged = source(morph, PICTURE)
+    assert dragged != first and value(morph, "#position") == pytest.approx(0.2, abs=0.02)
     morph.locator("#strip button").nth(8).click()
     wait_for_change(morph, dragged, PICTURE)
-    assert value(morph, "#position") == 1
+    expect(morph.locator("#position input[type=range]")).to_have_value("1")
     expect(morph.locator(f"{PICTURE} img")).to_have_attribute("alt", re.compile("^100% of the way"))
     morph.locator("#frames input[type=number]").fill("8")
     morph.keyboard.press("Tab")
@@ -110,6 +115,7 @@ def test_faces_are_moved_replaced_and_removed_by_keyboard(morph, astronaut, text
     morph.keyboard.press("Enter")
     expect(morph.locator(KEYS).nth(1)).to_have_attribute("aria-pressed", "true")
     expect(morph.locator(KEYS).nth(1)).to_be_focused()
+    at_rest(morph)
     assert value(morph, "#position") == pytest.approx(1 / 3, abs=0.01)
     morph.locator("#key-right").press("Enter")
     expect(morph.locator(KEYS).nth(2)).to_have_attribute("aria-pressed", "true")
