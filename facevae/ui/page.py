@@ -11,6 +11,7 @@ from facevae.ui.about import AboutTab
 from facevae.ui.api import Api
 from facevae.ui.edit import EditTab
 from facevae.ui.examples import Examples
+from facevae.ui.gate import app_options
 from facevae.ui.generate import GenerateTab
 from facevae.ui.keep import STORE
 from facevae.ui.latent_space import LatentSpaceTab
@@ -92,7 +93,7 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
 
 
 def launch_options() -> dict[str, Any]:
-    """Look and privacy: system fonts, no analytics, no history of calls in the browser."""
+    """Look, privacy and safety: system fonts, no analytics, no history of calls in the browser, the gate, no folder but the uploads."""
     return {
         "theme": theme(),
         "css": (HERE / "style.css").read_text(),
@@ -101,6 +102,8 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "show_error": False,
         "max_file_size": MAX_UPLOAD,
+        "allowed_paths": [],
+        "app_kwargs": app_options(),
     }
 
 
