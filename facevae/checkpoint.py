@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import Tensor, nn
 
-from facevae.files import write_atomic, write_json, write_tensors
+from facevae.files import ASSETS, write_atomic, write_json, write_tensors
 from facevae.latent.directions import Direction
 from facevae.latent.flow import CouplingFlow, FlowConfig
 from facevae.latent.priors import GaussianMixture
@@ -38,7 +38,7 @@ from facevae.nets.residual import ResidualConfig, ResidualVAE
 
 FORMAT = 4  # 2 added the alignment net, 3 the choice of prior, 4 the optional files
 READABLE = (2, 3, 4)
-EMBEDDED = Path(__file__).parent.parent / "assets" / "faces-128"
+EMBEDDED = ASSETS / "faces-128"
 MAX_FILE_BYTES = 200 * 2**20
 FILES = (
     "model.safetensors",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
 
 from facevae.checkpoint import Checkpoint, fill, read_bytes, tensors_from
-from facevae.files import write_json, write_tensors
+from facevae.files import ASSETS, write_json, write_tensors
 from facevae.nets.architectures import build_net, config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.judge import Judge, JudgeConfig
@@ -27,7 +27,7 @@ from train.schedules import check_clocks
 from train.small_loop import begin, drawn, fit_net
 from train.state import config_as_json, read_state
 
-EMBEDDED_JUDGE = Path(__file__).parent.parent / "assets" / "judge"
+EMBEDDED_JUDGE = ASSETS / "judge"
 NETS: dict[str, tuple[type, type]] = {"resnet": (ClassifierConfig, AttributeClassifier), "vgg": (JudgeConfig, Judge)}
 
 

@@ -8,6 +8,8 @@ import threading
 import time
 from pathlib import Path
 
+from facevae.ui.memory import give_back
+
 PREFIX = "facevae-"
 SWEEP_SEC, OLDEST_SEC = 60, 3480
 """Gradio's turn comes first, after 55 minutes (see page.py); none lives longer than an hour."""
@@ -55,6 +57,7 @@ def keep_clean(folder: Path, every_sec: float | None = None, age_sec: float | No
             for one in folder.parent.glob(f"{PREFIX}*") if folder.name.startswith(PREFIX) else [folder]:
                 sweep(one, age_sec)  # those of processes that were killed, too
             forget_idle(age_sec)
+            give_back()
 
     thread = threading.Thread(target=run, name="facevae-cleaning", daemon=True)
     thread.start()
