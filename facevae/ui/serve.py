@@ -2,11 +2,16 @@
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
-def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
+def read_app(args: Sequence[str]) -> Callable[[], int]:
+    """The command `facevae app`, which has the flags of app.py."""
+    return lambda: main(args, "facevae app")
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Parse flags, open the checkpoint, build the page, launch. Ends with Ctrl-C; `SystemExit` in one sentence where it cannot begin."""
     parser = argparse.ArgumentParser(prog=prog, description="facevae: edit, morph and draw faces in the browser")
     parser.add_argument("--checkpoint", help="folder or Hub id of a checkpoint; the embedded one without this flag")
@@ -36,3 +41,4 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     except ValueError as error:
         parser.error(str(error))
     page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, **options)
+    return 0
