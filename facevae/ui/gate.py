@@ -31,7 +31,6 @@ CLOSED = (
     "/gradio_api/run-history",
     "/gradio_api/dev/",
     "/gradio_api/profiling",
-    "/gradio_api/mcp",
     "/monitoring",
 )
 """What Gradio offers and this page never uses: each writes files, fetches from elsewhere, or tells about other visitors."""
@@ -40,7 +39,8 @@ NOT_UNDERSTOOD = "This request could not be carried out: it is none that the pag
 NOT_HERE = "There is nothing here."
 NOT_SENT = "Only a file that was sent to this page can be opened."
 FULL = "The machine that runs the page has no room for files: try again later."
-LEAST_FREE_BYTES = 64 * 2**20
+LEAST_FREE_BYTES = 4 * 2**20
+"""An upload may not take the last room: what the page shows is written, too."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -160,7 +160,7 @@ def check_room(coming_bytes: int) -> None:
         disk = os.statvfs(get_upload_folder())
     except (OSError, AttributeError):  # not there before the first upload; Windows has no such call
         return
-    if disk.f_bavail * disk.f_frsize < coming_bytes + min(LEAST_FREE_BYTES, disk.f_blocks * disk.f_frsize // 4):
+    if disk.f_bavail * disk.f_frsize < coming_bytes + LEAST_FREE_BYTES:
         raise Refused(413, FULL)
 
 

@@ -92,6 +92,15 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
     return page, launch_options()
 
 
+def move_files(page: gr.Blocks, folder: Path) -> None:
+    """Uploads and results of a page that runs go to another folder from now on."""
+    for block in page.blocks.values():
+        if isinstance(block, gr.components.Component):
+            block.GRADIO_CACHE = str(folder)
+    if page.app is not None:
+        page.app.uploaded_file_dir = str(folder)
+
+
 def launch_options() -> dict[str, Any]:
     """Look, privacy and safety: system fonts, no analytics, no history of calls in the browser, the gate, no folder but the uploads."""
     return {
