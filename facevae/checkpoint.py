@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from facevae.files import write_atomic, write_json, write_tensors
+from facevae.files import ASSETS, write_atomic, write_json, write_tensors
 from facevae.hub import fetch, source_of
 from facevae.latent.directions import Direction
 from facevae.manifest import (
@@ -65,7 +65,7 @@ from facevae.on_disk import (
 FORMAT = 4  # 2 added the alignment net, 3 the choice of prior, 4 the optional files
 READABLE = (2, 3, 4)
 KEYS = {"format", "net", "classifier", "aligner", "prior", "judge", "files"}
-EMBEDDED = Path(__file__).parent.parent / "assets" / "faces-128"
+EMBEDDED = ASSETS / "faces-128"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from facevae.files import write_json, write_tensors
+from facevae.files import ASSETS, write_json, write_tensors
 from facevae.manifest import need, read_bytes, read_listed, tensors_from
 from facevae.nets.architectures import build_net, describe_net, net_config
 from facevae.nets.ppca import PPCA
@@ -28,7 +28,7 @@ from facevae.nets.vae import VAE
 
 Kind = Literal["vae", "ae", "ppca"]
 FORMAT = 1
-EMBEDDED = Path(__file__).parent.parent / "assets" / "exhibits"
+EMBEDDED = ASSETS / "exhibits"
 MAX_SIDE_PX, MAX_LATENT, MAX_POINTS, MAX_TEXT = 512, 4096, 5000, 400
 
 

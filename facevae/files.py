@@ -9,6 +9,10 @@ from typing import Any
 from safetensors.torch import save_file
 from torch import Tensor
 
+HERE = Path(__file__).parent
+ASSETS = HERE / "assets" if (HERE / "assets").is_dir() else HERE.parent / "assets"
+"""The embedded checkpoint, exhibits and examples: inside the package where pip has installed it, beside it in the repository."""
+
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary sibling, flush it to the disk, then rename it to `path`."""

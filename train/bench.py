@@ -4,7 +4,6 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,9 +12,10 @@ import torch
 from PIL import Image
 
 from facevae.editor import Editor
+from facevae.files import ASSETS
 from facevae.photo import alignment, images
 
-ASTRONAUT = Path(__file__).parent.parent / "assets" / "examples" / "astronaut.jpg"
+ASTRONAUT = ASSETS / "examples" / "astronaut.jpg"
 MEGAPIXELS = 12
 SCREEN_PX = 1024
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from facevae.checkpoint import Checkpoint
-from facevae.files import write_json, write_tensors
+from facevae.files import ASSETS, write_json, write_tensors
 from facevae.manifest import read_bytes, tensors_from
 from facevae.nets.architectures import build_net, config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
@@ -28,7 +28,7 @@ from train.schedules import check_clocks
 from train.small_loop import begin, drawn, fit_net
 from train.state import config_as_json, read_state
 
-EMBEDDED_JUDGE = Path(__file__).parent.parent / "assets" / "judge"
+EMBEDDED_JUDGE = ASSETS / "judge"
 NETS: dict[str, tuple[type, type]] = {"resnet": (ClassifierConfig, AttributeClassifier), "vgg": (JudgeConfig, Judge)}
 
 

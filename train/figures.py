@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from facevae.editor import Editor, Face
-from facevae.files import write_atomic
+from facevae.files import ASSETS, write_atomic
 from train.card import write_numbers
 from train.data import list_celeba
 from train.edit_figures import ends_sheet, matrix_figure
@@ -21,7 +21,7 @@ from train.milestones import write_milestones
 from train.sheets import caption, tile
 
 ROOT = Path(__file__).parent.parent
-ASTRONAUT = ROOT / "assets" / "examples" / "astronaut.jpg"
+ASTRONAUT = ASSETS / "examples" / "astronaut.jpg"
 SEEDS = tuple(range(32))
 EDITED_SEEDS = (5, 7, 23)
 ENDS_SEEDS = (0, 3, 5, 7, 11, 23, 26, 30)

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor, nn
 
-from facevae.files import write_json, write_tensors
+from facevae.files import ASSETS, write_json, write_tensors
 from facevae.manifest import read_bytes, read_listed, tensors_from
 from facevae.nets.architectures import config_from
 from facevae.nets.classifier import PIXEL_MEAN, PIXEL_STD, resize
@@ -28,7 +28,7 @@ from train.schedules import check_clocks, linear
 from train.small_loop import begin, drawn, fit_net
 from train.state import config_as_json, read_state
 
-EMBEDDED_IDENTITY = Path(__file__).parent.parent / "assets" / "identity"
+EMBEDDED_IDENTITY = ASSETS / "identity"
 WEIGHTS, DESCRIPTION = "identity.safetensors", "identity.json"
 PERCENTILES = (5, 50, 95)
 MAX_PAIRS = 100_000

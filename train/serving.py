@@ -8,7 +8,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,8 @@ class Server:
     temp: Path
     start_sec: float
     """From the start of the process to the first answer 200."""
+    log: Path
+    """What it says."""
 
     @property
     def resident_mb(self) -> float:
@@ -60,8 +62,8 @@ class Server:
 
 
 @contextmanager
-def served(program: Sequence[str], *flags: str) -> Iterator[Server]:
-    """Start `program` by this Python with `--port` and `flags`, wait for its first answer, and end it at the end.
+def served(program: Sequence[str], *flags: str, env: Mapping[str, str] = {}) -> Iterator[Server]:
+    """Start `program` by this Python with `--port`, `flags` and `env`, wait for its first answer, and end it at the end.
 
     `ValueError` with the last line of what it said, where it ends before it answers.
     """
@@ -77,14 +79,14 @@ def served(program: Sequence[str], *flags: str) -> Iterator[Server]:
             process = subprocess.Popen(
                 [sys.executable, *program, "--port", str(port), *flags],
                 cwd=ROOT,
-                env=os.environ | quiet | {"GRADIO_TEMP_DIR": str(temp)},
+                env=os.environ | quiet | {"GRADIO_TEMP_DIR": str(temp)} | dict(env),
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
         try:
             url = f"http://127.0.0.1:{port}"
             _wait_for_answer(url, process, log)
-            yield Server(url, process, temp, time.perf_counter() - start)
+            yield Server(url, process, temp, time.perf_counter() - start, log)
         finally:
             process.terminate()
             try:

@@ -3,24 +3,103 @@
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from facevae.ui.memory import give_back
 
 PREFIX = "facevae-"
 SWEEP_SEC, OLDEST_SEC = 60, 3480
 """Gradio's turn comes first, after 55 minutes (see page.py); none lives longer than an hour."""
+LOOK_SEC, HURRIED_SEC = 2, 120
+"""How often the disk is looked at; files that are older go where it is full."""
+LEAST_FREE_BYTES, LEAST_FREE_SHARE, PROBE_BYTES = 64 * 2**20, 0.25, 2**20
+"""A disk is full where less is free than both of the first two say."""
+IN_MEMORY = Path("/dev/shm")
+FOLLOWERS: list[Callable[[Path], None]] = []
+"""Called with the new folder when it changes."""
 
 
 def own_folder() -> Path:
-    """A folder for this process alone, inside the one that Gradio would use, and gone with it. To be called before Gradio is imported."""
-    base = Path(os.environ.get("GRADIO_TEMP_DIR") or Path(tempfile.gettempdir()) / "gradio")
+    """A folder for this process alone, inside the one that Gradio would use, and gone with it. To be called before Gradio is imported.
+
+    Where nothing can be written there, it lies in memory, and standard error says so. `ValueError` where nothing can be written at all.
+    """
+    refused: list[str] = []
+    for base in places():
+        try:
+            folder = new_folder(base)
+        except OSError as error:
+            refused.append(f"{base} ({error.strerror or error})")
+            continue
+        if refused:
+            print(f"facevae: cannot write to {', '.join(refused)}: uploads and results go to {base}", file=sys.stderr)
+            os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)
+        return folder
+    raise ValueError(f"no folder for uploads and results can be written: {', '.join(refused)}; name another one in GRADIO_TEMP_DIR")
+
+
+def places() -> Iterator[Path]:
+    """Where uploads and results may go, the best place first."""
+    if given := os.environ.get("GRADIO_TEMP_DIR"):
+        yield Path(given)
+    else:
+        with suppress(FileNotFoundError):  # no temporary folder can be written
+            yield Path(tempfile.gettempdir()) / "gradio"
+    if IN_MEMORY.is_dir():
+        yield IN_MEMORY / "gradio"
+
+
+def new_folder(base: Path) -> Path:
+    """A folder that nobody else can read, gone when this process ends; `OSError` where nothing can be written into it."""
     base.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    try:
+        (folder / "probe").write_bytes(bytes(PROBE_BYTES))
+        (folder / "probe").unlink()
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+def keep_room(folder: Path) -> Path:
+    """See to it that this process can write, and give the folder into which it does: where its disk is full, old files go at once, and
+    where that is not enough, another folder in memory takes its place.
+
+    Pictures that the page shows are in the browser already, and photos that are open are in the process.
+    """
+    if not folder.name.startswith(PREFIX) or not full(folder):
+        return folder
+    sweep(folder, HURRIED_SEC)
+    if not full(folder) or folder.is_relative_to(IN_MEMORY) or not IN_MEMORY.is_dir() or full(IN_MEMORY):
+        return folder
+    try:
+        other = new_folder(IN_MEMORY / "gradio")
+    except OSError:  # uploads and files are refused, in a sentence
+        return folder
+    os.environ["GRADIO_TEMP_DIR"] = os.environ["TMPDIR"] = tempfile.tempdir = str(other)
+    for follow in FOLLOWERS:
+        follow(other)
+    shutil.rmtree(folder, ignore_errors=True)
+    print(f"facevae: the disk of {folder.parent} is full: uploads and results go to {other.parent}", file=sys.stderr)
+    return other
+
+
+def full(folder: Path) -> bool:
+    """Whether the disk of a folder has hardly any room left, or cannot be asked."""
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError:
+        return True
+    return disk.free < min(LEAST_FREE_BYTES, LEAST_FREE_SHARE * disk.total)
 
 
 def sweep(folder: Path, age_sec: float) -> int:
@@ -50,11 +129,18 @@ def keep_clean(folder: Path, every_sec: float | None = None, age_sec: float | No
     def run() -> None:
         from facevae.ui.session import forget_idle  # brings torch along: not before the page has its time
 
+        nonlocal folder
+        swept_sec = time.monotonic()
         while True:
-            time.sleep(every_sec)
+            time.sleep(min(every_sec, LOOK_SEC))
+            folder = keep_room(folder)
+            if time.monotonic() - swept_sec < every_sec:
+                continue
+            swept_sec = time.monotonic()
             for one in folder.parent.glob(f"{PREFIX}*") if folder.name.startswith(PREFIX) else [folder]:
                 sweep(one, age_sec)  # those of processes that were killed, too
             forget_idle(age_sec)
+            give_back()
 
     thread = threading.Thread(target=run, name="facevae-cleaning", daemon=True)
     thread.start()

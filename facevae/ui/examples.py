@@ -1,14 +1,14 @@
 """Faces to begin with: public-domain photos from assets/examples, and faces that the model draws."""
 
 import threading
-from pathlib import Path
 
 from PIL import Image
 
 from facevae.editor import Editor, Face
+from facevae.files import ASSETS
 from facevae.ui.parts import portrait
 
-FOLDER = Path(__file__).parents[2] / "assets" / "examples"
+FOLDER = ASSETS / "examples"
 SEEDS = (27, 7, 32, 29, 44)
 
 

@@ -11,6 +11,7 @@ from facevae.ui.about import AboutTab
 from facevae.ui.api import Api
 from facevae.ui.edit import EditTab
 from facevae.ui.examples import Examples
+from facevae.ui.gate import app_options
 from facevae.ui.generate import GenerateTab
 from facevae.ui.latent_space import LatentSpaceTab
 from facevae.ui.morph import MorphTab
@@ -105,12 +106,21 @@ def build_page(
             latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
     options = launch_options()
     if shelf is not None and not current:
-        options["app_kwargs"] = {"routes": shelf.routes(lambda other, slug: build_page(other, more_exhibits, shelf, slug))}
+        options["app_kwargs"] |= {"routes": shelf.routes(lambda other, slug: build_page(other, more_exhibits, shelf, slug))}
     return page, options
 
 
+def move_files(page: gr.Blocks, folder: Path) -> None:
+    """Uploads and results of a page that runs go to another folder from now on."""
+    for block in page.blocks.values():
+        if isinstance(block, gr.components.Component):
+            block.GRADIO_CACHE = str(folder)
+    if page.app is not None:
+        page.app.uploaded_file_dir = str(folder)
+
+
 def launch_options() -> dict[str, Any]:
-    """Look and privacy: system fonts, no analytics, no history of calls in the browser."""
+    """Look, privacy and safety: system fonts, no analytics, no history of calls in the browser, the gate, no folder but the uploads."""
     return {
         "theme": theme(),
         "css": (HERE / "style.css").read_text(),
@@ -119,6 +129,8 @@ def launch_options() -> dict[str, Any]:
         "run_history": False,
         "show_error": False,
         "max_file_size": MAX_UPLOAD,
+        "allowed_paths": [],
+        "app_kwargs": app_options(),
     }
 
 

@@ -119,8 +119,11 @@ def reconstruction(face: Face, side_px: int = FACE_SIDE_PX) -> Image.Image | Non
 
 
 def to_file(component: gr.components.Component, data: bytes, name: str) -> str:
-    """Write `data` where Gradio serves it from and deletes it on schedule."""
-    return save_bytes_to_cache(data, name, component.GRADIO_CACHE)
+    """Write `data` where Gradio serves it from and deletes it on schedule; refused where the disk is full or cannot be written."""
+    try:
+        return save_bytes_to_cache(data, name, component.GRADIO_CACHE)
+    except OSError as error:
+        raise refusal(f"The file cannot be written on the machine that runs the page: {error.strerror or error}.") from None
 
 
 def upload_button(label: str, elem_id: str) -> gr.UploadButton:

@@ -1,0 +1,62 @@
+"""Open a checkpoint and serve the page: what app.py and the command `facevae app` do."""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+
+def read_app(args: Sequence[str]) -> Callable[[], int]:
+    """The command `facevae app`, which has the flags of app.py."""
+    return lambda: main(args, "facevae app")
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Parse flags, open the checkpoint, build the page, launch. Ends with Ctrl-C; `SystemExit` in one sentence where it cannot begin."""
+    parser = argparse.ArgumentParser(prog=prog, description="facevae: edit, morph and draw faces in the browser")
+    parser.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        help="folder, or owner/name@revision on the Hub; the embedded one without this flag. Given again: more, to choose from in the page",
+    )
+    parser.add_argument(
+        "--checkpoints", type=Path, action="append", default=[], help="folder of checkpoint folders, to choose from in the page"
+    )
+    parser.add_argument("--revision", help="commit, tag or branch of the first checkpoint, where its name has none")
+    parser.add_argument(
+        "--exhibits", type=Path, help="folder with more models for the Latent space tab (python -m train exhibit makes them)"
+    )
+    parser.add_argument("--host", help="address to listen on; this machine only without this flag")
+    parser.add_argument("--port", type=int, help="port to listen on; the first free one from 7860 without this flag")
+    parser.add_argument("--share", action="store_true", help="open a temporary public link through Gradio's servers")
+    flags = parser.parse_args(argv)
+
+    # Read at import time by these libraries: nothing is reported to anybody.
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    from facevae.ui.cleaning import FOLLOWERS, keep_clean, own_folder
+    from facevae.ui.memory import keep_small
+
+    keep_small()
+    try:
+        keep_clean(own_folder())
+    except ValueError as error:
+        parser.error(str(error))
+    from facevae.checkpoints import open_or_embedded
+    from facevae.editor import Editor
+    from facevae.ui.page import build_page, move_files
+    from facevae.ui.shelf import Shelf
+
+    try:
+        editor = Editor(open_or_embedded(flags.checkpoint[0] if flags.checkpoint else None, flags.revision))
+        more = flags.checkpoint[1:] or flags.checkpoints
+        shelf = Shelf(editor.checkpoint.name, flags.checkpoint[1:], flags.checkpoints) if more else None
+        page, options = build_page(editor, flags.exhibits, shelf)
+    except ValueError as error:
+        parser.error(str(error))
+    FOLLOWERS.append(partial(move_files, page))
+    # No rendering by Node: with it, Gradio's own processes would take uploads and serve files past our gate, and need memory.
+    page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, ssr_mode=False, num_workers=0, **options)
+    return 0

@@ -1,0 +1,47 @@
+"""Memory that is free goes back to the system."""
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facevae.ui.memory import give_back, keep_small
+
+ROOT = Path(__file__).parents[2]
+# Ten threads at once, each with 40 MB in small pieces, and a photo that stays between them.
+MANY_THREADS = """
+import sys, threading
+from facevae.ui.memory import give_back, keep_small
+def resident_mb():
+    return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmRSS"))
+def work(barrier, kept):
+    pieces = [bytearray(100_000) for _ in range(400)]
+    barrier.wait()
+    kept.append(pieces[-1])
+if sys.argv[1] == "small":
+    assert keep_small()
+before, kept, barrier = resident_mb(), [], threading.Barrier(10)
+threads = [threading.Thread(target=work, args=(barrier, kept)) for _ in range(10)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+if sys.argv[1] == "small":
+    give_back()
+print(resident_mb() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told to keep little")
+def test_what_many_threads_had_goes_back():
+    left = {
+        how: float(subprocess.run([sys.executable, "-c", MANY_THREADS, how], cwd=ROOT, env={}, capture_output=True, check=True).stdout)
+        for how in ("plain", "small")
+    }
+    assert left["small"] < 20 and left["small"] < left["plain"] / 4
+
+
+def test_what_somebody_else_has_set_stays(monkeypatch):
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
+    assert not keep_small()
+    give_back()
