@@ -14,7 +14,7 @@ from pathlib import Path
 from facevae.files import write_atomic
 from facevae.manifest import COMMIT, FILES, KNOWN, MANIFEST, MAX_FOLDER_BYTES, OPTIONAL, limit_of, parse_json, read_bytes
 
-PATIENCE_SEC = 10
+PATIENCE_SEC, TRIES = 10, 3
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,119}", re.ASCII)
 
@@ -114,10 +114,16 @@ def check_sizes(source: Source, sizes: dict[str, int | None]) -> None:
 
 
 def download(source: Source, names: list[str]) -> Path:
-    """Fetch these files of a commit; what was cut is gone on with."""
-    from huggingface_hub import snapshot_download
+    """Fetch these files of a commit; what was cut is gone on with, which not every version of the client does by itself."""
+    from huggingface_hub import errors, snapshot_download
 
-    return Path(snapshot_download(source.repo, revision=source.revision, allow_patterns=names, etag_timeout=PATIENCE_SEC))
+    for left in reversed(range(TRIES)):
+        try:
+            return Path(snapshot_download(source.repo, revision=source.revision, allow_patterns=names, etag_timeout=PATIENCE_SEC))
+        except errors.HTTPError as error:
+            if not left or isinstance(error, errors.HfHubHTTPError):  # an answer is an answer
+                raise
+    raise AssertionError("the last try raises")
 
 
 def cached(source: Source) -> Path | None:

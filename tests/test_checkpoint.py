@@ -9,10 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from facevae.checkpoint import EMBEDDED, FILES, FORMAT, OPTIONAL, Checkpoint, LabelStatistics, save_checkpoint
+from facevae.checkpoints import not_ours, verify
 from facevae.editor import Editor
 from facevae.latent.flow import CouplingFlow, FlowConfig
-from facevae.manifest import write_manifest
+from facevae.manifest import read_manifest, write_manifest
 from facevae.nets.judge import Judge, JudgeConfig
+from train.export import add_manifest
 
 
 @pytest.fixture
@@ -190,6 +192,34 @@ def test_embedded_checkpoint_loads() -> None:
     checkpoint = Checkpoint.from_pretrained()
     assert json.loads((EMBEDDED / "config.json").read_text())["format"] == FORMAT
     assert torch.isfinite(checkpoint.prior.from_seed(0)).all()
+    assert set(read_manifest(EMBEDDED)) == {"config.json", *FILES, *OPTIONAL}
+
+
+def test_a_folder_without_a_manifest_gets_one_and_stays_the_same(folder: Path) -> None:
+    before = Checkpoint.from_pretrained(folder).digest
+    (folder / "manifest.json").unlink()
+    assert Checkpoint.from_pretrained(folder).digest == before  # a folder from before there was one
+    assert set(add_manifest(folder)["files"]) == {"config.json", *FILES}
+    assert Checkpoint.from_pretrained(folder).digest == before and verify(folder) == []
+
+
+def test_what_is_measured_must_be_readable_again(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"evaluation\.json.*NaN is no number"):
+        save_checkpoint(tmp_path / "nan", replace(tiny_checkpoint, evaluation={"edits": {"success": float("nan")}}))
+    assert not (tmp_path / "nan").exists()
+
+
+def test_the_card_may_be_written_anew(folder: Path) -> None:
+    before = Checkpoint.from_pretrained(folder)
+    (folder / "README.md").write_text("# another card")
+    write_manifest(folder, FORMAT)
+    after = Checkpoint.from_pretrained(folder)
+    assert (after.card, after.digest) == ("# another card", before.digest)
+
+
+def test_other_files_are_neither_opened_nor_a_fault(folder: Path) -> None:
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    assert (verify(folder), not_ours(folder)) == ([], ["pytorch_model.bin"])
 
 
 def test_what_is_neither_folder_nor_hub_name() -> None:

@@ -8,7 +8,7 @@ from hub_server import CHUNK, Hub
 
 from facevae import FaceVAE
 from facevae.checkpoint import Checkpoint, save_checkpoint
-from facevae.checkpoints import list_checkpoints, verify
+from facevae.checkpoints import list_checkpoints, open_or_embedded, verify
 from facevae.hub import Unreachable, fetch, source_of
 from facevae.manifest import MANIFEST
 
@@ -108,6 +108,16 @@ def test_down_means_the_cache_with_a_sentence_and_then_a_refusal(hub: Hub, files
     assert "The Hub cannot be reached: them/tiny@main is used as it was fetched last" in capsys.readouterr().err
     with pytest.raises(Unreachable, match="not in the cache"):
         Checkpoint.from_pretrained("them/other")
+
+
+def test_the_app_opens_the_embedded_checkpoint_where_the_hub_is_down_and_says_so(hub: Hub, files, capsys) -> None:
+    hub.refuse = {"": (503, "")}
+    assert open_or_embedded(REPO).digest == Checkpoint.from_pretrained().digest
+    said = capsys.readouterr().err
+    assert "cannot be reached (it answered 503), and them/tiny@main is not in the cache: the embedded checkpoint is used" in said
+    hub.refuse = {"": (404, "RepoNotFound")}
+    with pytest.raises(ValueError, match="has no repository"):  # an answer, which somebody has to hear
+        open_or_embedded(REPO)
 
 
 def test_half_a_download_is_not_a_checkpoint_in_the_cache(hub: Hub, files) -> None:

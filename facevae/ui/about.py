@@ -1,5 +1,7 @@
 """The About tab: what happens to photos, and the model card with all that was measured."""
 
+from typing import Any
+
 import gradio as gr
 
 from facevae.editor import Editor
@@ -29,10 +31,18 @@ class AboutTab:
         with gr.Row(elem_classes="about"):
             with gr.Column(scale=1, min_width=300):
                 gr.Markdown(PROMISES)
-                if drawn := draw_matrix(editor.evaluation.get("edits", {})):
+                if drawn := measured(editor.evaluation.get("edits", {})):
                     gr.HTML(drawn, elem_id="matrix", apply_default_css=False, elem_classes="plain")
             with gr.Column(scale=1, min_width=300):
                 gr.Markdown(without_front_matter(editor.card), elem_id="card")
+
+
+def measured(edits: Any) -> str:
+    """The edit matrix, or a word about it where a checkpoint from elsewhere says what cannot be drawn."""
+    try:
+        return draw_matrix(edits)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return '<p class="note">What was measured of this checkpoint\'s edits cannot be read.</p>'
 
 
 def without_front_matter(card: str) -> str:

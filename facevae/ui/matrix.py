@@ -82,7 +82,7 @@ def column_title(column: str) -> str:
 def details(names: Sequence[str], own: Mapping[str, Any], chosen: Mapping[str, str]) -> str:
     """All that was measured at the end of each range for the directions in use."""
     columns: list[tuple[str, Callable[[Mapping[str, Any]], str]]] = [
-        ("faces", lambda r: f"{r['n']}"),
+        ("faces", lambda r: f"{r['n']:d}"),
         ("end, σ", lambda r: f"{r['strength']:.1f}"),
         ("success", lambda r: f"{r['success']:.0%}"),
         ("leakage", lambda r: f"{r['leakage']:.2f}"),
