@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-axe_playwright_python = pytest.importorskip("axe_playwright_python", reason="NO AXE TESTS: pip install axe-playwright-python")
 from hand import at_rest
 from playwright.sync_api import expect
+
+axe_playwright_python = pytest.importorskip("axe_playwright_python", reason="NO AXE TESTS: pip install axe-playwright-python")
 
 READY = {"Edit": "#result img", "Morph": "#strip button", "Generate": "#faces img", "Latent space": "#tab-latent img", "About": "#card"}
 """The tabs, and what each has drawn when it is ready."""
