@@ -304,10 +304,16 @@ class EditTab:
             **self.stage.pictures(face, view, show, detail, asked),
         }
 
+    def taken(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> Edit:
+        """What a visitor takes away: what the widgets say, or where they were put anew since the click, what they were put to."""
+        if session.history is not None and not self.panel.current(session, values):
+            return session.history.now
+        return self.edit_now(session, here(face), self.panel.asked(session, values), detail)
+
     def as_edited(self, session: Session, face: Face | None, *values: Any) -> Face:
         """The face with what the sliders say, for the Morph tab; guidance is part of a Face already, slider values are not."""
-        asked = self.panel.asked(session, values)
-        return asked.editor.bake(here(face), asked.strengths, asked.locks)
+        edit = self.taken(session, here(face), DETAIL, values)
+        return self.panel.view(session).bake(edit.face, edit.strengths, edit.locks)
 
     def preview(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
         """What the sliders say now. Called many times a second, and never allowed to raise."""
@@ -423,10 +429,10 @@ class EditTab:
         asked = self.panel.asked(session, values)
         return self.keep.add_look(stored, name, asked.strengths, asked.locks)
 
-    def recipe(self, session: Session, face: Face | None, detail: float, values: Any) -> Any:
+    def recipe(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> Any:
         """What was done, and the name of the face."""
-        face, asked = here(face), self.panel.asked(session, values)
-        return asked.editor.recipe(face, asked.strengths, detail, asked.locks), file_stem(face)
+        edit = self.taken(session, here(face), detail, values)
+        return self.panel.view(session).recipe(edit.face, edit.strengths, edit.detail, edit.locks), file_stem(edit.face)
 
     def save_recipe(self, session: Session, face: Face | None, detail: float, *values: Any) -> tuple[str, str]:
         """The recipe as a JSON file."""
@@ -440,9 +446,10 @@ class EditTab:
 
     def save(self, session: Session, face: Face | None, as_png: bool, detail: float, *values: Any) -> tuple[str, str]:
         """The full-size file in the photo's own format, or as PNG, with the note that it was edited."""
-        face, asked = here(face), self.panel.asked(session, values)
+        edit = self.taken(session, here(face), detail, values)
+        face, kind = edit.face, "png" if as_png else "original"
         with one_sentence():
-            data, suffix = asked.editor.save(face, asked.strengths, "png" if as_png else "original", detail, asked.locks)
+            data, suffix = self.panel.view(session).save(face, edit.strengths, kind, edit.detail, edit.locks)
         name = f"{file_stem(face)}-facevae{suffix}"
         remark = face.source.remark if face.source is not None else ""
         return to_file(self.keep.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB. {remark}".strip())

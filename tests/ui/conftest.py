@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hand import GROUP_BOXES_PX, GROUP_PX, at_rest, watch
+from hand import GROUP_BOXES_PX, GROUP_PX, QUEUES, at_rest, watch
 from PIL import Image
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -103,7 +103,9 @@ def blocks(editor) -> Iterator:
 
     page, options = build_page(editor)
     page.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1", **options)
+    QUEUES.append(page._queue)
     yield page
+    QUEUES.remove(page._queue)
     page.close(verbose=False)
 
 

@@ -11,7 +11,10 @@ GROUP_BOXES_PX = ((20, 40, 240), (280, 70, 180), (480, 100, 120))
 
 CALLS: WeakKeyDictionary = WeakKeyDictionary()
 """Of each page that is watched: its calls to the server that are under way."""
-QUIET_MS, QUIET_TIMES, MOST_SEC = 40, 4, 60
+QUEUES: list = []
+"""Gradio's queues of the pages that are served from this process."""
+QUIET_MS, QUIET_TIMES, MOST_SEC = 40, 8, 60
+"""For so long together nothing is under way: longer than the page waits by itself for a hand that may move on."""
 
 
 def watch(page) -> None:
@@ -19,10 +22,15 @@ def watch(page) -> None:
     calls = CALLS.setdefault(page, set())
     page.on("request", lambda request: "/gradio_api/" in request.url and "/heartbeat/" not in request.url and calls.add(request))
     page.on("requestfinished", lambda request: calls.discard(request))
-    page.on(
-        "requestfailed", lambda request: calls.discard(request)
-    )  # a queue's stream of messages, which the page hangs up on when all is said
+    page.on("requestfailed", lambda request: calls.discard(request))
     page.on("framenavigated", lambda _: calls.clear())
+
+
+def busy(page) -> list[str]:
+    """What is under way. The stream of a queue's messages stays open after a refusal: then the queue itself is asked."""
+    streams = {request for request in CALLS[page] if "/queue/data" in request.url}
+    working = any(any(q.active_jobs) or any(waiting.queue for waiting in q.event_queue_per_concurrency_id.values()) for q in QUEUES)
+    return [request.url for request in CALLS[page] if working or request not in streams]
 
 
 def at_rest(page) -> None:
@@ -33,8 +41,8 @@ def at_rest(page) -> None:
     quiet, end_sec = 0, time.monotonic() + MOST_SEC
     while quiet < QUIET_TIMES:
         page.evaluate("ms => new Promise((done) => setTimeout(done, ms))", QUIET_MS)
-        quiet = 0 if CALLS[page] else quiet + 1
-        assert time.monotonic() < end_sec, f"the page is not at rest: {[request.url for request in CALLS[page]]}"
+        quiet = 0 if busy(page) else quiet + 1
+        assert time.monotonic() < end_sec, f"the page is not at rest: {busy(page)}"
 
 
 def source(page, picture: str = "#result") -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from hand import change, drag, drop, source, value, wait_for_change
+from hand import at_rest, change, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -162,7 +162,7 @@ def test_phone(visit):
     assert page.locator("#result").bounding_box()["y"] < page.locator("#slider-smiling").bounding_box()["y"]
     for tab in ("Morph", "Generate", "About", "Edit"):
         page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(300)
+        at_rest(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, tab
     page.locator("#slider-eyeglasses").scroll_into_view_if_needed()
     expect(page.locator("#result img")).to_be_in_viewport()

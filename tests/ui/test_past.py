@@ -315,10 +315,33 @@ def test_looks_stay_in_the_browser_and_hold_names_alone(tab, visitor) -> None:
 
 
 @pytest.mark.parametrize(
-    "looks", [None, [], {"a": 1}, {"b": {"strengths": {"Smiling": "x"}}}, {"a": {"strengths": []}}, {"a": {"strengths": {}, "locks": 1}}]
+    ("looks", "left"),
+    [
+        (None, {}),
+        ([], {}),
+        ({"a": 1}, {}),
+        ({"b": {"strengths": {"Smiling": "x"}}}, {"b": {"strengths": {}, "locks": []}}),
+        ({"a": {"strengths": []}, "b": {"strengths": {"Smiling": 2}}}, {"b": {"strengths": {"Smiling": 2.0}, "locks": []}}),
+        ({"a": {"strengths": {}, "locks": 1}, "b": {"locks": ["Male", 3]}}, {"b": {"strengths": {}, "locks": ["Male"]}}),
+        ({"n" * 50: {}}, {"n" * 40: {"strengths": {}, "locks": []}}),
+    ],
 )
-def test_whatever_the_storage_holds(looks) -> None:
-    assert set(checked({"looks": looks})) == set(checked(looks)) == set(STORE)
+def test_whatever_the_storage_holds(looks, left) -> None:
+    assert checked({"looks": looks, "refine": False, "png": 1, "more": 5}) == {"looks": left, "refine": False, "png": True}
+    assert checked(looks) == STORE  # which is no storage at all
+
+
+def test_a_download_right_after_a_reset_is_that_of_the_reset(tab, visitor) -> None:
+    """Its click still carries the sliders as they stood before, for the answer to the reset is on its way."""
+    visitor.move("Smiling", 3.0)
+    before = visitor.values
+    visitor.take(tab.put_back(visitor.session, *visitor.look))
+    face, detail = visitor.held[tab.face], visitor.held[tab.detail]
+    file, _ = tab.save(visitor.session, face, True, detail, *before)
+    assert np.array_equal(np.asarray(Image.open(file)), face.photo)
+    recipe, _ = tab.save_recipe(visitor.session, face, detail, *before)
+    assert json.loads(Path(recipe).read_text())["strengths"] == {}
+    assert np.array_equal(tab.as_edited(visitor.session, face, *before).offset, face.offset)
 
 
 def test_the_first_visit_shows_an_edit(tab) -> None:
