@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from facevae.checkpoint import Checkpoint, LabelStatistics
@@ -103,6 +103,25 @@ class Studio:
             return Result(decoded, decoded, decoded)
         return Result(in_crop, decoded, photo if layers is None else paste(photo, *layers, alignment, detail))
 
+    def preview(
+        self,
+        face: Face,
+        strengths: Mapping[str, float] = {},
+        max_side_px: int | None = None,
+        detail: float = DETAIL,
+        locks: Collection[str] = (),
+        in_photo: bool = True,
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """One picture of `edit` alone, in half the time: that in the photo, or that in the crop."""
+        move = self._move(face, strengths, locks)
+        if not in_photo:
+            return self._in_crop(face, move, detail)[0]
+        photo, alignment = self._canvas(face, max_side_px)
+        decoded, layers = self._drawn(face, move, detail)
+        if photo is None or alignment is None:
+            return decoded
+        return photo if layers is None else paste(photo, *layers, alignment, detail)
+
     def probabilities(
         self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL, locks: Collection[str] = ()
     ) -> dict[str, float]:
@@ -156,7 +175,14 @@ class Studio:
         )
 
     def _in_crop(self, face: Face, move: Tensor, detail: float) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
-        """The crop with the edit in it, G(z') alone, and (G(z), G(z')) as `paste` wants them; None where nothing moves or no photo is."""
+        """The crop with the edit in it, and what `_drawn` gives."""
+        decoded, layers = self._drawn(face, move, detail)
+        if face.photo is None:
+            return decoded, decoded, None
+        return face.crop if layers is None else paste(face.crop, *layers, whole(self.size), detail), decoded, layers
+
+    def _drawn(self, face: Face, move: Tensor, detail: float) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+        """G(z') alone, and (G(z), G(z')) as `paste` wants them; None where nothing moves or no photo is."""
         if not 0 <= detail <= 1:
             raise ValueError(f"the photo detail must lie between 0 and 1, not {detail:g}")
         shown = 0 if face.applied is None else torch.from_numpy(face.applied)
@@ -165,12 +191,7 @@ class Studio:
             start = self._start(face)
             after = start if still else self._decode(torch.from_numpy(face.latent) + move)
             decoded = images.to_uint8(after)[0]
-        if face.photo is None:
-            return decoded, decoded, None
-        if still:
-            return face.crop, decoded, None
-        layers = as_pixels(start), as_pixels(after)
-        return paste(face.crop, *layers, whole(self.size), detail), decoded, layers
+        return decoded, None if still or face.photo is None else (as_pixels(start), as_pixels(after))
 
     def _decode(self, latent: Tensor) -> Tensor:
         """G(z) in [0, 1], (d,) -> (1, 3, s, s)."""

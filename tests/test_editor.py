@@ -48,6 +48,15 @@ def test_an_edit_changes_the_crop_and_nothing_outside(editor: Editor, face: Face
     assert np.array_equal(result.photo, editor.edit(face, {"Smiling": 3.0}).photo)
 
 
+def test_one_picture_alone_is_the_one_that_the_edit_has(editor: Editor, face: Face) -> None:
+    held = {"locks": ("Young",), "detail": 0.2}
+    for shown in (face, editor.generate([3])[0]):
+        for strengths in ({}, {"Smiling": 3.0}):
+            result = editor.edit(shown, strengths, 20, **held)
+            assert np.array_equal(editor.preview(shown, strengths, 20, **held), result.photo)
+            assert np.array_equal(editor.preview(shown, strengths, 20, **held, in_photo=False), result.crop)
+
+
 def test_preview_is_the_edit_on_a_smaller_photo(editor: Editor) -> None:
     large = np.full((600, 2400, 3), 120, np.uint8)
     face = editor.open_photo(large, Adjustment(zoom=2.0))

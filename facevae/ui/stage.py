@@ -46,11 +46,10 @@ class StagePart:
 
     def draw(self, face: Face, view: str, show: str, detail: float, asked: Asked) -> Any:
         """The picture that the two switches ask for."""
+        editor, strengths, locks = asked.editor, asked.strengths, asked.locks
         if show == ORIGINAL:
-            result = self.editor.edit(self.editor.reset(face), max_side_px=PREVIEW_SIDE_PX, detail=detail)
-        else:
-            result = asked.editor.edit(face, asked.strengths, PREVIEW_SIDE_PX, detail, asked.locks)
-        return enlarge(result.photo if view == IN_PHOTO else result.crop, FACE_SIDE_PX)
+            face, editor, strengths, locks = self.editor.reset(face), self.editor, {}, ()
+        return enlarge(editor.preview(face, strengths, PREVIEW_SIDE_PX, detail, locks, in_photo=view == IN_PHOTO), FACE_SIDE_PX)
 
     def pictures(self, face: Face, view: str, show: str, detail: float, asked: Asked) -> dict[Any, Any]:
         """The update that shows one picture, or the two to compare."""
