@@ -30,6 +30,8 @@ OUTER_STYLE = """<style>
 </style>"""
 MAX_UPLOAD = "36mb"
 """A bit above our own limit of 30 MB, so that our sentence is the one that is read; beyond it Gradio refuses by itself."""
+MOST_SESSIONS = 500
+"""Whoever was away longest is forgotten where there are more: each may hold a photo of 50 megapixels."""
 DELETE_CACHE_SEC = (300, 3300)
 """Every five minutes, files older than 55 minutes are deleted: none lives longer than an hour."""
 
@@ -130,6 +132,7 @@ def launch_options() -> dict[str, Any]:
         "show_error": False,
         "max_file_size": MAX_UPLOAD,
         "allowed_paths": [],
+        "state_session_capacity": MOST_SESSIONS,
         "app_kwargs": app_options(),
     }
 
