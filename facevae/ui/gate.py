@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from facevae.ui.shelf import PREFIX
+
 MAX_JSON_BYTES = 2 * 2**20
 """The page's own messages have some kilobytes; a recipe comes as a file."""
 MAX_UPLOAD_BYTES = 1536 * 2**20
@@ -20,7 +23,6 @@ MAX_UPLOAD_BYTES = 1536 * 2**20
 MOST_DEEP = 64
 CLOSED = (
     "/gradio_api/proxy=",
-    "/gradio_api/component_server",
     "/gradio_api/custom_component",
     "/gradio_api/process_recording",
     "/gradio_api/deep_link",
@@ -35,6 +37,9 @@ CLOSED = (
 )
 """What Gradio offers and this page never uses: each writes files, fetches from elsewhere, or tells about other visitors."""
 FILES = ("/gradio_api/file=", "/gradio_api/file/")
+LIVE_PICTURES = "/gradio_api/component_server"
+ON_SHELF = re.compile(f"^/{PREFIX}/[^/]+")
+"""Where the pages of other checkpoints are: each has all routes below an address of its own."""
 NOT_UNDERSTOOD = "This request could not be carried out: it is none that the page sends."
 NOT_HERE = "There is nothing here."
 NOT_SENT = "Only a file that was sent to this page can be opened."
@@ -100,7 +105,7 @@ def sentence(status: int, words: str) -> JSONResponse:
 
 def check_address(scope: MutableMapping[str, Any]) -> None:
     """`Refused` for routes that the page does not use, and for files by an address elsewhere, which Gradio would fetch."""
-    path = scope["path"]
+    path = route_of(scope)
     if path.startswith(CLOSED) or "\0" in path:
         raise Refused(404, NOT_HERE)
     if path.startswith(FILES) and not inside(path[len(FILES[0]) :]):
@@ -109,11 +114,19 @@ def check_address(scope: MutableMapping[str, Any]) -> None:
         raise Refused(404, NOT_HERE)
 
 
+def route_of(scope: MutableMapping[str, Any]) -> str:
+    """The path on whichever page it is."""
+    return ON_SHELF.sub("", scope["path"])
+
+
 async def checked(scope: MutableMapping[str, Any], receive: Receive) -> Receive:
     """The body's messages, whose size is watched; JSON is read here before anybody else does. `Refused` where it is too much."""
-    upload = scope["path"].rstrip("/") == "/gradio_api/upload"
+    route = route_of(scope)
+    upload = route.rstrip("/") == "/gradio_api/upload"
     most = MAX_UPLOAD_BYTES if upload else MAX_JSON_BYTES
     headers = dict(scope["headers"])
+    if route.startswith(LIVE_PICTURES) and not headers.get(b"content-type", b"").startswith(b"application/json"):
+        raise Refused(404, NOT_HERE)  # Gradio takes files there, too, and no widget of the page sends any
     length = headers.get(b"content-length", b"0")
     too_large = Refused(413, f"This is more than the {most / 2**20:.0f} MB that can be sent at once.")
     if not length.isdigit() or int(length) > most:

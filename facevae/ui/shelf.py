@@ -104,7 +104,7 @@ class Shelf:
             try:
                 page = await self._page(slug, build)
             except ValueError as error:
-                return await HTMLResponse(sorry(str(error)), 503)(scope, receive, send)
+                return await HTMLResponse(sorry(str(error)), 404)(scope, receive, send)
             if page is None:
                 return await HTMLResponse(sorry(f"There is no checkpoint {slug[:80]} here."), 404)(scope, receive, send)
             # The page is a server of its own, to which the way here means nothing.
@@ -138,6 +138,7 @@ class Shelf:
             raise ValueError(str(error).replace(f"{Path(entry.source or '').parent}/", "")) from None
         with self._building:
             page, options = build(editor, entry.slug)
+            page.state_session_capacity = options.pop("state_session_capacity")  # `launch` takes it, mounting does not
             server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
             return gr.mount_gradio_app(server, page, f"/{PREFIX}/{entry.slug}", **options)
 

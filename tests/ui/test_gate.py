@@ -57,6 +57,10 @@ def test_only_the_uploads_can_be_fetched(http, path):
     assert answer.status_code == 403 and answer.json()["detail"].count(".") == 1
 
 
+def test_nothing_else_can_be_fetched_on_the_page_of_another_checkpoint(http):
+    assert http.get("/checkpoints/another/gradio_api/file=/etc/passwd").status_code == 403
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -67,11 +71,22 @@ def test_only_the_uploads_can_be_fetched(http, path):
         ("GET", "/?deep_link=../../x"),
         ("GET", "/monitoring/summary"),
         ("POST", "/gradio_api/vibe-edit"),
+        ("POST", "/checkpoints/another/gradio_api/vibe-edit"),
+        ("GET", "/checkpoints/another/monitoring/summary"),
+        ("GET", "/checkpoints/another/gradio_api/proxy=https://example.com/"),
     ],
 )
 def test_what_the_page_does_not_use_is_closed(http, method, path):
     answer = http.request(method, path)
     assert (answer.status_code, answer.json()["detail"]) == (404, "There is nothing here.")
+
+
+@pytest.mark.parametrize("function", ["__init__", "postprocess", "nothing", 7, None, "draw"])
+def test_the_live_pictures_answer_nobody_without_a_key(http, function):
+    parts = [part["id"] for part in http.get("/config").json()["components"] if part["props"].get("elem_id") == "hand"]
+    body = {"data": {"hand": "guess"}, "component_id": (parts or [1])[0], "fn_name": function, "session_hash": "x"}
+    answer = http.post("/gradio_api/component_server", json=body)
+    assert answer.json() is None if answer.status_code == 200 else 400 <= answer.status_code < 500 and "Traceback" not in answer.text
 
 
 @pytest.mark.parametrize(

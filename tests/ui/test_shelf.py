@@ -52,8 +52,8 @@ def test_an_address_without_its_slash_leads_to_the_page(address: str) -> None:
 @pytest.mark.parametrize(
     ("slug", "status", "words"),
     [
-        ("broken", 503, "broken/model.safetensors is not the file that config.json lists"),
-        ("them--away@v1", 503, "HF_HUB_OFFLINE is set"),
+        ("broken", 404, "broken/model.safetensors is not the file that config.json lists"),
+        ("them--away@v1", 404, "HF_HUB_OFFLINE is set"),
         ("nothing", 404, "There is no checkpoint nothing here."),
         ("%2e%2e", 404, "There is no checkpoint .. here."),
         ("<script>", 404, "There is no checkpoint &lt;script&gt; here."),
