@@ -52,3 +52,13 @@ def test_importing_the_editor_draws_no_random_number_and_makes_no_cuda_context()
         "assert torch.equal(before, torch.get_rng_state()) and not torch.cuda.is_initialized()"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_app_starts_without_compilers_and_model_zoos() -> None:
+    """Each of these takes longer to import than the page to build."""
+    program = (
+        "import sys; from facevae.editor import Editor; from facevae.ui.page import build_page; build_page(Editor()); "
+        "print(sorted({'torchvision', 'torch._dynamo', 'sympy', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip().splitlines()[-1] == "[]"
