@@ -20,7 +20,6 @@ MAX_UPLOAD_BYTES = 1536 * 2**20
 MOST_DEEP = 64
 CLOSED = (
     "/gradio_api/proxy=",
-    "/gradio_api/component_server",
     "/gradio_api/custom_component",
     "/gradio_api/process_recording",
     "/gradio_api/deep_link",
@@ -31,9 +30,9 @@ CLOSED = (
     "/gradio_api/run-history",
     "/gradio_api/dev/",
     "/gradio_api/profiling",
-    "/monitoring",
 )
 """What Gradio offers and this page never uses: each writes files, fetches from elsewhere, or tells about other visitors."""
+API = "/gradio_api/"
 FILES = ("/gradio_api/file=", "/gradio_api/file/")
 NOT_UNDERSTOOD = "This request could not be carried out: it is none that the page sends."
 NOT_HERE = "There is nothing here."
@@ -72,7 +71,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 started = True
                 if message["status"] >= 500:  # Gradio's word for what a handler refuses, too
-                    message["status"] = 429 if message["status"] == 503 else 400
+                    message["status"] = 429 if message["status"] == 503 and "/queue/" in scope["path"] else 400
             await send(message)
 
         try:
@@ -101,6 +100,7 @@ def sentence(status: int, words: str) -> JSONResponse:
 def check_address(scope: MutableMapping[str, Any]) -> None:
     """`Refused` for routes that the page does not use, and for files by an address elsewhere, which Gradio would fetch."""
     path = scope["path"]
+    path = path[max(path.find(API), 0) :]  # a page may lie below another one
     if path.startswith(CLOSED) or "\0" in path:
         raise Refused(404, NOT_HERE)
     if path.startswith(FILES) and not inside(path[len(FILES[0]) :]):
@@ -111,7 +111,7 @@ def check_address(scope: MutableMapping[str, Any]) -> None:
 
 async def checked(scope: MutableMapping[str, Any], receive: Receive) -> Receive:
     """The body's messages, whose size is watched; JSON is read here before anybody else does. `Refused` where it is too much."""
-    upload = scope["path"].rstrip("/") == "/gradio_api/upload"
+    upload = scope["path"].rstrip("/").endswith(f"{API}upload")
     most = MAX_UPLOAD_BYTES if upload else MAX_JSON_BYTES
     headers = dict(scope["headers"])
     length = headers.get(b"content-length", b"0")

@@ -1,5 +1,6 @@
 """The whole page: five tabs, and the ways by which a face goes from one tab to another."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from facevae.editor import Editor
 from facevae.exhibit import open_exhibits
 from facevae.ui.about import AboutTab
 from facevae.ui.api import Api
+from facevae.ui.cleaning import FOLLOWERS
 from facevae.ui.edit import EditTab
 from facevae.ui.examples import Examples
 from facevae.ui.gate import app_options
@@ -91,6 +93,7 @@ def build_page(editor: Editor, more_exhibits: Path | None = None) -> tuple[gr.Bl
         if exhibits:
             seen = [latent.opened, latent.together, *latent.shown]
             latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
+    FOLLOWERS.append(partial(move_files, page))
     return page, launch_options()
 
 
