@@ -27,6 +27,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     # Read at import time by these libraries: nothing is reported to anybody.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    # After each call Gradio would make a table of all of them, for a page of statistics that is closed here.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"], os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = str(2**62), "1"
     from facevae.ui.cleaning import keep_clean, own_folder
     from facevae.ui.memory import keep_small
 
