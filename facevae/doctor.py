@@ -18,7 +18,6 @@ from pathlib import Path
 from facevae import __version__
 from facevae.files import ASSETS, HERE
 
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "opencv-python-headless", "safetensors", "huggingface-hub", "jaxtyping", "gradio")
 OPTIONAL = {"av": "MP4 films", "tyro": "the commands of training"}
 LEAST_FREE_MB, LEAST_MEMORY_MB = 200, 1500
 ATTRIBUTE = "Smiling"
@@ -68,15 +67,13 @@ def examine(source: str | Path | None = None, revision: str | None = None) -> It
 
 def versions() -> Iterable[Finding]:
     """What is installed, against what facevae asks for."""
-    asked = asked_for()
-    for name in PACKAGES:
+    for name, limits in asked_for().items():
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
             yield Finding(name, "is not installed: pip install facevae", False)
             continue
-        limits = asked.get(name)
-        fine = limits is None or fits(version, limits)
+        fine = fits(version, limits)
         yield Finding(name, version if fine else f"{version}, asked for: {limits}", fine)
     for name, what in OPTIONAL.items():
         there = importlib.util.find_spec(name) is not None

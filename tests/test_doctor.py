@@ -25,8 +25,7 @@ def test_a_fit_machine() -> None:
 def test_what_is_missing_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "nowhere"))
     monkeypatch.setattr("cv2.data.haarcascades", str(tmp_path))
-    monkeypatch.setattr("facevae.doctor.PACKAGES", ("torch", "facevae-none"))
-    monkeypatch.setattr("facevae.doctor.asked_for", lambda: {"torch": ">=99"})
+    monkeypatch.setattr("facevae.doctor.asked_for", lambda: {"torch": ">=99", "facevae-none": ">=1"})
     code, lines = look(source=tmp_path)
     assert code == 1
     for what, words in {

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -13,8 +12,6 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-
-from facevae.ui.shelf import PREFIX
 
 MAX_JSON_BYTES = 2 * 2**20
 """The page's own messages have some kilobytes; a recipe comes as a file."""
@@ -33,13 +30,11 @@ CLOSED = (
     "/gradio_api/run-history",
     "/gradio_api/dev/",
     "/gradio_api/profiling",
-    "/monitoring",
 )
 """What Gradio offers and this page never uses: each writes files, fetches from elsewhere, or tells about other visitors."""
+API = "/gradio_api/"
 FILES = ("/gradio_api/file=", "/gradio_api/file/")
 LIVE_PICTURES = "/gradio_api/component_server"
-ON_SHELF = re.compile(f"^/{PREFIX}/[^/]+")
-"""Where the pages of other checkpoints are: each has all routes below an address of its own."""
 NOT_UNDERSTOOD = "This request could not be carried out: it is none that the page sends."
 NOT_HERE = "There is nothing here."
 NOT_SENT = "Only a file that was sent to this page can be opened."
@@ -77,7 +72,7 @@ class Gate:
             if message["type"] == "http.response.start":
                 started = True
                 if message["status"] >= 500:  # Gradio's word for what a handler refuses, too
-                    message["status"] = 429 if message["status"] == 503 else 400
+                    message["status"] = 429 if message["status"] == 503 and "/queue/" in scope["path"] else 400
             await send(message)
 
         try:
@@ -115,14 +110,15 @@ def check_address(scope: MutableMapping[str, Any]) -> None:
 
 
 def route_of(scope: MutableMapping[str, Any]) -> str:
-    """The path on whichever page it is."""
-    return ON_SHELF.sub("", scope["path"])
+    """The path as it is on its own page: that of another checkpoint lies below the first one."""
+    path = scope["path"]
+    return path[max(path.find(API), 0) :]
 
 
 async def checked(scope: MutableMapping[str, Any], receive: Receive) -> Receive:
     """The body's messages, whose size is watched; JSON is read here before anybody else does. `Refused` where it is too much."""
     route = route_of(scope)
-    upload = route.rstrip("/") == "/gradio_api/upload"
+    upload = route.rstrip("/") == f"{API}upload"
     most = MAX_UPLOAD_BYTES if upload else MAX_JSON_BYTES
     headers = dict(scope["headers"])
     if route.startswith(LIVE_PICTURES) and not headers.get(b"content-type", b"").startswith(b"application/json"):

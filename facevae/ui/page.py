@@ -1,5 +1,6 @@
 """The whole page: five tabs, and the ways by which a face goes from one tab to another."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from facevae.editor import Editor
 from facevae.exhibit import open_exhibits
 from facevae.ui.about import AboutTab
 from facevae.ui.api import Api
+from facevae.ui.cleaning import FOLLOWERS
 from facevae.ui.edit import EditTab
 from facevae.ui.examples import Examples
 from facevae.ui.gate import app_options
@@ -106,6 +108,7 @@ def build_page(
             morph.receive(latent.to_morph.click, latent.face, latent.chosen).success(lambda: go("morph"), None, tabs, **QUEUED)
             seen = [latent.opened, latent.together, *latent.shown]
             latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
+    FOLLOWERS.append(partial(move_files, page))
     options = launch_options()
     if shelf is not None and not current:
         options["app_kwargs"] |= {"routes": shelf.routes(lambda other, slug: build_page(other, more_exhibits, shelf, slug))}

@@ -3,7 +3,6 @@
 import argparse
 import os
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 
@@ -36,7 +35,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     # Read at import time by these libraries: nothing is reported to anybody.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    from facevae.ui.cleaning import FOLLOWERS, keep_clean, own_folder
+    # After each call Gradio would make a table of all of them, for a page of statistics that is closed here.
+    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"], os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = str(2**62), "1"
+    from facevae.ui.cleaning import keep_clean, own_folder
     from facevae.ui.memory import keep_small
 
     keep_small()
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         parser.error(str(error))
     from facevae.checkpoints import open_or_embedded
     from facevae.editor import Editor
-    from facevae.ui.page import build_page, move_files
+    from facevae.ui.page import build_page
     from facevae.ui.shelf import Shelf
 
     try:
@@ -56,7 +57,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         page, options = build_page(editor, flags.exhibits, shelf)
     except ValueError as error:
         parser.error(str(error))
-    FOLLOWERS.append(partial(move_files, page))
     # No rendering by Node: with it, Gradio's own processes would take uploads and serve files past our gate, and need memory.
     page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, ssr_mode=False, num_workers=0, **options)
     return 0

@@ -1,0 +1,61 @@
+"""What app.py and `facevae app` launch, without launching it."""
+
+import os
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from facevae.checkpoint import Checkpoint, save_checkpoint
+from facevae.ui.gate import Gate
+from facevae.ui.serve import main, read_app
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_checkpoint: Checkpoint) -> dict:
+    """What `launch` was called with, and the page."""
+    called: dict = {}
+    monkeypatch.setattr(gr.Blocks, "launch", lambda page, **options: called.update(options, page=page))
+    monkeypatch.setattr("facevae.ui.page.FOLLOWERS", called.setdefault("followers", []))
+    for name, value in {
+        "GRADIO_TEMP_DIR": str(tmp_path / "temp"),
+        "MALLOC_ARENA_MAX": "9",
+    }.items():  # this process keeps its memory as it is
+        monkeypatch.setenv(name, value)
+    for name in ("GRADIO_ANALYTICS_CACHE_FREQUENCY", "GRADIO_ANALYTICS_MAX_EVENTS", "GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(name, "")
+    save_checkpoint(tmp_path / "tiny", tiny_checkpoint)
+    assert read_app(["--checkpoint", str(tmp_path / "tiny"), "--host", "0.0.0.0", "--port", "7899"])() == 0
+    return called
+
+
+def test_nothing_of_gradios_passes_by_the_gate(launched, tmp_path) -> None:
+    assert launched["ssr_mode"] is False and launched["num_workers"] == 0 and launched["allowed_paths"] == []
+    assert [middleware.cls for middleware in launched["app_kwargs"]["middleware"]] == [Gate]
+    assert (launched["server_name"], launched["server_port"], launched["share"]) == ("0.0.0.0", 7899, False)
+    assert Path(os.environ["GRADIO_TEMP_DIR"]).parent == tmp_path / "temp"
+
+
+def test_uploads_follow_to_another_folder(launched, tmp_path) -> None:
+    page = launched["page"]
+    before = {block.GRADIO_CACHE for block in page.blocks.values() if isinstance(block, gr.components.Component)}
+    assert before == {os.environ["GRADIO_TEMP_DIR"]}
+    for follow in launched["followers"]:
+        follow(tmp_path / "other")
+    after = {block.GRADIO_CACHE for block in page.blocks.values() if isinstance(block, gr.components.Component)}
+    assert after == {str(tmp_path / "other")}
+
+
+def test_gradio_counts_no_calls(launched) -> None:
+    queue = launched["page"]._queue
+    queue.events_recorded += 1
+    assert queue.compute_analytics_summary([{"function": "edit"}]) == {"functions": {}}  # a table of this would lack its columns
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
+
+
+def test_a_checkpoint_that_is_none_ends_in_one_sentence(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "temp"))
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "9")
+    with pytest.raises(SystemExit, match="2"):
+        main(["--checkpoint", str(tmp_path)])
+    assert capsys.readouterr().err.endswith(f"the checkpoint {tmp_path} lacks config.json\n")
