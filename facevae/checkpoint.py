@@ -35,10 +35,10 @@ from facevae.nets.architectures import config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
+from facevae.summary import EMBEDDED as EMBEDDED
 
 FORMAT = 4  # 2 added the alignment net, 3 the choice of prior, 4 the optional files
 READABLE = (2, 3, 4)
-EMBEDDED = Path(__file__).parent.parent / "assets" / "faces-128"
 MAX_FILE_BYTES = 200 * 2**20
 FILES = (
     "model.safetensors",

@@ -3,7 +3,6 @@
 import html
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,6 +11,7 @@ from gradio.processing_utils import save_bytes_to_cache
 from jaxtyping import UInt8
 from PIL import Image
 
+from facevae import file_names
 from facevae.editor import Face
 
 PREVIEW_SIDE_PX = 1024
@@ -132,6 +132,5 @@ def upload_button(label: str, elem_id: str) -> gr.UploadButton:
 
 
 def file_stem(face: Face) -> str:
-    """A file name without its ending and without anything that file systems dislike."""
-    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(face.name).stem).strip("-")
-    return stem[:60] or "face"
+    """What a face's files are called, without the ending."""
+    return file_names.file_stem(face.name)
