@@ -15,9 +15,9 @@ from facevae.attributes import GOALS
 from facevae.cli.files import SAME_SUFFIX, STDIO, Job, plan, write_result
 from facevae.cli.flags import SIGNS, Parser, add_attributes, add_editing, add_general, add_locks, add_output, strengths_of
 from facevae.cli.names import meant, one_of, wished
-from facevae.cli.order import ALL, Made, Order, carry_out, redrawn
 from facevae.cli.rows import Row, Teller
 from facevae.cli.work import Task, work
+from facevae.order import ALL, Made, Order, carry_out, redrawn
 from facevae.photo.alignment import Adjustment
 from facevae.photo.metadata import recipe_text
 from facevae.settings import CROP

@@ -1,4 +1,4 @@
-"""What is asked of each photo, as plain values, and the photo with it done: the same calls as the page's and the API's."""
+"""What is asked of a photo, as plain values, and the photo with it done: for the command line and the API, as the page does it."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch comes with it
 
 ALL = "all"
 AS_FOUND = Adjustment()
-NOBODY = "no face was found: place the crop with --shift-x, --shift-y, --zoom and --angle-deg"
+NOBODY = "no face was found: place the crop by hand, with shift_x, shift_y, zoom and angle_deg"
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ def own_face(face: "Face", recipe: "Recipe") -> int:
     return places.index(recipe.alignment) if recipe.alignment in places else 0
 
 
-def redrawn(editor: "Editor", recipe: "Recipe", asked: str) -> Made:
+def redrawn(editor: "Editor", recipe: "Recipe", asked: str = "") -> Made:
     """The picture of a recipe that needs no photo: of a face that the model drew."""
     opened = editor.reopen(recipe)
     knows = editor.knowing(opened.own) if opened.own else editor
