@@ -78,11 +78,16 @@ def plan(given: Sequence[str], output: str | None, overwrite: bool = False) -> l
 
 def is_file_name(output: str, several: bool) -> bool:
     """Whether -o names a file; `ValueError` where it does and there are several results."""
-    if output.endswith(("/", os.sep)) or Path(output).is_dir():
+    if is_folder(output):
         return False
-    if several and (Path(output).exists() or Path(output).suffix):
+    if several:
         raise ValueError(f"{output} is one file and there are several results: give a folder after -o")
-    return not several
+    return True
+
+
+def is_folder(output: str) -> bool:
+    """Whether -o names a folder, which may be made for it: a picture's name has an ending."""
+    return output.endswith(("/", os.sep)) or Path(output).is_dir() or not (Path(output).suffix or Path(output).exists())
 
 
 def sources(given: Sequence[str], output: Path | None) -> Iterator[tuple[str, Path]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facevae.cli.files import MARK, STDIO, check_suffix, write_result
+from facevae.cli.files import MARK, STDIO, check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite
 from facevae.cli.names import wished
 from facevae.cli.rows import Row, Teller
@@ -60,7 +60,7 @@ def read_generate(args: Sequence[str], known: Summary) -> Any:
     flags = parser.read(args)
     runs = seeds_of(flags.seeds)
     wanted = wished(flags.with_it, flags.without, known.attributes)
-    to_folder = flags.output is not None and (flags.output.endswith("/") or Path(flags.output).is_dir())
+    to_folder = flags.output not in (None, STDIO) and is_folder(flags.output)
     if flags.output == STDIO and flags.json:
         raise ValueError("the sheet and --json do not fit into standard output together: give a file after -o")
     if flags.output == STDIO and sys.stdout.isatty():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facevae import __version__
-from facevae.cli.files import STDIO, check_suffix, write_result
+from facevae.cli.files import STDIO, check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite, groups_of
 from facevae.cli.rows import Row, Teller
 from facevae.file_names import file_stem
@@ -89,8 +89,7 @@ def target_of(flags: argparse.Namespace) -> Path | None:
         return None
     if flags.output is None:
         return Path(flags.photos[0]).parent / name
-    is_folder = flags.output.endswith("/") or Path(flags.output).is_dir()
-    return Path(flags.output) / name if is_folder else Path(flags.output)
+    return Path(flags.output) / name if is_folder(flags.output) else Path(flags.output)
 
 
 def run(flags: argparse.Namespace, parts: tuple[str, ...], suffix: str, target: Path | None) -> int:

@@ -58,4 +58,4 @@ def show(rows: Sequence[Row], stream: TextIO) -> None:
             print(f"         {line}", file=stream)
     if len(rows) > 1:
         counts = ", ".join(f"{sum(row.status == status for row in rows)} {status}" for status in STATUS)
-        print(f"{len(rows)} photos: {counts}", file=stream)
+        print(f"{len(rows)} in all: {counts}", file=stream)

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -106,6 +107,7 @@ def begin(checkpoint: str | None, revision: str | None) -> None:
     """A process of its own: its model, one thread, and Ctrl-C left to the one that started it."""
     global _editor
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
     os.environ["OMP_NUM_THREADS"] = "1"
     import cv2
     import torch
@@ -118,6 +120,14 @@ def begin(checkpoint: str | None, revision: str | None) -> None:
         _editor = Editor(checkpoint, revision)
     except ValueError as error:  # raised here, it would say nothing but that the process has ended
         _editor = error
+
+
+def end_with_parent() -> None:
+    """A process whose parent was killed would wait for ever for another photo."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def attempt_here(job: Job, task: Task) -> Row:
