@@ -88,7 +88,7 @@ class Api:
         later = [face, refine, detail, kind]
         hidden.click(self.open_photo, [photo, adjustment, face], [self.file, answer], api_name="open_photo", **queued)
         hidden.click(self.edit, [photo, strengths, adjustment, *later, locks], self.file, api_name="edit", **queued)
-        hidden.click(self.guide, [photo, wanted, strengths, *later, locks], [self.file, answer], api_name="guide", **queued)
+        hidden.click(self.guide, [photo, wanted, strengths, *later, locks, adjustment], [self.file, answer], api_name="guide", **queued)
         hidden.click(self.morph, [photo, photo_b, at, path], self.file, api_name="morph", **queued)
         hidden.click(
             self.export_morph,
@@ -163,6 +163,7 @@ class Api:
         detail: float = PHOTO_DETAIL.default,
         format: str = "original",
         locks: Any = None,
+        adjustment: Any = None,
     ) -> tuple[str, dict[str, Any]]:
         """Guide one face of a photo until the classifier sees the wanted labels.
 
@@ -172,7 +173,7 @@ class Api:
         with one_sentence():
             labels, moved, held = wanted_of(wanted), strengths_of(strengths), names_of(locks, "locks")
             detail = PHOTO_DETAIL.check(detail)
-            opened = self._open(photo, None, face, refine)
+            opened = self._open(photo, adjustment, face, refine)
             *_, last = self.editor.guide(opened, labels, moved, detail=detail, locks=held)
             report = self.editor.report(opened, moved, last.face, labels, detail, held)
             # The last step's face carries the strengths too.
