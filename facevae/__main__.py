@@ -1,21 +1,89 @@
 """facevae COMMAND: parse, then call. `python -m facevae` is the same."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
-from facevae.doctor import read_doctor
-from facevae.ui.serve import read_app
+from facevae import __version__
 
-COMMANDS = {"app": read_app, "doctor": read_doctor}
+
+@dataclass(frozen=True)
+class Command:
+    """A line of the table: what it does, and the function that reads its flags and gives what is to be run."""
+
+    about: str
+    module: str
+    reader: str
+    knows: bool = True
+    """Its flags depend on the checkpoint: `reader` gets its summary, too."""
+
+
+COMMANDS: dict[str, Command] = {
+    "edit": Command("move the sliders: facevae edit photo.jpg --smiling 2 --lock male", "facevae.cli.photos", "read_edit"),
+    "guide": Command("search for labels: facevae guide photo.jpg --want blond_hair --avoid eyeglasses", "facevae.cli.photos", "read_guide"),
+    "morph": Command("film or face between faces: facevae morph a.jpg b.jpg -o morph.webp", "facevae.cli.morph", "read_morph"),
+    "generate": Command("draw new faces: facevae generate --seeds 0-63 -o sheet.png", "facevae.cli.generate", "read_generate"),
+    "recipe apply": Command("an edit again: facevae recipe apply recipe.json photos/ -o out/", "facevae.cli.photos", "read_recipe_apply"),
+    "inspect": Command("faces of a photo, and what is seen in them", "facevae.cli.inspect", "read_inspect"),
+    "checkpoints list": Command("which checkpoints are there", "facevae.cli.checkpoints", "read_list", knows=False),
+    "checkpoints verify": Command("whether their files are whole", "facevae.cli.checkpoints", "read_verify", knows=False),
+    "app": Command("open the page in the browser, with the flags of app.py", "facevae.ui.serve", "read_app", knows=False),
+    "doctor": Command("versions, checkpoint, disk, and one timed edit", "facevae.doctor", "read_doctor", knows=False),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; 2 where there is none of this name."""
+    """Run one command: 0 done, 1 something failed, 2 wrong usage, 130 Ctrl-C."""
     args = list(sys.argv[1:] if argv is None else argv)
-    if not args or args[0] not in COMMANDS:
-        print(f"usage: facevae {'|'.join(COMMANDS)} [--help]", file=sys.stderr)
+    name = next((name for name in COMMANDS if args[: len(name.split())] == name.split()), None)
+    if args in (["--version"], ["-V"]):
+        print(f"facevae {__version__}")
+        return 0
+    if name is None:
+        return usage(args)
+    from facevae.cli.flags import speak_plainly
+
+    speak_plainly()
+    try:
+        run = read(COMMANDS[name], args[len(name.split()) :])
+    except SystemExit as ended:  # argparse has said why
+        return int(ended.code or 0)
+    except ValueError as error:
+        print(f"facevae {name}: {error}", file=sys.stderr)
         return 2
-    return COMMANDS[args[0]](args[1:])()
+    try:
+        return run()
+    except ValueError as error:
+        print(f"facevae {name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+
+
+def read(command: Command, args: Sequence[str]) -> Callable[[], int]:
+    """The flags of a command, read; `ValueError` for what a user got wrong."""
+    reader: Callable[..., Any] = getattr(import_module(command.module), command.reader)
+    if not command.knows:
+        return reader(args)
+    from facevae.cli.flags import checkpoint_of, known_of
+
+    return reader(args, known_of(*checkpoint_of(args)))
+
+
+def usage(args: Sequence[str]) -> int:
+    """The table of commands."""
+    asked = list(args) in (["-h"], ["--help"], ["help"])
+    stream = sys.stdout if asked else sys.stderr
+    if args and not asked:
+        print(f"facevae: there is no command {' '.join(args[:2])!r}\n", file=stream)
+    print("usage: facevae COMMAND [--help]\n", file=stream)
+    wide = max(map(len, COMMANDS))
+    for name, command in COMMANDS.items():
+        print(f"  {name:{wide}}  {command.about}", file=stream)
+    return 0 if asked else 2
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from facevae.files import ASSETS, write_atomic, write_json, write_tensors
+from facevae.files import write_atomic, write_json, write_tensors
 from facevae.hub import fetch, source_of
 from facevae.latent.directions import Direction
 from facevae.manifest import (
@@ -61,11 +61,11 @@ from facevae.on_disk import (
     prior_tensors,
     read_directions,
 )
+from facevae.summary import EMBEDDED as EMBEDDED
 
 FORMAT = 4  # 2 added the alignment net, 3 the choice of prior, 4 the optional files
 READABLE = (2, 3, 4)
 KEYS = {"format", "net", "classifier", "aligner", "prior", "judge", "files"}
-EMBEDDED = ASSETS / "faces-128"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from typing import Any
 
 from facevae.attributes import GOALS, Goal
 from facevae.checkpoint import Checkpoint
-from facevae.controls import control_of, list_controls
-from facevae.faces import Control, Face, GuideReport, GuideStep, Opened, RefineStep, Result
+from facevae.controls import Control, control_of, list_controls
+from facevae.faces import Face, GuideReport, GuideStep, Opened, RefineStep, Result
 from facevae.guiding import LEAST_MOVED_SIGMA, Guiding
 from facevae.interpolation import Interpolation
 from facevae.latent.directions import Direction
@@ -45,7 +45,7 @@ class Editor(Saving, Guiding, Interpolation):
     def __init__(self, checkpoint: Checkpoint | str | Path | None = None, revision: str | None = None) -> None:
         """Open a checkpoint: a folder, "owner/name" or "owner/name@revision" on the Hub, or, for None, the embedded one."""
         super().__init__(checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.from_pretrained(checkpoint, revision))
-        self.controls: list[Control] = list_controls(self.checkpoint)
+        self.controls: list[Control] = list_controls(self.checkpoint.directions)
         known = set(self.checkpoint.classifier.config.attributes)
         self.goals: list[Goal] = [goal for goal in GOALS if set(goal.wanted) <= known]
         self.card: str = self.checkpoint.card

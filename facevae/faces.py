@@ -10,8 +10,6 @@ from facevae.latent.directions import Direction
 from facevae.photo.alignment import Alignment
 from facevae.photo.images import Photo
 
-SLIDER_STEP = 0.1
-
 
 @dataclass(frozen=True)
 class Drawn:
@@ -76,25 +74,6 @@ class Opened:
     own: tuple[Direction, ...] = ()
     message: str = ""
     """What was opened, in a sentence."""
-
-
-@dataclass(frozen=True)
-class Control:
-    """A slider: strengths are in σ of the attribute's direction; within `safe_low` … `safe_high` it was measured to work."""
-
-    name: str
-    label: str
-    group: str
-    low: float
-    high: float
-    reversed: bool
-    step: float = SLIDER_STEP
-    safe_low: float = 0.0
-    safe_high: float = 0.0
-
-    def strength(self, value: float) -> float:
-        """The strength of the attribute where the slider stands at `value`."""
-        return -value if self.reversed else value
 
 
 @dataclass(frozen=True, eq=False)

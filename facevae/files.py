@@ -4,10 +4,10 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import save_file
-from torch import Tensor
+if TYPE_CHECKING:  # the places alone are asked for where no torch is wanted
+    from torch import Tensor
 
 HERE = Path(__file__).parent
 ASSETS = HERE / "assets" if (HERE / "assets").is_dir() else HERE.parent / "assets"
@@ -33,7 +33,9 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, lambda p: p.write_text(json.dumps(value, indent=1) + "\n"))
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+def write_tensors(path: Path, tensors: "dict[str, Tensor]", metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file atomically."""
+    from safetensors.torch import save_file
+
     contiguous = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
     write_atomic(path, lambda p: save_file(contiguous, p, metadata=metadata))

@@ -129,6 +129,13 @@ class Opening(Studio):
             better = replace(face, latent=step.latent.numpy(), start=step.picture[0].clamp(0, 1).numpy(), refined=step.index)
             yield RefineStep(better, step.index, config.steps, first, step.psnr_db, step.done)
 
+    def refined(self, face: Face, config: InversionConfig = InversionConfig()) -> Face:
+        """The face where `refine` ends, or as it is where no face was found: its crop has to be placed first."""
+        if face.message == NO_FACE:
+            return face
+        *_, last = self.refine(face, config)
+        return last.face
+
     def _place(
         self,
         source: images.Photo,

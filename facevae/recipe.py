@@ -51,6 +51,8 @@ class Recipe:
     detail: float | None = None
     left: tuple["Recipe", ...] = ()
     """Of the other faces of the photo that were edited, too."""
+    asked: str = ""
+    """What the command line was asked for, photo included, as SHA-256: the same again need not be done again."""
 
     @property
     def by_names(self) -> bool:
@@ -72,6 +74,7 @@ class Recipe:
             "directions": {name: list(step) for name, step in self.directions.items()},
             "latent": self.latent and list(self.latent),
             "guidance": self.guidance and list(self.guidance),
+            "asked": self.asked or None,
         }
         if self.alignment is not None:
             optional |= {
@@ -111,7 +114,7 @@ def short(recipe: Recipe) -> Recipe:
 
 def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
     known = {"facevae", "format", "checkpoint", "source", "strengths", "drawn", "locks", "directions", "latent", "guidance"}
-    known |= {"alignment", "size", "face", "refined", "detail", "left"}
+    known |= {"alignment", "size", "face", "refined", "detail", "left", "asked"}
     if given.get("format") != FORMAT:
         raise ValueError(f"this recipe has format {given.get('format')!r}, this version of facevae reads {FORMAT}: save it again")
     if unknown := sorted(set(map(str, given)) - known):
@@ -149,6 +152,7 @@ def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
         refined=_whole(given, "refined"),
         detail=_share(given, "detail"),
         left=tuple(_read(entry, nested=True) for entry in left),
+        asked=str(given.get("asked", ""))[:64],
     )
 
 

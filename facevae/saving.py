@@ -129,8 +129,9 @@ class Saving(Opening, Drawing):
         format: Literal["original", "png"] = "original",
         detail: float = DETAIL,
         locks: Collection[str] = (),
+        asked: str = "",
     ) -> tuple[bytes, str]:
-        """The edit at the photo's full size: a file's content and its suffix.
+        """The edit at the photo's full size: a file's content and its suffix; `asked` goes into its recipe.
 
         "original" keeps the photo's format, colour profile and transparency (see `facevae.photo.images.save_photo`);
         a generated face is a PNG. The note "AI-edited" and the recipe are inside.
@@ -138,10 +139,11 @@ class Saving(Opening, Drawing):
         if format not in ("original", "png"):
             raise ValueError(f"the format must be original or png, not {format}")
         result = self.edit(face, strengths, detail=detail, locks=locks)
+        recipe = replace(self.recipe(face, strengths, detail, locks), asked=asked)
         notes = {
             "Software": f"facevae {__version__}",
             "Comment": f"{'AI-edited' if face.source is not None else 'AI-generated (AI-edited)'} with facevae",
-            "facevae": json.dumps(short(self.recipe(face, strengths, detail, locks)).as_json()),
+            "facevae": json.dumps(short(recipe).as_json()),
         }
         if face.source is None:
             return images.png_bytes(result.photo, notes), ".png"

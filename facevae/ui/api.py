@@ -4,66 +4,35 @@ import json
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
-from facevae import __version__
-from facevae.editor import DETAIL, NO_FACE, Adjustment, Control, Direction, Editor, Face
-from facevae.photo.images import png_bytes
+from facevae import __version__, file_names
+from facevae.editor import Control, Direction, Editor, Face
+from facevae.morphing import FilmConfig, Way
+from facevae.order import Order, carry_out, redrawn
+from facevae.photo.animation import film_formats
+from facevae.photo.images import open_photo, png_bytes
+from facevae.settings import DURATION_MS, FRAMES, PATH, PHOTO_DETAIL, POSITION, PRIOR, REPEAT, TEMPERATURE, WHERE, Choice, Number
+from facevae.ui.given import (
+    MAX_SEED,
+    MOST_FACES,
+    MOST_FRAMES,
+    adjustment_of,
+    file_of,
+    flag_of,
+    names_of,
+    number_of,
+    recipe_of,
+    strengths_of,
+    wanted_of,
+)
 from facevae.ui.parts import file_stem, one_sentence, to_file
 
-MOST_FACES, MOST_FRAMES, MAX_SEED = 64, 240, 2**32 - 65
 MORPH_NOTES = {"Software": f"facevae {__version__}", "Comment": "AI-generated with facevae: a morph of two faces"}
-
-
-def from_json(given: Any) -> Any:
-    """A value that may have come as text."""
-    try:
-        return json.loads(given) if isinstance(given, str) else given
-    except json.JSONDecodeError:
-        raise ValueError(f"{given[:40]!r} is no JSON") from None
-
-
-def strengths_of(given: Any) -> dict[str, float]:
-    """Strengths in σ by attribute name, from JSON."""
-    given = from_json(given)
-    if given is None:
-        return {}
-    if not isinstance(given, dict) or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in given.values()):
-        raise ValueError('strengths are a JSON object of numbers, such as {"Smiling": 2}')
-    return {str(name): float(value) for name, value in given.items()}
-
-
-def wanted_of(given: Any) -> dict[str, bool]:
-    """Wanted labels by attribute name, from JSON."""
-    given = from_json(given)
-    if not isinstance(given, dict) or not given or not all(isinstance(value, bool) for value in given.values()):
-        raise ValueError('wanted labels are a JSON object of booleans, such as {"Smiling": true}')
-    return {str(name): value for name, value in given.items()}
-
-
-def locks_of(given: Any) -> tuple[str, ...]:
-    """Names of what is to be held, from JSON."""
-    given = from_json(given)
-    if given is None:
-        return ()
-    if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
-        raise ValueError('locks are a JSON list of names, such as ["Male"]')
-    return tuple(given)
-
-
-def adjustment_of(given: Any) -> Adjustment:
-    """An adjusted crop, from JSON."""
-    given = from_json(given)
-    try:
-        return Adjustment(**(given or {}))
-    except TypeError:
-        raise ValueError("an adjustment has shift_x, shift_y, zoom and angle_deg") from None
 
 
 def about(control: Control, direction: Direction) -> dict[str, Any]:
     """A slider for programs: ranges of strengths in σ of the attribute, where a reversed slider shows them from the other end."""
-    low, high = sorted((control.strength(control.low), control.strength(control.high)))
-    safe_low, safe_high = sorted((control.strength(control.safe_low), control.strength(control.safe_high)))
+    (low, high), (safe_low, safe_high) = control.strengths, control.safe_strengths
     return {
         "name": control.name,
         "label": control.label,
@@ -78,18 +47,14 @@ def about(control: Control, direction: Direction) -> dict[str, Any]:
     }
 
 
-def flag_of(given: Any, name: str) -> bool:
-    """A yes or no."""
-    if not isinstance(given, bool):
-        raise ValueError(f"{name} is true or false, not {given!r}")
-    return given
+def number_widget(setting: Number) -> gr.Number:
+    """A setting as the API describes it."""
+    return gr.Number(setting.default, label=setting.label.lower(), visible=False)
 
 
-def number_of(given: Any, name: str, low: float, high: float) -> float:
-    """A number within its range."""
-    if not isinstance(given, int | float) or isinstance(given, bool) or not low <= given <= high:
-        raise ValueError(f"{name} is a number from {low:g} to {high:g}, not {given!r}")
-    return given
+def choice_widget(setting: Choice) -> gr.Radio:
+    """A few choices as the API describes them."""
+    return gr.Radio(list(setting.values), value=setting.default, label=setting.name, visible=False)
 
 
 class Api:
@@ -103,14 +68,14 @@ class Api:
         strengths, wanted, adjustment, locks = (
             gr.JSON(label=label, visible=False) for label in ("strengths", "wanted", "adjustment", "locks")
         )
-        at, frames, count, seed, temperature = (
-            gr.Number(value, label=label, visible=False)
-            for label, value in (("position", 0.5), ("frames", 32), ("count", 4), ("seed", 1), ("temperature", 0.8))
-        )
-        path = gr.Radio(["slerp", "lerp"], value="slerp", label="path", visible=False)
-        form = gr.Radio(["gif", "webp"], value="gif", label="format", visible=False)
-        prior = gr.Radio(["fitted", "normal"], value="fitted", label="prior", visible=False)
-        face, detail = (gr.Number(value, label=label, visible=False) for label, value in (("face", 0), ("photo detail", DETAIL)))
+        at, frames, temperature, detail, pace = map(number_widget, (POSITION, FRAMES, TEMPERATURE, PHOTO_DETAIL, DURATION_MS))
+        count, seed, face = (gr.Number(value, label=label, visible=False) for label, value in (("count", 4), ("seed", 1), ("face", 0)))
+        path, prior, repeat, where = map(choice_widget, (PATH, PRIOR, REPEAT, WHERE))
+        form = gr.Radio(list(film_formats()), value="gif", label="format", visible=False)
+        more = gr.File(label="more photos", file_count="multiple", visible=False)
+        smooth = gr.Checkbox(False, label="smooth", visible=False)
+        parts, recipe, likeness = (gr.JSON(label=label, visible=False) for label in ("parts", "recipe", "refine, or null"))
+        own_face, own_detail = (gr.Number(None, label=f"{label}, or null", visible=False) for label in ("face", "photo detail"))
         refine = gr.Checkbox(True, label="refine", visible=False)
         kind = gr.Radio(["original", "png"], value="original", label="file format", visible=False)
         self.file = gr.File(label="file", visible=False)
@@ -123,10 +88,18 @@ class Api:
         later = [face, refine, detail, kind]
         hidden.click(self.open_photo, [photo, adjustment, face], [self.file, answer], api_name="open_photo", **queued)
         hidden.click(self.edit, [photo, strengths, adjustment, *later, locks], self.file, api_name="edit", **queued)
-        hidden.click(self.guide, [photo, wanted, strengths, *later, locks], [self.file, answer], api_name="guide", **queued)
+        hidden.click(self.guide, [photo, wanted, strengths, *later, locks, adjustment], [self.file, answer], api_name="guide", **queued)
         hidden.click(self.morph, [photo, photo_b, at, path], self.file, api_name="morph", **queued)
-        hidden.click(self.export_morph, [photo, photo_b, frames, path, form], self.file, api_name="export_morph", **queued)
-        hidden.click(self.generate, [seed, count, temperature, prior], files, api_name="generate", **queued)
+        hidden.click(
+            self.export_morph,
+            [photo, photo_b, frames, path, form, more, repeat, where, smooth, parts, pace],
+            self.file,
+            api_name="export_morph",
+            **queued,
+        )
+        hidden.click(self.generate, [seed, count, temperature, prior, wanted], files, api_name="generate", **queued)
+        applied = [recipe, photo, adjustment, own_face, likeness, own_detail, kind]
+        hidden.click(self.apply_recipe, applied, self.file, api_name="apply_recipe", **queued)
 
     def controls(self) -> dict[str, Any]:
         """Names, labels and ranges (in σ) of the sliders, what can be locked, and the goals.
@@ -167,7 +140,7 @@ class Api:
         adjustment: Any = None,
         face: float = 0,
         refine: bool = True,
-        detail: float = DETAIL,
+        detail: float = PHOTO_DETAIL.default,
         format: str = "original",
         locks: Any = None,
     ) -> str:
@@ -176,7 +149,7 @@ class Api:
         `locks` is a list of what the others may not move, such as ["Male"]; `lockable` of /controls is what it may name.
         """
         with one_sentence():
-            moved, held, detail = strengths_of(strengths), locks_of(locks), number_of(detail, "detail", 0, 1)
+            moved, held, detail = strengths_of(strengths), names_of(locks, "locks"), PHOTO_DETAIL.check(detail)
             opened = self._open(photo, adjustment, face, refine)
             return self._saved(opened, moved, format, detail, held)
 
@@ -187,9 +160,10 @@ class Api:
         strengths: Any = None,
         face: float = 0,
         refine: bool = True,
-        detail: float = DETAIL,
+        detail: float = PHOTO_DETAIL.default,
         format: str = "original",
         locks: Any = None,
+        adjustment: Any = None,
     ) -> tuple[str, dict[str, Any]]:
         """Guide one face of a photo until the classifier sees the wanted labels.
 
@@ -197,9 +171,9 @@ class Api:
         plateau or steps. In `report`, `judge` is what a classifier sees that took no part, and `moved` what else changed, in σ.
         """
         with one_sentence():
-            labels, moved, held = wanted_of(wanted), strengths_of(strengths), locks_of(locks)
-            detail = number_of(detail, "detail", 0, 1)
-            opened = self._open(photo, None, face, refine)
+            labels, moved, held = wanted_of(wanted), strengths_of(strengths), names_of(locks, "locks")
+            detail = PHOTO_DETAIL.check(detail)
+            opened = self._open(photo, adjustment, face, refine)
             *_, last = self.editor.guide(opened, labels, moved, detail=detail, locks=held)
             report = self.editor.report(opened, moved, last.face, labels, detail, held)
             # The last step's face carries the strengths too.
@@ -221,40 +195,103 @@ class Api:
         """The face between two photos, as PNG."""
         with one_sentence():
             a, b = self._open(photo_a), self._open(photo_b)
-            picture = self.editor.morph(a, b, [number_of(position, "position", 0, 1)], path)[0]
+            picture = self.editor.morph(a, b, [POSITION.check(position)], path)[0]
             return to_file(self.file, png_bytes(picture, MORPH_NOTES), f"{file_stem(a)}-{file_stem(b)}.png")
 
     def export_morph(
-        self, photo_a: dict[str, Any], photo_b: dict[str, Any], frames: float = 32, path: str = "slerp", format: str = "gif"
+        self,
+        photo_a: dict[str, Any],
+        photo_b: dict[str, Any],
+        frames: float = FRAMES.default,
+        path: str = PATH.default,
+        format: str = "gif",
+        more: Any = None,
+        repeat: str = REPEAT.default,
+        where: str = WHERE.default,
+        smooth: bool = False,
+        parts: Any = None,
+        duration_ms: float = DURATION_MS.default,
     ) -> str:
-        """The way between two photos, as an animation."""
-        with one_sentence():
-            count = int(number_of(frames, "frames", 2, MOST_FRAMES))
-            a, b = self._open(photo_a), self._open(photo_b)
-            film = self.editor.morph(a, b, np.linspace(0, 1, count).tolist(), path)
-            return to_file(self.file, self.editor.save_animation(film, format=format), f"{file_stem(a)}-to-{file_stem(b)}.{format}")
+        """The way between two photos, and on to up to four `more`, as a film.
 
-    def generate(self, seed: float = 1, count: float = 4, temperature: float = 0.8, prior: str = "fitted") -> list[str]:
-        """New faces as PNGs, one for each seed from `seed` on."""
+        `repeat` is what comes after the last face: back, round or once. `where` is face, or photo for a film in the first photo.
+        `parts` is a list of attributes, such as ["Smiling"], that travel alone; all of the face does without it.
+        """
+        with one_sentence():
+            count, pace = int(number_of(frames, "frames", 2, MOST_FRAMES)), int(number_of(duration_ms, "duration_ms", 10, 10_000))
+            way = Way(PATH.check(path), REPEAT.check(repeat), flag_of(smooth, "smooth"), names_of(parts, "parts"))
+            film = FilmConfig(format, count, pace, WHERE.check(where))
+            faces = [self._open(photo) for photo in (photo_a, photo_b, *(more or ()))]
+            *_, last = self.editor.morph_film(faces, way, film)
+            return to_file(self.file, last.data, f"{file_stem(faces[0])}-to-{file_stem(faces[-1])}.{format}")
+
+    def generate(
+        self,
+        seed: float = 1,
+        count: float = 4,
+        temperature: float = TEMPERATURE.default,
+        prior: str = PRIOR.default,
+        wanted: Any = None,
+    ) -> list[str]:
+        """New faces as PNGs, one for each seed from `seed` on.
+
+        With `wanted`, such as {"Smiling": true}, only those in which the classifier sees it, or as many as 1,000 tries give.
+        """
         with one_sentence():
             first, n = int(number_of(seed, "seed", 0, MAX_SEED)), int(number_of(count, "count", 1, MOST_FACES))
             temperature = number_of(temperature, "temperature", 0, 3)
-            faces = self.editor.generate(range(first, first + n), temperature=temperature, prior=prior)
-            return [self._saved(face, {}) for face in faces]
+            if not wanted:
+                return [self._saved(face, {}) for face in self.editor.generate(range(first, first + n), temperature, prior)]
+            *_, last = self.editor.search(wanted_of(wanted), first, n, temperature, prior)
+            if not last.faces:
+                raise ValueError(f"none of {last.tried} faces is as they were asked for: ask for less, or try another seed")
+            return [self._saved(face, {}) for face in last.faces]
+
+    def apply_recipe(
+        self,
+        recipe: Any,
+        photo: dict[str, Any] | None = None,
+        adjustment: Any = None,
+        face: float | None = None,
+        refine: Any = None,
+        detail: float | None = None,
+        format: str = "original",
+    ) -> str:
+        """The edit of a recipe (JSON, as the page saves it) on one face of a photo; without a photo, the face that the model drew.
+
+        What is null is as in the recipe: which face, where it was made from this photo, else the largest; whether it was refined;
+        photo detail.
+        """
+        with one_sentence():
+            given = recipe_of(recipe)
+            if photo is None:
+                made, name = redrawn(self.editor, given), "face"
+            else:
+                order = Order(
+                    recipe=json.dumps(given.as_json()),
+                    detail=None if detail is None else PHOTO_DETAIL.check(detail),
+                    refine=None if refine is None else flag_of(refine, "refine"),
+                    adjustment=adjustment_of(adjustment),
+                    face=None if face is None else int(number_of(face, "face", 0, MOST_FACES)),
+                    format=format,
+                )
+                opened = open_photo(file_of(photo))
+                made, name = carry_out(self.editor, order, opened), file_names.file_stem(opened.name)
+            return to_file(self.file, made.content, f"{name}-facevae{made.suffix}")
 
     def _open(self, photo: dict[str, Any] | None, adjustment: Any = None, face: Any = 0, refine: Any = False) -> Face:
         """A face of an upload, refined where that is wanted and a face is there."""
-        if not photo:
-            raise ValueError("a photo is missing")
         index, refine = number_of(face, "face", 0, MOST_FACES), flag_of(refine, "refine")
-        opened = self.editor.open_photo(photo["path"], adjustment_of(adjustment), index=int(index))
-        if refine and opened.message != NO_FACE:
-            *_, last = self.editor.refine(opened)
-            opened = last.face
-        return opened
+        opened = self.editor.open_photo(file_of(photo), adjustment_of(adjustment), index=int(index))
+        return self.editor.refined(opened) if refine else opened
 
     def _saved(
-        self, face: Face, strengths: dict[str, float], format: str = "original", detail: float = DETAIL, locks: tuple[str, ...] = ()
+        self,
+        face: Face,
+        strengths: dict[str, float],
+        format: str = "original",
+        detail: float = PHOTO_DETAIL.default,
+        locks: tuple[str, ...] = (),
     ) -> str:
         data, suffix = self.editor.save(face, strengths, format, detail, locks)
         return to_file(self.file, data, f"{file_stem(face)}-facevae{suffix}")

@@ -7,12 +7,14 @@ from typing import Any
 import gradio as gr
 
 from facevae.editor import NO_FACE, Adjustment, Editor, Face, RefineStep
+from facevae.settings import CROP
 from facevae.ui.examples import Examples
 from facevae.ui.faces import which
-from facevae.ui.parts import FRAME_SEC, HINT, QUEUED, portrait, reconstruction, say
+from facevae.ui.parts import FRAME_SEC, HINT, QUEUED, portrait, reconstruction, say, slider
 from facevae.ui.session import Session
 
 CROP_PX = 256
+CROP_IDS = ("shift-x", "shift-y", "zoom", "turn")
 SETTLE_SEC = 0.4
 """Refinement starts when the crop has rested for so long: keys and typed numbers have no moment of release."""
 BREATH_SEC = 0.003
@@ -33,12 +35,7 @@ class CropPart:
                 gr.HTML('<p class="caption">Model</p>', apply_default_css=False, elem_classes="plain")
         self.wanted = gr.Checkbox(True, label="Refine the likeness", elem_id="refine", elem_classes="bare", container=False)
         with gr.Accordion("Adjust crop", open=False, elem_id="adjust") as self.box:
-            self.sliders = [
-                gr.Slider(-0.5, 0.5, 0, step=0.01, label="Left, right", elem_id="shift-x", elem_classes=["bare", "bipolar"]),
-                gr.Slider(-0.5, 0.5, 0, step=0.01, label="Up, down", elem_id="shift-y", elem_classes=["bare", "bipolar"]),
-                gr.Slider(0.5, 2, 1, step=0.01, label="Zoom", elem_id="zoom", elem_classes=["bare", "bipolar"]),
-                gr.Slider(-45, 45, 0, step=0.5, label="Turn, degrees", elem_id="turn", elem_classes=["bare", "bipolar"]),
-            ]
+            self.sliders = [slider(setting, elem_id, "bipolar") for setting, elem_id in zip(CROP, CROP_IDS, strict=True)]
 
     @staticmethod
     def _picture(name: str, alt_text: str) -> gr.Image:

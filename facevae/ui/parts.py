@@ -3,7 +3,6 @@
 import html
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,7 +11,9 @@ from gradio.processing_utils import save_bytes_to_cache
 from jaxtyping import UInt8
 from PIL import Image
 
+from facevae import file_names
 from facevae.editor import Face
+from facevae.settings import Number
 
 PREVIEW_SIDE_PX = 1024
 """Longest side of a photo while it is being edited; downloads have the photo's own size."""
@@ -67,6 +68,20 @@ def segmented(choices: list[Any], label: str, elem_id: str, show_label: bool = F
     value = choices[0][1] if isinstance(choices[0], tuple) else choices[0]
     return gr.Radio(
         choices, value=value, label=label, elem_id=elem_id, elem_classes=["bare", "segmented"], show_label=show_label, min_width=60
+    )
+
+
+def slider(setting: Number, elem_id: str, *classes: str, **look: Any) -> gr.Slider:
+    """A setting as the page shows it."""
+    return gr.Slider(
+        setting.low,
+        setting.high,
+        setting.default,
+        step=setting.step,
+        label=setting.label,
+        elem_id=elem_id,
+        elem_classes=["bare", *classes],
+        **look,
     )
 
 
@@ -135,6 +150,5 @@ def upload_button(label: str, elem_id: str) -> gr.UploadButton:
 
 
 def file_stem(face: Face) -> str:
-    """A file name without its ending and without anything that file systems dislike."""
-    stem = "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(face.name).stem).strip("-")
-    return stem[:60] or "face"
+    """What a face's files are called, without the ending."""
+    return file_names.file_stem(face.name)

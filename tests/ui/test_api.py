@@ -11,7 +11,7 @@ from gradio_client.exceptions import AppError
 from hand import GROUP_BOXES_PX
 from PIL import Image
 
-ENDPOINTS = {"/controls", "/open_photo", "/edit", "/guide", "/morph", "/export_morph", "/generate"}
+ENDPOINTS = {"/controls", "/open_photo", "/edit", "/guide", "/morph", "/export_morph", "/generate", "/apply_recipe"}
 
 
 @pytest.fixture(scope="module")

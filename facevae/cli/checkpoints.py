@@ -1,0 +1,86 @@
+"""facevae checkpoints list | verify: which checkpoints are there, and whether every file of theirs is the one that it should be."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from facevae.cli.flags import Parser, known_of
+from facevae.cli.rows import Row, Teller
+from facevae.summary import EMBEDDED, Summary, summarize
+
+
+def read_list(args: Sequence[str]) -> Any:
+    """facevae checkpoints list"""
+    about = "The embedded checkpoint, those in the folders that are named, and those of the Hub that are in its cache."
+    parser = Parser("facevae checkpoints list", about, "[FOLDER …]")
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help="checkpoints, or folders with checkpoints in them")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    flags = parser.read(args)
+    return lambda: list_checkpoints([Path(folder) for folder in flags.folders], Teller(flags.json))
+
+
+def read_verify(args: Sequence[str]) -> Any:
+    """facevae checkpoints verify"""
+    parser = Parser(
+        "facevae checkpoints verify",
+        "Open checkpoints and compare every file with the hash that config.json lists for it.",
+        "[CHECKPOINT …]",
+    )
+    parser.add_argument("checkpoints", nargs="*", metavar="CHECKPOINT", help="folders or Hub names; without one, the embedded checkpoint")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    flags = parser.read(args)
+    return lambda: verify_checkpoints(flags.checkpoints or [str(EMBEDDED)], Teller(flags.json))
+
+
+def list_checkpoints(folders: Sequence[Path], teller: Teller) -> int:
+    """A row for each; a folder that is none, and holds none, is a failure."""
+    for folder in [EMBEDDED, *folders]:
+        inside = sorted(path.parent for path in folder.glob("*/config.json"))
+        for found in [folder] if (folder / "config.json").is_file() or not inside else inside:
+            try:
+                teller.add(Row(str(found), "done", message=in_words(summary := summarize(found)), about=told(summary)))
+            except ValueError as error:
+                teller.add(Row(str(found), "failed", message=str(error)))
+    from facevae.hub import cached, list_cached
+
+    for source in list_cached():
+        if (folder := cached(source)) is not None:
+            teller.add(Row(str(source), "done", message=in_words(summary := summarize(folder)), about=told(summary)))
+    return teller.end()
+
+
+def verify_checkpoints(sources: Sequence[str], teller: Teller) -> int:
+    """A row for each: it is whole, or every sentence that says what is wrong with it."""
+    from facevae.checkpoints import verify
+
+    for source in sources:
+        try:
+            summary = known_of(source, None)
+        except ValueError as error:
+            teller.add(Row(source, "failed", message=str(error)))
+            continue
+        if findings := verify(summary.folder):
+            teller.add(Row(source, "failed", message="; ".join(findings)))
+        else:
+            teller.add(Row(source, "done", message=f"whole: {in_words(summary)}", about=told(summary)))
+    return teller.end()
+
+
+def in_words(summary: Summary) -> str:
+    """A checkpoint in a line."""
+    return (
+        f"{summary.size_px} px, {summary.latent} latent dimensions, {len(summary.controls)} sliders, format {summary.format}, "
+        f"{summary.bytes / 1e6:.1f} MB, {summary.digest[:12]}"
+    )
+
+
+def told(summary: Summary) -> dict[str, Any]:
+    """A checkpoint for machines."""
+    return {
+        "sha256": summary.digest,
+        "format": summary.format,
+        "size_px": summary.size_px,
+        "latent": summary.latent,
+        "controls": [control.name for control in summary.controls],
+        "bytes": summary.bytes,
+    }

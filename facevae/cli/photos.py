@@ -1,0 +1,234 @@
+"""The commands that take photos and give photos: edit, guide, recipe apply."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from facevae.attributes import GOALS
+from facevae.cli.files import SAME_SUFFIX, STDIO, Job, plan, write_result
+from facevae.cli.flags import SIGNS, Parser, add_attributes, add_editing, add_general, add_locks, add_output, strengths_of
+from facevae.cli.names import meant, one_of, wished
+from facevae.cli.rows import Row, Teller
+from facevae.cli.work import Task, work
+from facevae.order import ALL, Made, Order, carry_out, redrawn
+from facevae.photo.alignment import Adjustment
+from facevae.photo.metadata import recipe_text
+from facevae.settings import CROP
+from facevae.summary import Summary
+
+if TYPE_CHECKING:
+    from facevae.editor import Editor
+
+MAX_RECIPE_BYTES = 40_000_000
+"""A picture that carries one may be as large as any photo."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """The task of all three: carry an order out, and write what comes of it."""
+
+    order: Order
+    digest: str
+    """Of the checkpoint."""
+    overwrite: bool = False
+
+    def done(self, job: Job) -> Row | None:
+        """A result that carries the very same order, photo included, is not made again."""
+        there = [target for target in job.targets if target.is_file()]
+        asked = {target: asked_in(target) for target in there}
+        if not any(asked.values()) or job.source == STDIO or not Path(job.source).is_file():
+            return None
+        now = self.order.asked(Path(job.source).read_bytes(), self.digest)
+        same = next((target for target in there if asked[target] == now), None)
+        return same and Row(job.source, "skipped", str(same), "done before")
+
+    def do(self, editor: "Editor", job: Job) -> Row:
+        """Open, change, write."""
+        from facevae.photo.images import SUFFIXES, open_photo
+
+        begun = time.monotonic()
+        photo = open_photo(sys.stdin.buffer.read(), "standard input") if job.source == STDIO else open_photo(job.source)
+        job.target(".png" if self.order.format == "png" else SUFFIXES.get(photo.format, ".png"))  # refused before it costs anything
+        made = carry_out(editor, self.order, photo)
+        return finish(job, made, self.overwrite, time.monotonic() - begun)
+
+
+def finish(job: Job, made: Made, overwrite: bool, seconds: float) -> Row:
+    """Write a result to where it goes."""
+    target = job.target(made.suffix)
+    if target is None:
+        sys.stdout.buffer.write(made.content)
+        sys.stdout.buffer.flush()
+    else:
+        write_result(target, made.content, overwrite)
+    told = told_of_guidance(made.about)
+    return Row(job.source, "done", str(target or STDIO), " ".join(filter(None, [told, made.message])), seconds, made.about)
+
+
+def told_of_guidance(about: Any) -> str:
+    """How far a search has come, in words."""
+    if "probability" not in about:
+        return ""
+    ended = {"target": "", "plateau": "; it got no further", "steps": "; these were all the steps it may take"}[about["reason"]]
+    return f"the classifier is {about['probability']:.0%} sure{ended}."
+
+
+def asked_in(path: Path) -> str:
+    """What a picture of ours was asked for; empty where it does not say."""
+    try:
+        with Image.open(path, formats=("JPEG", "PNG", "WEBP", "AVIF", "TIFF")) as image:
+            told = json.loads(recipe_text(image) or "{}")
+        return str(told.get("asked", ""))
+    except Exception:  # damaged files raise anything; whatever it is, it is not the result that is asked for
+        return ""
+
+
+# The commands ---------------------------------------------------------------------------------------------------------
+
+
+def read_edit(args: Sequence[str], known: Summary) -> Any:
+    """facevae edit"""
+    parser = photo_parser("edit", "Move the sliders: each slider of the page is a flag.")
+    add_changes(parser, known)
+    flags = parser.read(args)
+    strengths = strengths_of(flags, known)
+    if not strengths:
+        raise ValueError("nothing is asked for: give at least one attribute, such as --smiling 2 (facevae edit --help lists them)")
+    return changing(flags, known, Order(strengths, locks_of(flags, known), **common(flags)))
+
+
+def read_guide(args: Sequence[str], known: Summary) -> Any:
+    """facevae guide"""
+    about = "Search, with the classifier's gradient, until it sees what is wanted. Attributes' own flags say where to begin."
+    parser = photo_parser("guide", about)
+    wishes = parser.add_argument_group("wishes")
+    wishes.add_argument("--want", nargs="+", action="extend", default=[], metavar="NAME", help="attributes that shall be seen")
+    wishes.add_argument("--avoid", nargs="+", action="extend", default=[], metavar="NAME", help="attributes that shall not be seen")
+    goals = {goal.name: goal for goal in GOALS if set(goal.wanted) <= set(known.attributes)}
+    wishes.add_argument("--make", metavar="GOAL", help=f'a button of the page\'s "Make it": {", ".join(goals)}')
+    add_changes(parser, known)
+    flags = parser.read(args)
+    wanted = dict(goals[one_of(flags.make, goals, "goal")].wanted) if flags.make else {}
+    wanted |= wished(flags.want, flags.avoid, known.attributes)
+    if not wanted:
+        raise ValueError("nothing is asked for: give --want, --avoid or --make")
+    return changing(flags, known, Order(strengths_of(flags, known), locks_of(flags, known), wanted, **common(flags)))
+
+
+def read_recipe_apply(args: Sequence[str], known: Summary) -> Any:
+    """facevae recipe apply"""
+    parser = Parser(
+        "facevae recipe apply",
+        "The edit of a recipe, on each photo: its strengths, locks, guidance and photo detail. Without a photo, the picture of a recipe "
+        "of a face that the model drew.",
+        "RECIPE [PHOTO …]",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="a recipe (JSON), a picture that was saved with one, or - for standard input")
+    parser.add_argument("photos", nargs="*", metavar="PHOTO", help="photos, folders, patterns, or - for standard input")
+    add_editing(parser, refine=None, detail=None)
+    add_output(parser)
+    add_general(parser)
+    flags = parser.read(args)
+    if flags.recipe == STDIO and STDIO in flags.photos:
+        raise ValueError("standard input can be read only once")
+    order = Order(recipe=read_recipe(flags.recipe), **common(flags))
+    if flags.photos:
+        return changing(flags, known, order)
+    from facevae.recipe import recipe_from  # torch comes with it, and --help is answered by now
+
+    if recipe_from(order.recipe).alignment is not None:
+        raise ValueError("this recipe belongs to a photo, which is not in it: name the photos that it shall be applied to")
+    job = plan([flags.recipe], flags.output, flags.overwrite)[0]  # named after the file, never after what stands in it
+    return running(flags, [job], Redraw(replace(order, format="png"), known.digest, flags.overwrite))
+
+
+@dataclass(frozen=True)
+class Redraw(Change):
+    """A recipe that needs no photo: the job's source is the recipe itself."""
+
+    def done(self, job: Job) -> Row | None:
+        """Drawing a face takes no longer than finding out."""
+        return None
+
+    def do(self, editor: "Editor", job: Job) -> Row:
+        from facevae.recipe import recipe_from
+
+        begun = time.monotonic()
+        job.target(".png")
+        made = redrawn(editor, recipe_from(self.order.recipe), self.order.asked(b"", self.digest))
+        return finish(job, made, self.overwrite, time.monotonic() - begun)
+
+
+def photo_parser(command: str, about: str) -> Parser:
+    """What edit and guide begin with."""
+    parser = Parser(f"facevae {command}", about, "PHOTO …", SIGNS)
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, folders, patterns, or - for standard input")
+    return parser
+
+
+def add_changes(parser: Parser, known: Summary) -> None:
+    """The rest of what they have in common: the flags of the page's Edit tab."""
+    add_locks(parser)
+    add_attributes(parser, known)
+    add_editing(parser)
+    add_output(parser)
+    add_general(parser)
+
+
+def locks_of(flags: argparse.Namespace, known: Summary) -> tuple[str, ...]:
+    """What is to be held; either sense of a word means the attribute."""
+    return tuple(dict.fromkeys(meant(given, known.lockable)[0] for given in flags.lock))
+
+
+def common(flags: argparse.Namespace) -> dict[str, Any]:
+    """What is asked around the sliders."""
+    adjustment = Adjustment(*(getattr(flags, setting.name) for setting in CROP))
+    if flags.face == ALL and adjustment != Adjustment():
+        raise ValueError("--face all takes every crop as it was found: place a crop for one face at a time")
+    named = Path(flags.output).suffix.lower() if flags.output and flags.output != STDIO else ""
+    format = flags.format or ("png" if SAME_SUFFIX.get(named, named) == ".png" else "original")
+    return {"detail": flags.detail, "refine": flags.refine, "adjustment": adjustment, "face": flags.face, "format": format}
+
+
+def changing(flags: argparse.Namespace, known: Summary, order: Order) -> Any:
+    """The command, read and ready to run."""
+    jobs = plan(flags.photos, flags.output, flags.overwrite)
+    return running(flags, jobs, Change(order, known.digest, flags.overwrite))
+
+
+def running(flags: argparse.Namespace, jobs: Sequence[Job], task: Task) -> Any:
+    """The jobs as what `facevae.__main__` runs; `ValueError` where words and a picture would be mixed."""
+    to_stdout = any(not job.targets for job in jobs)
+    if to_stdout and flags.json:
+        raise ValueError("the picture and --json do not fit into standard output together: give a file after -o")
+    if to_stdout and sys.stdout.isatty():
+        raise ValueError("a picture cannot be shown in a terminal: give a file after -o")
+    teller = Teller(flags.json, not to_stdout)
+    return lambda: work(jobs, task, teller, flags.checkpoint, flags.revision, 1 if to_stdout else flags.workers)
+
+
+def read_recipe(name: str) -> str:
+    """The recipe's JSON, from a file, a picture or standard input; `ValueError` where there is none in it."""
+    from facevae.recipe import recipe_from
+
+    if name != STDIO and not Path(name).is_file():
+        raise ValueError(f"{name} is no file with a recipe")
+    if name != STDIO and Path(name).stat().st_size > MAX_RECIPE_BYTES:
+        raise ValueError(f"{name} is larger than any recipe")
+    raw = sys.stdin.buffer.read(MAX_RECIPE_BYTES) if name == STDIO else Path(name).read_bytes()
+    if raw.lstrip()[:1] != b"{":
+        from facevae.photo.images import open_photo
+
+        raw = open_photo(raw, "standard input" if name == STDIO else Path(name).name).recipe.encode()
+        if not raw:
+            raise ValueError(f"{name} carries no recipe")
+    text = raw.decode("utf-8", errors="replace")
+    recipe_from(text)
+    return text

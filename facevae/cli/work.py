@@ -1,0 +1,138 @@
+"""Many photos: what is done already is skipped, a bad one is reported and the rest goes on, by one process or by several."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Protocol
+
+from facevae.cli.files import Job
+from facevae.cli.rows import Row, Teller
+
+if TYPE_CHECKING:
+    from facevae.editor import Editor
+
+
+class Task(Protocol):
+    """What is done to each photo. It travels to other processes, so it is plain values."""
+
+    def done(self, job: Job) -> Row | None:
+        """What to say where nothing is left to do. Without torch."""
+
+    def do(self, editor: "Editor", job: Job) -> Row:
+        """Do it; `ValueError` or `OSError` where it cannot be done."""
+
+
+def work(jobs: Sequence[Job], task: Task, teller: Teller, checkpoint: str | None, revision: str | None, workers: int = 1) -> int:
+    """Do all of them; the exit code is 1 where anything failed. A stopped run goes on where it was."""
+    from tqdm import tqdm
+
+    left = []
+    for job in jobs:
+        if (row := settled(job, task)) is not None:
+            teller.add(row)
+        else:
+            left.append(job)
+    if left:
+        rows = (
+            in_processes(left, task, checkpoint, revision, min(workers, len(left)))
+            if workers > 1
+            else here(left, task, checkpoint, revision)
+        )
+        with tqdm(total=len(jobs), initial=len(jobs) - len(left), unit="photo", file=sys.stderr, disable=None, leave=False) as bar:
+            for row in rows:
+                bar.update()
+                with bar.external_write_mode(file=teller.stream):
+                    teller.add(row)
+    return teller.end()
+
+
+def settled(job: Job, task: Task) -> Row | None:
+    """The row of a job that is over before it begins."""
+    if job.trouble:
+        return Row(job.source, "failed", message=job.trouble)
+    if job.idle:
+        return Row(job.source, "skipped", message=job.idle)
+    return task.done(job)
+
+
+def attempt(editor: "Editor", job: Job, task: Task) -> Row:
+    """One photo; what is wrong with it stands in its row."""
+    begun = time.monotonic()
+    try:
+        return task.do(editor, job)
+    except ValueError as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename or job.source}: {error.strerror or error}"
+    except MemoryError:
+        message = f"{job.source} needs more memory than there is"
+    return Row(job.source, "failed", message=message, seconds=time.monotonic() - begun)
+
+
+def here(jobs: Sequence[Job], task: Task, checkpoint: str | None, revision: str | None) -> Iterator[Row]:
+    """One after the other, in this process."""
+    from facevae.editor import Editor
+
+    editor = Editor(checkpoint, revision)
+    return (attempt(editor, job, task) for job in jobs)
+
+
+def in_processes(jobs: Sequence[Job], task: Task, checkpoint: str | None, revision: str | None, workers: int) -> Iterator[Row]:
+    """Several at a time, as they are done. A process that is killed takes those with it that were not done; they are reported."""
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+    pool = ProcessPoolExecutor(workers, context, begin, (checkpoint, revision))
+    try:
+        waiting = {pool.submit(attempt_here, job, task): job for job in jobs}
+        for future in as_completed(waiting):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                gone = "a process ended before it was done, perhaps for want of memory: the same command goes on, with fewer --workers"
+                yield Row(waiting[future].source, "failed", message=gone)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_editor: "Editor | ValueError | None" = None
+"""Of this process: what `begin` has opened, or why it could not."""
+
+
+def begin(checkpoint: str | None, revision: str | None) -> None:
+    """A process of its own: its model, one thread, and Ctrl-C left to the one that started it."""
+    global _editor
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import cv2
+    import torch
+
+    from facevae.editor import Editor
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        _editor = Editor(checkpoint, revision)
+    except ValueError as error:  # raised here, it would say nothing but that the process has ended
+        _editor = error
+
+
+def end_with_parent() -> None:
+    """A process whose parent was killed would wait for ever for another photo."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def attempt_here(job: Job, task: Task) -> Row:
+    """One photo, in a process that has begun."""
+    assert _editor is not None
+    if isinstance(_editor, ValueError):
+        return Row(job.source, "failed", message=str(_editor))
+    return attempt(_editor, job, task)

@@ -1,0 +1,89 @@
+"""What a person may set besides the attributes: names, ranges and defaults, once for the page, the command line and the HTTP API.
+
+Data only, and quick to import: `--help` reads it. The sliders of the attributes come from the checkpoint, see `facevae.controls`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from facevae.photo.compositing import DETAIL
+
+
+@dataclass(frozen=True)
+class Number:
+    """A slider of the page; a whole number where `default` is one and `step` is, too."""
+
+    name: str
+    label: str
+    """On the page."""
+    low: float
+    high: float
+    default: float
+    step: float
+    about: str
+    """What it does, in a few words without a full stop."""
+
+    @property
+    def whole(self) -> bool:
+        return isinstance(self.default, int) and isinstance(self.step, int)
+
+    def check(self, value: Any) -> float:
+        """The value, where it is a number within the range; `ValueError` names both."""
+        if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
+            raise ValueError(f"{self.name} is a number from {self.low:g} to {self.high:g}, not {value!r}")
+        if self.whole and value != int(value):
+            raise ValueError(f"{self.name} is a whole number, not {value!r}")
+        return value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A few choices side by side, the first one being the default: pairs of the page's words and of the value."""
+
+    name: str
+    label: str
+    pairs: tuple[tuple[str, str], ...]
+    about: str
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return tuple(value for _, value in self.pairs)
+
+    @property
+    def default(self) -> str:
+        return self.values[0]
+
+    def check(self, value: Any) -> str:
+        """The value, where it is one of the choices; `ValueError` names them."""
+        if value not in self.values:
+            raise ValueError(f"{self.name} is {' or '.join(self.values)}, not {value!r}")
+        return value
+
+
+PHOTO_DETAIL = Number("detail", "Photo detail", 0, 1, DETAIL, 0.05, "how much of the photo's own detail stays where the shape changes")
+CROP = (
+    Number("shift_x", "Left, right", -0.5, 0.5, 0, 0.01, "move the crop right, in crop sides"),
+    Number("shift_y", "Up, down", -0.5, 0.5, 0, 0.01, "move the crop down, in crop sides"),
+    Number("zoom", "Zoom", 0.5, 2, 1, 0.01, "2 shows the face twice as large in the crop"),
+    Number("angle_deg", "Turn, degrees", -45, 45, 0, 0.5, "turn the crop clockwise, in degrees"),
+)
+"""The fields of `facevae.photo.alignment.Adjustment`, in their order."""
+
+FRAMES = Number("frames", "Frames", 8, 120, 32, 1, "frames one way")
+DURATION_MS = Number("duration_ms", "ms a frame", 20, 300, 60, 10, "how long each frame is shown, in ms")
+POSITION = Number("position", "Along the way", 0, 1, 0.5, 0.01, "where on the way, 0 being the first face")
+PATH = Choice("path", "Path", (("Slerp", "slerp"), ("Lerp", "lerp")), "arcs around the mean face, or straight lines")
+REPEAT = Choice(
+    "repeat",
+    "After the last face",
+    (("Turn back", "back"), ("Go round", "round"), ("Stop", "once")),
+    "the same way back, on to the first face, or nothing",
+)
+WHERE = Choice("where", "Shown", (("Face", "face"), ("In the photo", "photo")), "the bare face, or in the first face's photo")
+
+COUNT = Number("count", "Faces", 1, 48, 12, 1, "how many faces")
+TEMPERATURE = Number("temperature", "Temperature", 0.1, 1.2, 0.8, 0.05, "how far from the mean face they are drawn")
+RADIUS = Number("radius", "How far", 0.1, 1, 0.5, 0.05, "how far from the face its neighbours are")
+PRIOR = Choice("prior", "Drawn from", (("Fitted", "fitted"), ("N(0, I)", "normal")), "what faces are drawn from")
+COLUMNS, NEAR_COLUMNS = 4, 3
+"""Faces side by side on a sheet of seeds, and on one of neighbours, with the face in their middle."""

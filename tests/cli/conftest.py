@@ -1,0 +1,75 @@
+"""The tiny checkpoint as a folder, small photos, and the command line as a function."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facevae.__main__ import main
+from facevae.checkpoint import save_checkpoint
+from facevae.editor import Editor
+
+PLACED = ("--zoom", "1.2")  # the tiny alignment net believes in no face, so the crop is placed by hand
+
+
+@pytest.fixture(scope="session")
+def folder(tiny_checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    save_checkpoint(path, tiny_checkpoint)
+    return path
+
+
+@pytest.fixture(scope="session")
+def editor(folder: Path) -> Editor:
+    return Editor(folder)
+
+
+def draw(path: Path, seed: int = 0, size: tuple[int, int] = (80, 64)) -> Path:
+    """A photo of noise that is smooth enough for JPEG."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    small = np.random.default_rng(seed).integers(0, 256, (8, 10, 3)).astype(np.uint8)
+    Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(path)
+    return path
+
+
+def pixels(path: Path | bytes) -> np.ndarray:
+    with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return draw(tmp_path / "photo.png")
+
+
+@pytest.fixture
+def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary) -> Callable:
+    """The command with the tiny checkpoint: exit code, standard output, standard error. `given` is standard input."""
+
+    def run(*args: object, given: bytes = b"") -> tuple[int, bytes, str]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+        capsysbinary.readouterr()
+        code = main(
+            [*map(str, args[:1]), "--checkpoint", str(folder), *map(str, args[1:])]
+            if args[0] != "recipe"
+            else ["recipe", "apply", "--checkpoint", str(folder), *map(str, args[2:])]
+        )
+        out, err = capsysbinary.readouterr()
+        return code, out, err.decode()
+
+    return run
+
+
+@pytest.fixture
+def rows(call) -> Callable:
+    """The same with --json: exit code and rows."""
+
+    def run(*args: object, given: bytes = b"") -> tuple[int, list[dict]]:
+        code, out, _ = call(*args, "--json", given=given)
+        return code, [json.loads(line) for line in out.splitlines()]
+
+    return run
