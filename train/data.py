@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from facevae.files import write_atomic, write_json
 from facevae.photo.images import shrink
-from train.batches import Batcher, Batches, Variation
+from train.batches import Batcher, Batches, PictureSource, Variation
 
 SPLITS = ("train", "valid", "test")
 CELEBA_CROP_PX = 178
@@ -231,6 +231,15 @@ class PreparedData:
         if attribute not in self.attributes:
             raise ValueError(f"{self.folder} has no attribute {attribute!r}; it has {', '.join(self.attributes) or 'none'}")
         return self.labels[:, self.attributes.index(attribute)].astype(bool)
+
+
+def open_data(name: str, shape: tuple[int, int, int]) -> PictureSource:
+    """Prepared data in a folder, made as small as `shape` asks for, or the shards that a name ending in .tar stands for."""
+    if not name.endswith(".tar"):
+        return PreparedData(name).resized(shape)
+    from train.shards import ShardData  # and with it webdataset, which takes a second or two
+
+    return ShardData(name)
 
 
 def shrink_all(pictures: UInt8[np.ndarray, "n s s 3"], shape: tuple[int, int, int]) -> UInt8[np.ndarray, "n h w c"]:

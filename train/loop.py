@@ -62,7 +62,7 @@ def fit(
     nimg, tally = learner.load(state_path) if state_path.is_file() else (0, Tally())
     seen = begin(learner, nimg, run, start, data, ranks)
     if ranks.main:
-        write_json(run / "config.json", learner.described | {"data": data.name, "start": str(start) if start else None} | origin)
+        write_json(run / "config.json", learner.described | {"data": data.name, "start": str(start.resolve()) if start else None} | origin)
     trained = shared(accelerator, learner.net, ranks)
     batches = data.batches(config.seed, config.batch_size, Variation(config.flip, config.shift_px, config.turn_deg))
     rows, held_out = ranks.rows(config.batch_size), data.pictures("valid", config.valid_nimg)
@@ -181,7 +181,7 @@ def disk(run: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ValueError(f"{run} cannot be written ({error}); its last state is whole: make room, and the same command goes on") from None
+        raise ValueError(f"{run} cannot be written ({error}); what was saved before is whole: make room, and the same command goes on") from None
 
 
 @torch.inference_mode()
