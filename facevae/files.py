@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,8 @@ ASSETS = HERE / "assets" if (HERE / "assets").is_dir() else HERE.parent / "asset
 """The embedded checkpoint, exhibits and examples: inside the package where pip has installed it, beside it in the repository."""
 
 
-def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary sibling, flush it to the disk, then rename it to `path`."""
+def write_atomic(path: Path, write: Callable[[Path], object], keep: Path | None = None) -> None:
+    """Let `write` fill a temporary sibling, flush it to the disk, then rename it to `path`; what was there stays as `keep`, if named."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -23,9 +24,20 @@ def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o644)  # safetensors writes files that only their owner may read
+        if keep is not None and path.is_file():
+            write_atomic(keep, lambda p: link_or_copy(path, p))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A second name for a file, so that it is never without one; a copy where the file system knows no hard links."""
+    target.unlink(missing_ok=True)  # what a killed process of the same number left: a copy must not be written into an older link
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -33,9 +45,13 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, lambda p: p.write_text(json.dumps(value, indent=1) + "\n"))
 
 
-def write_tensors(path: Path, tensors: "dict[str, Tensor]", metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file atomically."""
+def write_tensors(path: Path, tensors: "dict[str, Tensor]", metadata: dict[str, str] | None = None, keep: Path | None = None) -> None:
+    """Write a safetensors file atomically, `keep` as in `write_atomic`; `OSError` where the disk does not take it."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     contiguous = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    write_atomic(path, lambda p: save_file(contiguous, p, metadata=metadata))
+    try:
+        write_atomic(path, lambda p: save_file(contiguous, p, metadata=metadata), keep)
+    except SafetensorError as error:
+        raise OSError(str(error)) from None

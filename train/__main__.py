@@ -1,6 +1,7 @@
 """python -m train COMMAND: parse, print the config, call one importable function. To resume, run the same command again."""
 
 import json
+import os
 import sys
 import time
 from dataclasses import asdict, dataclass, field
@@ -50,11 +51,43 @@ class Prepare:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """Train a VAE. The run folder holds statistics, sheets and the state; the same command resumes."""
+class Pack:
+    """Pictures -> shards for data larger than a disk: tars of JPEGs and labels. Give exactly one of --celeba, --folder, --data."""
 
-    data: Path
-    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    out: Path
+    celeba: Path | None = None
+    """Folder in CelebA's own layout."""
+    folder: Path | None = None
+    """Any folder of pictures, without labels."""
+    data: Path | None = None
+    """Prepared data, at the size they have."""
+    size: int = 128
+    per_shard: int = 2000
+    workers: int = 2
+
+    def run(self) -> None:
+        from train.data import CELEBA_CROP_PX, PreparedData, list_celeba, list_folder, load_square
+        from train.pack import listing_of, pack
+
+        if sum(x is not None for x in (self.celeba, self.folder, self.data)) != 1:
+            raise ValueError("give exactly one of --celeba DIR, --folder DIR, --data DIR")
+        if self.data is not None:
+            data = PreparedData(self.data)
+            return pack(listing_of(data), lambda i: data.images[i], self.out, data.size, self.per_shard, self.workers)
+        listing = list_celeba(self.celeba) if self.celeba is not None else list_folder(self.folder)
+        crop = CELEBA_CROP_PX if self.celeba is not None else None
+        pack(listing, lambda i: load_square(listing.files[i], self.size, crop), self.out, self.size, self.per_shard, self.workers)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Train a VAE. The run folder holds statistics, sheets and the state; the same command resumes, and so does --resume alone."""
+
+    data: str = ""
+    """Prepared data, or the train shards of `pack`: "shards/train-{000..199}.tar", a path or an http(s) address."""
+    run_dir: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    resume: Path | None = None
+    """A run folder: what it says of its data, config, classifier and start stands in the place of the other options."""
     preset: Literal[tuple(PRESETS)] = "faces-128"  # type: ignore[valid-type]
     """Where the values of --config come from; single ones can be changed."""
     config: tyro.conf.AvoidSubcommands[TrainConfig] = field(default_factory=TrainConfig)
@@ -63,15 +96,37 @@ class Fit:
     """Run or checkpoint folder of the classifier that --config.feature-weight, or --config.adversary.sees features, compares by."""
     start: Path | None = None
     """Run or checkpoint folder whose weights a new run begins with."""
+    tracker: Literal["tensorboard", "trackio"] | None = None
+    """Also send the statistics there; it has to be installed."""
 
     def run(self) -> None:
         from train.classifier import guide_from
-        from train.data import PreparedData
+        from train.data import open_data
         from train.loop import fit
 
+        if not self.data or self.run_dir is None:
+            raise ValueError("fit needs --data and --run, or --resume with the folder of a run")
+        if self.resume not in (None, self.run_dir):
+            raise ValueError(f"--resume {self.resume} and --run {self.run_dir} name two runs")
         guide = guide_from(self.classifier) if self.classifier is not None else None
-        data = PreparedData(self.data).resized(self.config.net.shape)
-        print(f"state: {fit(self.config, data, self.run_dir, guide=guide, start=self.start)}")
+        data = open_data(self.data, self.config.net.shape)
+        origin = {"classifier": str(self.classifier.resolve()) if self.classifier is not None else None}
+        print(f"state: {fit(self.config, data, self.run_dir, None, guide, self.start, origin, self.tracker)}")
+
+
+def fit_of(run: Path) -> Fit:
+    """The command that made a run, as its folder tells it."""
+    from train.config import train_config
+
+    path = run / "config.json"
+    if not path.is_file():
+        raise ValueError(f"{run} holds no training run: {path.name} is missing")
+    told = json.loads(path.read_text())
+    if "data" not in told or "net" not in told:
+        raise ValueError(f"{path} is not that of a VAE's run")
+    data, classifier, start = told.pop("data"), told.pop("classifier", None), told.pop("start", None)
+    folders = {k: Path(v) if v else None for k, v in {"classifier": classifier, "start": start}.items()}
+    return Fit(data=data, run_dir=run, resume=run, config=train_config(told, str(path)), **folders)
 
 
 @dataclass(frozen=True)
@@ -515,6 +570,7 @@ class Figures:
 
 COMMANDS = {
     "prepare": Prepare,
+    "pack": Pack,
     "fit": Fit,
     "classifier": Classifier,
     "identity": Identity,
@@ -534,15 +590,22 @@ COMMANDS = {
 }
 
 
+def value_of(option: str, args: list[str]) -> str | None:
+    """What an option was given last, before the command line is parsed as a whole."""
+    given = [args[i + 1] for i, a in enumerate(args[:-1]) if a == option]
+    given += [a.partition("=")[2] for a in args if a.startswith(f"{option}=")]
+    return given[-1] if given else None
+
+
 def default_for(command: type, args: list[str]) -> object | None:
     """Where there are presets, the values of the one that is named, so that --help shows them and single ones can be changed."""
-    names = [args[i + 1] for i, a in enumerate(args[:-1]) if a == "--preset"] + [
-        a.partition("=")[2] for a in args if a.startswith("--preset=")
-    ]
+    preset = value_of("--preset", args)
     if command is Fit:
-        return Fit(data=tyro.MISSING, run_dir=tyro.MISSING, config=PRESETS.get(names[-1] if names else "faces-128", TrainConfig()))
+        if resume := value_of("--resume", args):
+            return fit_of(Path(resume))
+        return Fit(config=PRESETS.get(preset or "faces-128", TrainConfig()))
     if command is Classifier:
-        config = CLASSIFIER_PRESETS.get(names[-1] if names else "guide", ClassifierTrainConfig())
+        config = CLASSIFIER_PRESETS.get(preset or "guide", ClassifierTrainConfig())
         return Classifier(data=tyro.MISSING, run_dir=tyro.MISSING, config=config)
     return None
 
@@ -557,19 +620,21 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if args and args[0] in ("-h", "--help") else 2
     command, rest = COMMANDS[args[0]], args[1:]
     dry_run = "--dry-run" in rest
-    parsed = tyro.cli(
-        command, args=[a for a in rest if a != "--dry-run"], prog=f"python -m train {args[0]}", default=default_for(command, rest)
-    )
-    print(json.dumps(asdict(parsed), default=str, indent=1))
-    if dry_run and not hasattr(parsed, "plan"):
-        return 0
     try:
-        parsed.plan() if dry_run else parsed.run()
-    except (ValueError, FloatingPointError) as error:
+        parsed = tyro.cli(
+            command, args=[a for a in rest if a != "--dry-run"], prog=f"python -m train {args[0]}", default=default_for(command, rest)
+        )
+        if os.environ.get("RANK", "0") == "0":  # of several processes under `accelerate launch`, one talks
+            print(json.dumps(asdict(parsed), default=str, indent=1))
+        if not dry_run:
+            parsed.run()
+        elif hasattr(parsed, "plan"):
+            parsed.plan()
+    except (ValueError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on from the last tick", file=sys.stderr)
+        print("stopped; the same command goes on from there", file=sys.stderr)
         return 130
     return 0
 

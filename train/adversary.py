@@ -1,6 +1,6 @@
 """An adversary that sharpens: it learns to tell reconstructions from photos, the decoder learns to please it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -14,6 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.gaussian import DiagonalGaussian, Point
 from facevae.nets.vae import VAE
+from train.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,10 @@ class AdversaryConfig:
     width: int = 64
     lr: float = 4e-4
     betas: tuple[float, float] = (0.5, 0.99)
+
+    def drawn_of(self, batch_size: int) -> int:
+        """How many faces are drawn for so many photos."""
+        return round(self.drawn * batch_size)
 
     def weight_at(self, nimg: int) -> float:
         """The weight after `nimg` images."""
@@ -116,12 +121,14 @@ class Adversary(nn.Module):
         self.covariance: Tensor
 
     @torch.no_grad()
-    def watch(self, z: Float[Tensor, "b d"], rate: float = 0.02) -> None:
-        """Move the Gaussian a step towards the encodings of this batch."""
+    def watch(self, z: Float[Tensor, "b d"], rate: float = 0.02, ranks: Ranks = ALONE) -> None:
+        """Move the Gaussian a step towards the encodings of this batch, if they are finite: it would not forget a NaN."""
         z = z.float()
         away = z - self.centre
-        self.centre.lerp_(z.mean(0), rate)
-        self.covariance.lerp_(away.T @ away / len(z), rate)
+        centre, covariance = ranks.mean(z.mean(0)), ranks.mean(away.T @ away / len(z))
+        finite = torch.isfinite(covariance).all()
+        self.centre.lerp_(torch.where(finite, centre, self.centre), rate)
+        self.covariance.lerp_(torch.where(finite, covariance, self.covariance), rate)
 
     def draw(self, count: int, generator: torch.Generator) -> Float[Tensor, "n d"]:
         """Latents from the Gaussian."""
@@ -129,27 +136,36 @@ class Adversary(nn.Module):
         cholesky = torch.linalg.cholesky(self.covariance + 1e-3 * torch.eye(d, device=self.covariance.device))
         return self.centre + torch.randn((count, d), generator=generator).to(cholesky.device) @ cholesky.T
 
-    def loss(self, photos: Float[Tensor, "b c h w"], fakes: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, ""]:
-        """The hinge loss that the discriminator learns by; nothing flows into the fakes."""
-        both = augment(torch.cat([photos, fakes.detach()]), generator)
+    def loss(
+        self, photos: Float[Tensor, "b c h w"], fakes: Float[Tensor, "n c h w"], generator: torch.Generator, ranks: Ranks = ALONE
+    ) -> Float[Tensor, ""]:
+        """The hinge loss that the discriminator learns by; nothing flows into the fakes. The first b of them rebuild the photos."""
+        parts = (len(photos), len(photos), len(fakes) - len(photos))
+        both = augment(torch.cat([photos, fakes.detach()]), generator, parts, ranks)
         real, fake = self.discriminator(both).split([len(photos), len(fakes)])
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
-    def displeasure(self, fakes: Float[Tensor, "n c h w"], generator: torch.Generator) -> Float[Tensor, ""]:
-        """What the decoder lowers: it wants its pictures taken for photos."""
-        return -self.discriminator(augment(fakes, generator)).mean()
+    def displeasure(
+        self, fakes: Float[Tensor, "n c h w"], generator: torch.Generator, parts: Sequence[int] = (), ranks: Ranks = ALONE
+    ) -> Float[Tensor, ""]:
+        """What the decoder lowers: it wants its pictures taken for photos. `parts` and `ranks` as in `augment`."""
+        return -self.discriminator(augment(fakes, generator, parts, ranks)).mean()
 
 
-def augment(x: Float[Tensor, "b c h w"], generator: torch.Generator) -> Float[Tensor, "b c h w"]:
+def augment(
+    x: Float[Tensor, "b c h w"], generator: torch.Generator, parts: Sequence[int] = (), ranks: Ranks = ALONE
+) -> Float[Tensor, "b c h w"]:
     """Brightness, saturation and contrast, a shift of up to an eighth, and a hidden square of half the side; differentiable.
 
     Photos and fakes alike pass it, so that the discriminator cannot learn the few photos by heart
-    (Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training, 2020).
+    (Zhao et al., Differentiable Augmentation for Data-Efficient GAN Training, 2020). Of each of the `parts` that x is made of, one
+    where none are named, the other `ranks` hold as many rows, and the random numbers are those of one process that held them all.
     """
     b, _, h, w = x.shape
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return (low + (high - low) * torch.rand((b, *shape), generator=generator)).to(x.device)
+        random = ranks.draw(lambda n: torch.rand((n, *shape), generator=generator), parts or (b,))
+        return (low + (high - low) * random).to(x.device)
 
     x = x + uniform(-0.25, 0.25, 1, 1, 1)
     grey = x.mean(dim=1, keepdim=True)
@@ -180,6 +196,7 @@ def contest(
     random: torch.Generator,
     half: bool = False,
     show: Callable[[Tensor], Tensor] = lambda x: x,
+    ranks: Ranks = ALONE,
 ) -> Float[Tensor, ""]:
     """One step of the adversary, and what the VAE shall lower instead of `picture`. `show` is what it is shown of pictures.
 
@@ -187,26 +204,29 @@ def contest(
     et al., Taming Transformers, 2021, eq. 7, at the picture instead of the last layer: no second way through the decoder is
     needed). Drawn faces get the same scale.
     """
-    adversary.watch(posterior.mode.detach())
-    latents = adversary.draw(round(adversary.config.drawn * len(x)), random)
+    adversary.watch(posterior.mode.detach(), ranks=ranks)
+    drawn = adversary.config.drawn_of(len(x) * ranks.count) // ranks.count
+    latents = ranks.draw(lambda n: adversary.draw(n, random), [drawn])
     autocast = torch.autocast(x.device.type, torch.bfloat16, enabled=half)
     with autocast, torch.set_grad_enabled(pull > 0):
         fakes = torch.cat([mean, net.decode(latents)]) if len(latents) else mean
     with autocast:
-        loss = adversary.loss(show(x), show(fakes), random)
+        loss = adversary.loss(show(x), show(fakes), random, ranks)
     rival.zero_grad()
     loss.backward()
+    gradients = [p.grad for p in adversary.discriminator.parameters() if p.grad is not None]
+    ranks.average(gradients)
     # As in the VAE's own steps: on some CPUs a bf16 gradient is a NaN now and then, and would stay in the weights for good.
-    if torch.isfinite(torch.nn.utils.get_total_norm([p.grad for p in adversary.discriminator.parameters() if p.grad is not None])):
+    if torch.isfinite(torch.nn.utils.get_total_norm(gradients)):
         rival.step()
     if not pull:
         return picture
     others = torch.autograd.grad(picture, mean)[0]
     adversary.discriminator.requires_grad_(False)
     with autocast:
-        displeasure = adversary.displeasure(show(fakes), random)
+        displeasure = adversary.displeasure(show(fakes), random, (len(mean), drawn), ranks)
     own = torch.autograd.grad(displeasure, fakes)[0]
     adversary.discriminator.requires_grad_(True)
-    scale = pull * others.norm() / own[: len(mean)].norm().clamp(min=1e-12)
+    scale = pull * ranks.norm(others) / ranks.norm(own[: len(mean)]).clamp(min=1e-12)
     # A sum whose gradient is the wanted one; its value says nothing.
     return (fakes * (scale * own).detach()).sum() + (mean * others.detach()).sum()

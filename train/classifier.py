@@ -21,7 +21,8 @@ from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.judge import Judge, JudgeConfig
 from facevae.on_disk import fill
 from facevae.photo import images
-from train.data import Batches, PreparedData
+from train.batches import Batches
+from train.data import PreparedData
 from train.judge import Scorer, score_pictures
 from train.pictures import Reconstruct, Roughening, cached_pictures, outputs_of, photos_at, roughen
 from train.schedules import check_clocks

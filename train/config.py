@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from facevae.nets.architectures import config_from, net_config
 from facevae.nets.convolutional import ConvolutionalConfig
 from facevae.nets.postactivation import PostActivationConfig
 from facevae.nets.residual import ResidualConfig
@@ -72,6 +73,15 @@ class TrainConfig:
         if not 0 <= self.look_px <= min(self.net.shape[1:]):
             raise ValueError(f"look_px {self.look_px} must lie between 0 and the pictures' side, {min(self.net.shape[1:])}")
         check_clocks(self.tick_nimg, self.total_nimg, self.batch_size)
+
+
+def train_config(values: dict[str, Any], where: str) -> TrainConfig:
+    """The config that a run folder describes; `ValueError` names what is unknown."""
+    parts = {"net": net_config(values["net"], f"{where}: net")}
+    for name, kind in (("adversary", AdversaryConfig), ("beta_schedule", RateSchedule)):
+        if name in values:
+            parts[name] = config_from(kind, values[name], f"{where}: {name}")
+    return config_from(TrainConfig, values | parts, where)
 
 
 # What the four reports have in common, and leave unsaid: Adam without decay, a constant rate of learning, whole pictures as they are.

@@ -1,14 +1,11 @@
-"""Pictures on disk -> memory-mapped uint8 arrays -> batches that are a pure function of (seed, nimg)."""
+"""Pictures on disk -> memory-mapped uint8 arrays, the fast way to train on what fits a disk."""
 
 import copy
 import json
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 from PIL import Image, UnidentifiedImageError
@@ -16,13 +13,13 @@ from tqdm import tqdm
 
 from facevae.files import write_atomic, write_json
 from facevae.photo.images import shrink
+from train.batches import Batcher, Batches, PictureSource, Variation
 
 SPLITS = ("train", "valid", "test")
 CELEBA_CROP_PX = 178
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 FORMAT = 1
 CHUNK = 512  # pictures between two entries of the progress file
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -190,6 +187,20 @@ class PreparedData:
         _, height, width, channels = self.images.shape
         return (channels, height, width)
 
+    @property
+    def name(self) -> str:
+        """What `open_data` finds them by, from any folder."""
+        return str(self.folder.resolve())
+
+    def pictures(self, split: str, count: int) -> UInt8[np.ndarray, "m h w c"]:
+        """The first `count` pictures of a split, or as many as it has."""
+        return np.array(self.images[self.indices(split)[:count]])
+
+    def batches(self, seed: int, batch_size: int, variation: Variation) -> Batcher:
+        """Batches of the train split."""
+        batches = Batches(self, "train", seed, variation.flip, variation.shift_px, variation.turn_deg)
+        return lambda nimg, rows: batches(nimg, batch_size, rows)[0]
+
     def resized(self, shape: tuple[int, int, int]) -> "PreparedData":
         """The same pictures in another shape: cut around the centre, shrunk with antialiasing, grey (ITU-R 601) for one channel.
 
@@ -222,6 +233,15 @@ class PreparedData:
         return self.labels[:, self.attributes.index(attribute)].astype(bool)
 
 
+def open_data(name: str, shape: tuple[int, int, int]) -> PictureSource:
+    """Prepared data in a folder, made as small as `shape` asks for, or the shards that a name ending in .tar stands for."""
+    if not name.endswith(".tar"):
+        return PreparedData(name).resized(shape)
+    from train.shards import ShardData  # and with it webdataset, which takes a second or two
+
+    return ShardData(name)
+
+
 def shrink_all(pictures: UInt8[np.ndarray, "n s s 3"], shape: tuple[int, int, int]) -> UInt8[np.ndarray, "n h w c"]:
     """See `PreparedData.resized`."""
     channels, height, width = shape
@@ -235,59 +255,3 @@ def save_array(path: Path, array: np.ndarray) -> None:
     """np.save to exactly this path: it would add an ending of its own."""
     with path.open("wb") as file:
         np.save(file, array)
-
-
-class Batches:
-    """Endless shuffled batches; batch k depends on (seed, nimg) alone, so that a resumed run equals an unbroken one."""
-
-    def __init__(self, data: PreparedData, split: str, seed: int, flip: bool = True, shift_px: int = 0, turn_deg: float = 0.0) -> None:
-        self.data, self.seed, self.flip, self.shift_px, self.turn_deg = data, seed, flip, shift_px, turn_deg
-        self.members = data.indices(split)
-        self._epoch, self._order = -1, self.members
-
-    def indices(self, nimg: int, batch_size: int) -> Int[np.ndarray, " b"]:
-        """Data set positions of the images number nimg … nimg + batch_size - 1 of the run."""
-        picked = []
-        for i in range(nimg, nimg + batch_size):
-            epoch, place = divmod(i, len(self.members))
-            if epoch != self._epoch:
-                self._order = np.random.default_rng((self.seed, 1, epoch)).permutation(self.members)
-                self._epoch = epoch
-            picked.append(self._order[place])
-        return np.array(picked)
-
-    def __call__(self, nimg: int, batch_size: int) -> tuple[UInt8[np.ndarray, "b h w c"], Int[np.ndarray, " b"]]:
-        """Pictures, flipped, turned and shifted at random (edges repeated), and their positions in the data set."""
-        index = self.indices(nimg, batch_size)
-        rng = np.random.default_rng((self.seed, 2, nimg))
-        flips = self.flip & (rng.random(batch_size) < 0.5)
-        corners = rng.integers(0, 2 * self.shift_px + 1, size=(batch_size, 2))
-        turns = rng.uniform(-self.turn_deg, self.turn_deg, batch_size) if self.turn_deg else np.zeros(batch_size)
-        (channels, height, width), pad = self.data.shape, self.shift_px
-        out = np.empty((batch_size, height, width, channels), np.uint8)
-        for i, (k, (top, left)) in enumerate(zip(index, corners, strict=True)):
-            wide = np.pad(self.data.images[k], ((pad, pad), (pad, pad), (0, 0)), mode="edge")
-            cut = wide[top : top + height, left : left + width]
-            cut = cut[:, ::-1] if flips[i] else cut
-            out[i] = turned(cut, turns[i]) if self.turn_deg else cut
-        return out, index
-
-
-def turned(picture: UInt8[np.ndarray, "h w c"], angle_deg: float) -> UInt8[np.ndarray, "h w c"]:
-    """Turned around its middle, edges repeated; Lanczos, since a net that is to be sharp must not be shown softer pictures."""
-    height, width, _ = picture.shape
-    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle_deg, 1.0)
-    moved = cv2.warpAffine(
-        np.ascontiguousarray(picture), matrix, (width, height), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE
-    )
-    return moved.reshape(picture.shape)  # cv2 drops the axis of a single channel
-
-
-def prefetch(make: Callable[[int], T], start: int, step: int) -> Iterator[T]:
-    """make(start), make(start + step), …, each computed in a thread while the one before is in use."""
-    with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(make, start)
-        while True:
-            start += step
-            result, pending = pending.result(), pool.submit(make, start)
-            yield result

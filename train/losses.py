@@ -1,6 +1,7 @@
 """Likelihoods and the ELBO. Sums over pixels and latent dimensions, means over the batch only, in nats."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -58,11 +59,17 @@ class GaussianLikelihood(nn.Module):
         self.variance: Tensor
 
     @torch.no_grad()
-    def update(self, x: Float[Tensor, "b c h w"], mean: Float[Tensor, "b c h w"]) -> None:
-        """Move the variance a step towards this batch's squared error."""
+    def update(
+        self, x: Float[Tensor, "b c h w"], mean: Float[Tensor, "b c h w"], across: Callable[[Tensor], Tensor] = lambda value: value
+    ) -> None:
+        """Move the variance a step towards this batch's squared error; `across` gives the mean over all processes that share the batch.
+
+        An error that is not finite moves nothing: the step that it belongs to is left out, and the variance would never be finite again.
+        """
         if not self.rate:
             return
-        error = (x - mean).square().mean(dim=(0, 1))  # (h, w)
+        error = across((x - mean).square().mean(dim=(0, 1)))  # (h, w)
+        error = torch.where(torch.isfinite(error), error, self.variance)
         if self.shared:
             self.variance.lerp_(error.mean().expand_as(error), self.rate).clamp_(min=self.floor)
             return
@@ -78,12 +85,14 @@ class GaussianLikelihood(nn.Module):
         return 0.5 * (squares + log_variance)
 
 
-def free_rate(posterior: DiagonalGaussian, free_nats: float) -> Float[Tensor, ""]:
+def free_rate(posterior: DiagonalGaussian, free_nats: float, across: Callable[[Tensor], Tensor] = lambda value: value) -> Float[Tensor, ""]:
     """The mean rate of a batch, each latent dimension counted with at least `free_nats`: below that, using it costs nothing.
+
+    `across` gives the mean over all processes that share the batch.
 
     Source: Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow (2016), eq. 15, one group a dimension.
     """
-    return posterior.kl_of_dimensions().mean(dim=0).clamp(min=free_nats).sum()
+    return across(posterior.kl_of_dimensions().mean(dim=0)).clamp(min=free_nats).sum()
 
 
 def elbo(likelihood: GaussianLikelihood, x: Tensor, mean: Tensor, posterior: DiagonalGaussian | Point) -> Elbo:

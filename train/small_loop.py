@@ -1,8 +1,6 @@
 """fit_net(config, …): the training loop of the small nets: classifier and judge, identity embedding, alignment net."""
 
 import copy
-import json
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -12,13 +10,13 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from facevae.files import write_json
-from train.data import prefetch
-from train.loop import MAX_SKIPPED, drop_later_stats
+from train.batches import prefetch
 from train.schedules import cosine
-from train.state import load_state, save_state
+from train.spikes import MAX_SKIPPED
+from train.state import load_state, readable, save_state
+from train.stats import add_line, drop_later_stats, progress
 
 MAX_NORM = 1e9  # gradients of small nets are shorter by far, but for garbage
 Net = TypeVar("Net", bound=nn.Module)
@@ -63,7 +61,7 @@ class Training:
 
     def load(self) -> None:
         """Go on from the state on disk; `ValueError` where it is one of another config."""
-        self.nimg = load_state(self.state_path, {"net": self.net, "ema": self.ema}, {"net": self.optimizer}, self.described)
+        self.nimg = load_state(readable(self.state_path), {"net": self.net, "ema": self.ema}, {"net": self.optimizer}, self.described)
 
     def save(self) -> None:
         """Write the state, atomically."""
@@ -141,15 +139,9 @@ def fit_net(
                     "img_per_sec": (training.nimg - tick_nimg) / (time.monotonic() - tick_start),
                 } | measure(ema)
                 bar.set_postfix_str(", ".join(f"{k} {stats[k]:.4f}" for k in shown), refresh=False)
-                with (training.run / "stats.jsonl").open("a") as file:
-                    file.write(json.dumps(stats) + "\n")
+                add_line(training.run / "stats.jsonl", stats)
                 training.save()
                 loss_sum, steps, tick_start, tick_nimg = 0.0, 0, time.monotonic(), training.nimg
-
-
-def progress(total_nimg: int, nimg: int) -> tqdm:
-    """A bar of the whole run; where nobody watches, a line now and then."""
-    return tqdm(total=total_nimg, initial=nimg, unit="img", unit_scale=True, mininterval=0.5 if sys.stderr.isatty() else 20)
 
 
 def step(net: nn.Module, optimizer: torch.optim.AdamW, loss: Tensor) -> bool:

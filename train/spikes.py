@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+MAX_SKIPPED = 10  # steps in a row that were left out
+
 
 class SpikeWatch(nn.Module):
     """Says which gradients to leave out: those that are not finite, and those far longer than usual."""

@@ -14,7 +14,7 @@ from facevae.files import write_atomic, write_json
 from facevae.nets.residual import ResidualVAE
 from facevae.nets.vae import VAE
 from facevae.photo import images
-from train.data import PreparedData
+from train.batches import PictureSource
 from train.losses import GaussianLikelihood
 from train.state import images_before, read_state
 
@@ -33,7 +33,7 @@ def read_stats(run: Path) -> list[dict[str, float]]:
     return before + [row | {"nimg": row["nimg"] + images_before(run)} for row in own]
 
 
-def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, run: Path, data: PreparedData) -> None:
+def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, run: Path, data: PictureSource) -> None:
     """Put the averaged weights and the variance of another run, or of a checkpoint folder, into a new run, and note it there.
 
     A residual net may have finer levels, a wider head or more latent dimensions than the older one had: those begin
@@ -108,7 +108,7 @@ def grown(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[s
 
 
 @torch.inference_mode()
-def encode_what_is_missing(net: ResidualVAE, data: PreparedData, old: int) -> None:
+def encode_what_is_missing(net: ResidualVAE, data: PictureSource, old: int) -> None:
     """Let each latent dimension after the first `old` begin as the best linear guess, from what the encoder sees, at one principal
     component of what the decoder leaves out, with a standard deviation of 1; the decoder does not listen to it yet.
 
@@ -116,14 +116,14 @@ def encode_what_is_missing(net: ResidualVAE, data: PreparedData, old: int) -> No
     `ValueError` where there are fewer training faces than new dimensions.
     """
     encoder, device = net.encoder, next(net.parameters()).device
-    faces = data.indices("train")[:LEARN_FROM]
+    faces = data.pictures("train", LEARN_FROM)
     if len(faces) <= net.config.latent - old:
         raise ValueError(
-            f"{net.config.latent - old} new latent dimensions need more training faces than that, {data.folder} has {len(faces)}"
+            f"{net.config.latent - old} new latent dimensions need more training faces than that, {data.name} has {len(faces)}"
         )
     seen, missing = [], []
     for part in np.array_split(faces, -(-len(faces) // 64)):
-        x = images.to_float(np.array(data.images[part])).to(device)
+        x = images.to_float(part).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             features = encoder.features(x)
             mean = net.decode(encoder.out(features).chunk(2, dim=1)[0])

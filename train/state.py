@@ -1,6 +1,7 @@
 """Everything needed to resume a run, in one safetensors file: nothing in it can execute."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,9 +22,18 @@ def config_as_json(config: Any) -> dict[str, Any]:
 
 
 def save_state(
-    path: Path, modules: Mapping[str, nn.Module], optimizers: Mapping[str, torch.optim.AdamW], described: dict[str, Any], nimg: int
+    path: Path,
+    modules: Mapping[str, nn.Module],
+    optimizers: Mapping[str, torch.optim.AdamW],
+    described: dict[str, Any],
+    nimg: int,
+    since_tick: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the modules by name, AdamW's moments of those that have an optimizer, the config and the clock, atomically."""
+    """Write the modules by name, AdamW's moments of those that have an optimizer, the config and the clock, atomically.
+
+    The state before stays beside it, see `previous_of`. `since_tick` is what a run that stops between two ticks has counted since
+    the last one. `OSError` where the disk does not take it: the older states are then as they were.
+    """
     tensors: dict[str, Tensor] = {}
     for prefix, module in modules.items():
         tensors |= {f"{prefix}.{k}": v for k, v in module.state_dict().items()}
@@ -32,7 +42,15 @@ def save_state(
             # A module that has not learned yet has no moments.
             found = optimizer.state.get(parameter, {})
             tensors |= {f"{moments_of(owner, part)}.{name}": found[part] for part in OPTIMIZER_PARTS if part in found}
-    write_tensors(path, tensors, {"nimg": str(nimg), "config": json.dumps(described)})
+    meta = {"nimg": str(nimg), "config": json.dumps(described)}
+    if since_tick is not None:
+        meta["since_tick"] = json.dumps(since_tick)
+    write_tensors(path, tensors, meta, keep=previous_of(path))
+
+
+def previous_of(path: Path) -> Path:
+    """Where the state before the last one is kept."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
 def moments_of(owner: str, part: str) -> str:
@@ -42,14 +60,36 @@ def moments_of(owner: str, part: str) -> str:
 
 def read_state(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any], int]:
     """Tensors by part ("net", "ema", "step" …), the config as a dict, nimg."""
+    config, nimg, _ = read_meta(path)
+    parts: dict[str, dict[str, Tensor]] = {}
     try:
         with safe_open(path, framework="pt") as file:
-            meta = file.metadata() or {}
-            parts: dict[str, dict[str, Tensor]] = {}
             for key in file.keys():  # noqa: SIM118  (not a dict)
                 part, name = key.split(".", 1)
                 parts.setdefault(part, {})[name] = file.get_tensor(key)
-        return parts, json.loads(meta["config"]), int(meta["nimg"])
+    except (OSError, SafetensorError, ValueError) as error:
+        raise ValueError(f"{path} is not the state of a training run ({error})") from None
+    return parts, config, nimg
+
+
+def readable(path: Path) -> Path:
+    """A state, or, with a word on stderr, the one before it where it is damaged."""
+    try:
+        read_meta(path)
+    except ValueError as error:
+        if not previous_of(path).is_file():
+            raise
+        print(f"{error}; going on from {previous_of(path).name}, after {read_meta(previous_of(path))[1]} images", file=sys.stderr)
+        return previous_of(path)
+    return path
+
+
+def read_meta(path: Path) -> tuple[dict[str, Any], int, dict[str, Any] | None]:
+    """Config and nimg of a state, and what it had counted since its last tick, if it says so."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta = file.metadata() or {}
+        return json.loads(meta["config"]), int(meta["nimg"]), json.loads(meta.get("since_tick", "null"))
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise ValueError(f"{path} is not the state of a training run ({error})") from None
 

@@ -22,12 +22,13 @@ class DiagonalGaussian:
         """The most probable z, which is the mean."""
         return self.mean
 
-    def sample(self, generator: torch.Generator | None = None) -> Float[Tensor, "b d"]:
+    def sample(self, generator: torch.Generator | None = None, noise: Float[Tensor, "b d"] | None = None) -> Float[Tensor, "b d"]:
         """Draw one z for each row by the reparameterisation trick: mean + std · noise.
 
-        The noise is drawn on the CPU, so that a seed means the same draw on every device.
+        Noise that is not given is drawn on the CPU, so that a seed means the same draw on every device.
         """
-        noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype)
+        if noise is None:
+            noise = torch.randn(self.mean.shape, generator=generator, dtype=self.mean.dtype)
         return self.mean + torch.exp(0.5 * self.logvar) * noise.to(self.mean.device)
 
     def kl_of_dimensions(self) -> Float[Tensor, "b d"]:
@@ -50,7 +51,7 @@ class Point:
         """The code."""
         return self.mean
 
-    def sample(self, generator: torch.Generator | None = None) -> Float[Tensor, "b d"]:
+    def sample(self, generator: torch.Generator | None = None, noise: Float[Tensor, "b d"] | None = None) -> Float[Tensor, "b d"]:
         """The code: an autoencoder draws nothing."""
         return self.mean
 

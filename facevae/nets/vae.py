@@ -54,8 +54,8 @@ class VAE(nn.Module):
         return self.decoder(z).float()
 
     def forward(
-        self, x: Float[Tensor, "b c h w"], generator: torch.Generator | None = None
+        self, x: Float[Tensor, "b c h w"], generator: torch.Generator | None = None, noise: Float[Tensor, "b d"] | None = None
     ) -> tuple[Float[Tensor, "b c h w"], DiagonalGaussian | Point]:
-        """Reconstruct through one posterior draw; gives the picture and the posterior."""
+        """Reconstruct through one posterior draw, by a generator or with given noise; gives the picture and the posterior."""
         posterior = self.encode(x)
-        return self.decode(posterior.sample(generator)), posterior
+        return self.decode(posterior.sample(generator, noise)), posterior

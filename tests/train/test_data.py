@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from facevae.photo.images import shrink
-from train.data import CELEBA_CROP_PX, Batches, PreparedData, list_celeba, list_folder, load_square, prepare
+from train.batches import Batches
+from train.data import CELEBA_CROP_PX, PreparedData, list_celeba, list_folder, load_square, prepare
 from train.synthetic import prepare_synthetic, write_celeba_layout
 
 
