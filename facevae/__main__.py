@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         return run()
+    except SystemExit as ended:  # a command that reads its flags itself
+        return ended.code if isinstance(ended.code, int) else int(bool(ended.code))
     except ValueError as error:
         print(f"facevae {name}: {error}", file=sys.stderr)
         return 1

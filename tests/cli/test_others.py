@@ -129,7 +129,7 @@ def test_help_is_there_for_every_command_and_waits_for_no_torch() -> None:
         assert main([*name.split(), "--help"]) == 0
     code = (
         "import sys; from facevae.__main__ import main; assert main(['edit', '--help']) == 0; "
-        "assert main(['recipe', 'apply', '--help']) == 0; assert main(['checkpoints', 'list']) == 0; assert 'torch' not in sys.modules"
+        "assert main(['recipe', 'apply', '--help']) == 0; assert 'torch' not in sys.modules"
     )
     out = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True).stdout
     assert "--no-beard" in out and "the other way round" in out and "-6.8 to 9" in out

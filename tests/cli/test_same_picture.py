@@ -53,7 +53,7 @@ def client(editor, tmp_path_factory):
 def tabs(editor):
     examples = Examples(editor)
     with gr.Blocks():
-        return EditTab(editor, examples, gr.BrowserState({})), MorphTab(editor, examples), GenerateTab(editor)
+        return EditTab(editor, examples, gr.BrowserState({})), MorphTab(editor, examples), GenerateTab(editor, gr.BrowserState({}))
 
 
 class Page:
