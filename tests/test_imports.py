@@ -15,6 +15,7 @@ FORBIDDEN = {
     "facevae/photo": ("facevae.nets", "facevae.latent", "facevae.ui", *EDITOR),
     "facevae/nets": ("facevae.photo", "facevae.latent", "facevae.ui", *EDITOR, "facevae.checkpoint"),
     "facevae/latent": ("facevae.photo", "facevae.nets", "facevae.ui", *EDITOR, "facevae.checkpoint"),
+    "facevae/cli": ("facevae.ui", "train"),
     "facevae/ui": ("torch", "facevae.nets", "facevae.latent", "train"),
     "train": ("facevae.ui", "gradio"),
 }

@@ -211,7 +211,8 @@ def running(flags: argparse.Namespace, jobs: Sequence[Job], task: Task) -> Any:
     if to_stdout and sys.stdout.isatty():
         raise ValueError("a picture cannot be shown in a terminal: give a file after -o")
     teller = Teller(flags.json, not to_stdout)
-    return lambda: work(jobs, task, teller, flags.checkpoint, flags.revision, 1 if to_stdout else flags.workers)
+    piped = to_stdout or any(job.source == STDIO for job in jobs)
+    return lambda: work(jobs, task, teller, flags.checkpoint, flags.revision, 1 if piped else flags.workers)
 
 
 def read_recipe(name: str) -> str:

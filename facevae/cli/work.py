@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
 from facevae.cli.files import Job
@@ -87,16 +88,27 @@ def in_processes(jobs: Sequence[Job], task: Task, checkpoint: str | None, revisi
     """Several at a time, as they are done. A process that is killed takes those with it that were not done; they are reported."""
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
     pool = ProcessPoolExecutor(workers, context, begin, (checkpoint, revision))
+    left, running = iter(jobs), {}
     try:
-        waiting = {pool.submit(attempt_here, job, task): job for job in jobs}
-        for future in as_completed(waiting):
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                gone = "a process ended before it was done, perhaps for want of memory: the same command goes on, with fewer --workers"
-                yield Row(waiting[future].source, "failed", message=gone)
+        while True:
+            for job in islice(left, workers - len(running)):  # no more than that, or Ctrl-C would have to wait for those, too
+                running[pool.submit(attempt_here, job, task)] = job
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                job = running.pop(future)
+                yield gone(job) if isinstance(future.exception(), BrokenProcessPool) else future.result()
+    except BrokenProcessPool:  # nobody is there to take another photo
+        yield from map(gone, (*running.values(), job, *left))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def gone(job: Job) -> Row:
+    """The row of a photo that was lost with its process."""
+    return Row(
+        job.source, "failed", message="a process ended before it was done, perhaps for want of memory: try again with fewer --workers"
+    )
 
 
 _editor: "Editor | ValueError | None" = None

@@ -75,8 +75,8 @@ class Last:
 
 
 def test_a_process_that_dies_is_reported_and_not_waited_for(folder) -> None:
-    found = list(work.in_processes([Job("a.png"), Job("b.png")], Last(), str(folder), None, 1))
-    assert [row.status for row in found] == ["failed"] * 2 and all("--workers" in row.message for row in found)
+    found = list(work.in_processes([Job(name) for name in "abcd"], Last(), str(folder), None, 1))
+    assert [row.status for row in found] == ["failed"] * 4 and all("--workers" in row.message for row in found)
 
 
 def test_weights_that_are_not_the_listed_ones_fail_in_one_sentence(folder, tmp_path, monkeypatch, capsys) -> None:
