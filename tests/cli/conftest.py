@@ -5,15 +5,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from given import draw
 
 from facevae.__main__ import main
 from facevae.checkpoint import save_checkpoint
 from facevae.editor import Editor
-
-PLACED = ("--zoom", "1.2")  # the tiny alignment net believes in no face, so the crop is placed by hand
 
 
 @pytest.fixture(scope="session")
@@ -26,19 +23,6 @@ def folder(tiny_checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def editor(folder: Path) -> Editor:
     return Editor(folder)
-
-
-def draw(path: Path, seed: int = 0, size: tuple[int, int] = (80, 64)) -> Path:
-    """A photo of noise that is smooth enough for JPEG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    small = np.random.default_rng(seed).integers(0, 256, (8, 10, 3)).astype(np.uint8)
-    Image.fromarray(small).resize(size, Image.Resampling.BICUBIC).save(path)
-    return path
-
-
-def pixels(path: Path | bytes) -> np.ndarray:
-    with Image.open(io.BytesIO(path) if isinstance(path, bytes) else path) as image:
-        return np.asarray(image.convert("RGB"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw, pixels
+from given import draw, pixels
 
 from facevae.__main__ import COMMANDS, main
 from facevae.cli.generate import seeds_of

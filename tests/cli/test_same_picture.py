@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
-from conftest import PLACED, draw, pixels
+from given import PLACED, draw, pixels
 from gradio_client import Client, handle_file
 
 from facevae.editor import Adjustment
