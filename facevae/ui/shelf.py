@@ -60,13 +60,12 @@ class Shelf:
     def entries(self) -> list[Entry]:
         """The page at the root, then the others in their order; a name that is there already gets a number."""
         folders = [str(folder) for place in self.places for folder in folders_below(place)]
-        found, slugs = [Entry("", short(self.first), None)], {""}
+        found, slugs = [Entry("", short(self.first), None)], {"", stem(self.first)}
         for source in dict.fromkeys([*self.sources, *folders]):
             name = Path(source).name if Path(source).is_dir() else source
-            stem = re.sub("[^A-Za-z0-9._@-]+", "--", name).strip("-.") or "checkpoint"
-            slug = next(s for s in (stem, *(f"{stem}-{n}" for n in range(2, len(slugs) + 3))) if s not in slugs)
-            slugs.add(slug)
-            found.append(Entry(slug, short(name), source))
+            number = next(n for n in range(1, len(slugs) + 2) if stem(name, n) not in slugs)
+            slugs.add(slug := stem(name, number))
+            found.append(Entry(slug, short(name) + (f" ({number})" if number > 1 else ""), source))
         return found[:MOST]
 
     def picker(self, current: str) -> str:
@@ -167,6 +166,12 @@ class Answer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.call(scope, receive, send)
+
+
+def stem(name: str, number: int = 1) -> str:
+    """A name as part of an address; the second of that name has a number behind it."""
+    plain = re.sub("[^A-Za-z0-9._@-]+", "--", name).strip("-.") or "checkpoint"
+    return plain if number == 1 else f"{plain}-{number}"
 
 
 def short(name: str) -> str:

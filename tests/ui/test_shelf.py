@@ -95,6 +95,13 @@ def test_names_are_told_apart_and_commits_are_short(place: Path, tmp_path: Path)
         ("broken", "broken"),
         ("one--slider", "one slider"),
     ]
+    assert [(e.slug, e.name) for e in Shelf("broken", ["a/b", "a--b"], [place]).entries()] == [
+        ("", "broken"),
+        ("a--b", "a/b"),
+        ("a--b-2", "a--b (2)"),
+        ("broken-2", "broken (2)"),
+        ("one--slider", "one slider"),
+    ]
     assert short("a/b@main") == "a/b@main"
     with pytest.raises(ValueError, match="there is no folder"):
         Shelf("tiny", [], [tmp_path / "nowhere"])
