@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 
@@ -25,11 +26,13 @@ def main() -> None:
 
     keep_clean(own_folder())
     from facevae.editor import Editor
-    from facevae.ui.page import build_page
+
+    with ThreadPoolExecutor(1) as thread:  # weights are read and checked while Gradio is imported, which takes longer
+        opening = thread.submit(Editor, flags.checkpoint, revision=flags.revision)
+        from facevae.ui.page import build_page
 
     try:
-        editor = Editor(flags.checkpoint, revision=flags.revision)
-        page, options = build_page(editor, flags.exhibits)
+        page, options = build_page(opening.result(), flags.exhibits)
     except ValueError as error:
         parser.error(str(error))
     page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, **options)
