@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facevae.checkpoint import Checkpoint
+from facevae.checkpoint import Checkpoint, save_checkpoint
 from facevae.editor import Editor
 from train.__main__ import main
 from train.data import PreparedData
@@ -120,3 +121,15 @@ def test_mistakes_end_in_one_sentence(argv: list[str], message: str, tmp_path: P
     assert main(argv) == 2
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error and error.count("\n") == 1
+
+
+def test_a_broken_checkpoint_ends_the_app_in_one_sentence(tiny_checkpoint, tmp_path) -> None:
+    folder = tmp_path / "broken"
+    save_checkpoint(folder, tiny_checkpoint)
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-40])
+    run = subprocess.run([sys.executable, "app.py", "--checkpoint", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 2 and "Traceback" not in run.stderr and not run.stdout
+    assert re.fullmatch(
+        r"app\.py: error: .*model\.safetensors is not the file that config\.json lists.*", run.stderr.strip().splitlines()[-1]
+    )

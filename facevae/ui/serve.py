@@ -45,13 +45,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         keep_clean(own_folder())
     except ValueError as error:
         parser.error(str(error))
-    from facevae.checkpoints import open_or_embedded
-    from facevae.editor import Editor
-    from facevae.ui.page import build_page
-    from facevae.ui.shelf import Shelf
+    with ThreadPoolExecutor(1) as thread:  # weights are read and checked while Gradio is imported, which takes longer
+        opening = thread.submit(open_editor, flags.checkpoint[0] if flags.checkpoint else None, flags.revision)
+        from facevae.ui.page import build_page
+        from facevae.ui.shelf import Shelf
 
     try:
-        editor = Editor(open_or_embedded(flags.checkpoint[0] if flags.checkpoint else None, flags.revision))
+        editor = opening.result()
         more = flags.checkpoint[1:] or flags.checkpoints
         shelf = Shelf(editor.checkpoint.name, flags.checkpoint[1:], flags.checkpoints) if more else None
         page, options = build_page(editor, flags.exhibits, shelf)
@@ -60,3 +60,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     # No rendering by Node: with it, Gradio's own processes would take uploads and serve files past our gate, and need memory.
     page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, ssr_mode=False, num_workers=0, **options)
     return 0
+
+
+def open_editor(source: str | None, revision: str | None) -> "Editor":
+    """The editor over a checkpoint, the embedded one where the Hub cannot be reached."""
+    from facevae.checkpoints import open_or_embedded
+    from facevae.editor import Editor
+
+    return Editor(open_or_embedded(source, revision))
