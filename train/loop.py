@@ -26,7 +26,7 @@ from train.sheets import draw_sheets
 from train.spikes import MAX_SKIPPED
 from train.start import HISTORY, begin_with
 from train.state import images_before
-from train.stats import Tally, Tracker, add_line, drop_later_stats, progress, tracking
+from train.stats import Tally, Tracker, add_line, available, drop_later_stats, progress, tracking
 from train.stopping import Stop
 
 NOTHING: Mapping[str, Any] = {}
@@ -53,7 +53,7 @@ def fit(
     other or the disk is full, `FloatingPointError` where the gradient stays not finite; the last state is whole either way.
     """
     # Accelerate's own precision belongs to the process; two runs of one report may differ in theirs.
-    accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available(), log_with=tracker, project_dir=run)
+    accelerator = Accelerator(mixed_precision="no", cpu=not torch.cuda.is_available(), log_with=available(tracker), project_dir=run)
     ranks, device = Ranks(accelerator.process_index, accelerator.num_processes), accelerator.device
     check(config, data, guide, ranks)
     learner, state_path = Learner(config, guide, device), run / "state.safetensors"
@@ -70,7 +70,7 @@ def fit(
 
     source, pace = prefetch(lambda at: batches(at, rows), nimg, config.batch_size), (time.monotonic(), nimg)
     bar = progress(config.total_nimg, nimg, silent=not ranks.main)
-    with closing(source), closing(bar), tracking(accelerator, tracker, learner.described), Stop() as stop:
+    with closing(source), closing(bar), tracking(accelerator, learner.described), Stop() as stop:
         while nimg < total:
             # One step: the loss of this process's rows, the gradient of all rows, a step along it if it is of use, the average.
             x = images.to_float(next(source)).to(device)

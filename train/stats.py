@@ -115,19 +115,22 @@ def progress(total_nimg: int, nimg: int, silent: bool = False) -> tqdm:
 Tracker = Literal["tensorboard", "trackio"]
 
 
-@contextmanager
-def tracking(accelerator: Accelerator, tracker: Tracker | None, described: Mapping[str, Any]) -> Iterator[None]:
-    """Let `accelerator.log` reach a tracker; `ValueError` where it is not installed."""
-    if tracker is None:
-        yield
-        return
-    if tracker not in {str(name) for name in get_available_trackers()}:
+def available(tracker: Tracker | None) -> Tracker | None:
+    """The tracker; `ValueError` where it is not installed."""
+    if tracker is not None and tracker not in {str(name) for name in get_available_trackers()}:
         raise ValueError(f"{tracker} is not installed: pip install {tracker}")
-    # Trackers know no nesting.
-    flat = {k: v if isinstance(v, (int, float, str)) else json.dumps(v) for k, v in described.items()}
-    accelerator.init_trackers("facevae", config=flat)
+    return tracker
+
+
+@contextmanager
+def tracking(accelerator: Accelerator, described: Mapping[str, Any]) -> Iterator[None]:
+    """Let `accelerator.log` reach the tracker that it was made with, if any."""
+    if accelerator.log_with:
+        # Trackers know no nesting.
+        flat = {k: v if isinstance(v, (int, float, str)) else json.dumps(v) for k, v in described.items()}
+        accelerator.init_trackers("facevae", config=flat)
     try:
         yield
     finally:
-        for each in accelerator.trackers:
-            each.finish()
+        for tracker in accelerator.trackers:
+            tracker.finish()

@@ -1,6 +1,7 @@
 """What a run does, and what it refuses. That nothing is lost: test_lost.py."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,3 +115,46 @@ def test_a_net_with_batch_norm_goes_on_as_if_unbroken(data: PreparedData, tmp_pa
     unbroken = load_file(fit(config, data, tmp_path / "whole", stop_nimg=128))
     assert any("running_var" in k for k in broken)
     assert broken.keys() == unbroken.keys() and all(torch.equal(broken[k], unbroken[k]) for k in broken)
+
+
+def test_a_tracker_hears_of_every_tick(data: PreparedData, tmp_path: Path) -> None:
+    """TensorBoard's own file, in the run folder; the figures are those of stats.jsonl."""
+    from accelerate.utils import is_tensorboard_available
+
+    assert is_tensorboard_available()  # tensorboardX, which the tests install, writes it too
+    fit(CONFIG, data, tmp_path, stop_nimg=128, tracker="tensorboard")
+    (events,) = (tmp_path / "facevae").glob("events.out.tfevents.*")
+    heard = [event for event in read_events(events) if "valid_psnr_db" in event]
+    told = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
+    assert heard == [
+        pytest.approx({k: v for k, v in row.items() if k != "nimg"} | {"step": row["nimg"], "nimg": row["nimg"]}) for row in told
+    ]
+
+
+def read_events(path: Path) -> list[dict[str, float]]:
+    """The scalars of each step: records are a length, its checksum, a message and its checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    content, at, steps = path.read_bytes(), 0, {}
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 8], "little")
+        event = Event.FromString(content[at + 12 : at + 12 + size])
+        at += size + 16
+        for value in event.summary.value:
+            if value.HasField("simple_value"):
+                steps.setdefault(event.step, {"step": event.step})[value.tag] = value.simple_value
+    return list(steps.values())
+
+
+def test_a_tracker_that_is_not_installed_is_named(data: PreparedData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("train.stats.get_available_trackers", lambda: [])
+    with pytest.raises(ValueError, match="trackio is not installed: pip install trackio"):
+        fit(CONFIG, data, tmp_path, stop_nimg=8, tracker="trackio")
+
+
+def test_the_live_line_tells_what_matters(data: PreparedData, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    fit(CONFIG, data, tmp_path, stop_nimg=136)
+    line = capsys.readouterr().err.replace("\r", "\n").strip().splitlines()[-1]
+    told = json.loads((tmp_path / "stats.jsonl").read_text().splitlines()[1])
+    assert "136/256" in line and "img/s" in line and "<" in line  # images, speed, time left
+    assert re.search(rf"distortion -?\d+, rate \d+ nats, PSNR {told['valid_psnr_db']:.2f} dB", line)
