@@ -24,7 +24,7 @@ from urllib.parse import quote, urlsplit
 from train.serving import ROOT, Server, served
 from train.start_bench import first_edit
 
-THREADS, PATIENCE_SEC, MOST_BYTES, MOST_MB = 4, 120, 200_000, 2000
+THREADS, PATIENCE_SEC, STREAM_SEC, MOST_BYTES, MOST_MB = 4, 120, 2, 200_000, 2000
 TRACES = re.compile(rb"Traceback|site-packages|\.py\"|\.py', line|pydantic|errors\.pydantic")
 CANARY = b"canary-4d1f"
 DEEP = "a list in a list in a list"
@@ -216,7 +216,9 @@ class Stranger:
         sent = {"Content-Type": "application/json", "Content-Length": str(len(body))} | (headers or {})
         if self.random.random() < 0.2:
             sent |= dict([self.random.choice(HEADERS)])
-        connection = http.client.HTTPConnection(self.address.hostname or "", self.address.port, timeout=2 if streams else PATIENCE_SEC)
+        connection = http.client.HTTPConnection(
+            self.address.hostname or "", self.address.port, timeout=STREAM_SEC if streams else PATIENCE_SEC
+        )
         answer, status = b"", 0
         try:
             connection.putrequest(method, path, skip_host="Host" in sent)
@@ -225,7 +227,8 @@ class Stranger:
             connection.endheaders(body)
             reply = connection.getresponse()
             status = reply.status
-            while len(answer) < MOST_BYTES and (piece := reply.read1(65536)):
+            end_sec = time.monotonic() + (STREAM_SEC if streams else PATIENCE_SEC)
+            while len(answer) < MOST_BYTES and time.monotonic() < end_sec and (piece := reply.read1(65536)):
                 answer += piece
         except TimeoutError:
             if not streams:

@@ -89,7 +89,7 @@ def keep_room(folder: Path) -> Path:
     for follow in FOLLOWERS:
         follow(other)
     shutil.rmtree(folder, ignore_errors=True)
-    print(f"facevae: the disk of {folder.parent} is full: uploads and results go to {other.parent}", file=sys.stderr)
+    print(f"facevae: {folder.parent} is full or gone: uploads and results go to {other.parent}", file=sys.stderr)
     return other
 
 

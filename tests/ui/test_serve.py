@@ -16,6 +16,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_checkpoint: C
     """What `launch` was called with, and the page."""
     called: dict = {}
     monkeypatch.setattr(gr.Blocks, "launch", lambda page, **options: called.update(options, page=page))
+    monkeypatch.setattr("facevae.ui.cleaning.keep_clean", lambda folder: None)  # a thread would outlive the test
     monkeypatch.setattr("facevae.ui.page.FOLLOWERS", called.setdefault("followers", []))
     for name, value in {
         "GRADIO_TEMP_DIR": str(tmp_path / "temp"),
@@ -54,6 +55,7 @@ def test_gradio_counts_no_calls(launched) -> None:
 
 
 def test_a_checkpoint_that_is_none_ends_in_one_sentence(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr("facevae.ui.cleaning.keep_clean", lambda folder: None)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "temp"))
     monkeypatch.setenv("MALLOC_ARENA_MAX", "9")
     with pytest.raises(SystemExit, match="2"):
