@@ -11,8 +11,6 @@ from tests.conftest import TINY
 DETAILED = ResidualConfig(
     size=16, patch=4, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6, detail_widths=(8, 4)
 )
-    size=16, patch=4, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6, detail_widths=(8, 4)
-)
 
 
 @pytest.mark.parametrize("config", [TINY, DETAILED])
