@@ -1,7 +1,8 @@
 """What the editor takes and gives: faces, controls, results and steps. Plain values, never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -78,11 +79,21 @@ class Opened:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An edit: in the crop, as the bare decoder draws it, and in the photo."""
+    """An edit: as the bare decoder draws it, in the crop, and in the photo. The last two are drawn when they are first asked for."""
 
-    crop: UInt8[np.ndarray, "s s 3"]
     decoded: UInt8[np.ndarray, "s s 3"]
-    photo: UInt8[np.ndarray, "h w 3"]
+    draw_crop: Callable[[], UInt8[np.ndarray, "s s 3"]]
+    draw_photo: Callable[[], UInt8[np.ndarray, "h w 3"]]
+
+    @cached_property
+    def crop(self) -> UInt8[np.ndarray, "s s 3"]:
+        """The crop with the edit in it."""
+        return self.draw_crop()
+
+    @cached_property
+    def photo(self) -> UInt8[np.ndarray, "h w 3"]:
+        """The photo, at the size that was asked for, with the edit in it."""
+        return self.draw_photo()
 
 
 @dataclass(frozen=True, eq=False)

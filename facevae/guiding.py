@@ -79,7 +79,7 @@ class Guiding(Studio):
         """What guidance did to the crop, from `before` with these strengths and locks to `after`, seen by the guide and by the judge."""
         attributes = self.checkpoint.classifier.config.attributes
         pairs = (before, self._move(before, strengths, locks)), (after, self._move(after, {}))
-        crops = np.stack([self._in_crop(face, move, detail)[0] for face, move in pairs])
+        crops = np.stack([self._in_crop(face, move, detail) for face, move in pairs])
         with self._lock, torch.inference_mode():
             logits, spread = self.checkpoint.classifier(images.to_float(crops)), self._statistics.guide_spread
             guide, judge = dict(zip(attributes, logits[1].sigmoid().tolist(), strict=True)), None

@@ -179,5 +179,5 @@ class Opening(Studio):
         assert face.alignment is not None
         if not face.offset.any():
             return photo
-        _, layers = self._drawn(face, torch.from_numpy(face.offset), detail)
+        _, layers = self._layers(face, torch.from_numpy(face.offset), detail)
         return photo if layers is None else paste(photo, *layers, face.alignment, detail)

@@ -1,18 +1,20 @@
 """Studio: what every verb of the editor stands on: an open checkpoint, the directions known to it, a move and the picture of it."""
 
 import copy
+import weakref
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float32
 from torch import Tensor
 
 from facevae.checkpoint import Checkpoint, LabelStatistics
 from facevae.faces import Face, Result
 from facevae.latent.directions import Direction, displacement, from_examples, principal, readout, remaining, steps_to_hold
+from facevae.nets.packed import packed
 from facevae.photo import images
 from facevae.photo.alignment import MAX_LOOK_PX, Alignment, rescaled, shrunk, whole
 from facevae.photo.compositing import DETAIL, paste, soft_mask
@@ -30,6 +32,8 @@ class Studio:
         self.checkpoint = checkpoint
         self.size: int = checkpoint.net.config.size
         self._mask = torch.from_numpy(soft_mask(self.size))[None, None]  # (1, 1, s, s)
+        self._decoder = packed(checkpoint.net.decoder, torch.zeros(1, checkpoint.net.config.latent))
+        self._small: dict[int, tuple[int, np.ndarray]] = {}  # by the identity of the photo: longer side, copy
         self._lock = Turns()  # one model, two cores
         a = len(set(checkpoint.classifier.config.attributes))
         # Folders from before there was a judge know nothing of how labels go together.
@@ -97,36 +101,21 @@ class Studio:
         (see `facevae.latent.directions.hold`).
         """
         move = self._move(face, strengths, locks)
-        photo, alignment = self._canvas(face, max_side_px)
-        in_crop, decoded, layers = self._in_crop(face, move, detail)
-        if photo is None or alignment is None:
-            return Result(decoded, decoded, decoded)
-        return Result(in_crop, decoded, photo if layers is None else paste(photo, *layers, alignment, detail))
+        decoded, layers = self._layers(face, move, detail)
 
-    def preview(
-        self,
-        face: Face,
-        strengths: Mapping[str, float] = {},
-        max_side_px: int | None = None,
-        detail: float = DETAIL,
-        locks: Collection[str] = (),
-        in_photo: bool = True,
-    ) -> UInt8[np.ndarray, "h w 3"]:
-        """One picture of `edit` alone, in half the time: that in the photo, or that in the crop."""
-        move = self._move(face, strengths, locks)
-        if not in_photo:
-            return self._in_crop(face, move, detail)[0]
-        photo, alignment = self._canvas(face, max_side_px)
-        decoded, layers = self._drawn(face, move, detail)
-        if photo is None or alignment is None:
-            return decoded
-        return photo if layers is None else paste(photo, *layers, alignment, detail)
+        def in_photo() -> np.ndarray:
+            photo, alignment = self._canvas(face, max_side_px)
+            if photo is None or alignment is None:
+                return decoded
+            return photo if layers is None else paste(photo, *layers, alignment, detail)
+
+        return Result(decoded, lambda: self._over_crop(face, decoded, layers, detail), in_photo)
 
     def probabilities(
         self, face: Face, strengths: Mapping[str, float] = {}, detail: float = DETAIL, locks: Collection[str] = ()
     ) -> dict[str, float]:
         """What the classifier sees in the crop after the edit: attribute -> probability, calibrated."""
-        picture, _, _ = self._in_crop(face, self._move(face, strengths, locks), detail)
+        picture = self._in_crop(face, self._move(face, strengths, locks), detail)
         with self._lock, torch.inference_mode():
             values = self.checkpoint.classifier(images.to_float(picture)).sigmoid()[0].tolist()
         return dict(zip(self.checkpoint.classifier.config.attributes, values, strict=True))
@@ -174,15 +163,8 @@ class Studio:
             [torch.zeros(0, self.checkpoint.net.config.latent), *(steps_to_hold(self.directions[name]) for name in dict.fromkeys(locks))]
         )
 
-    def _in_crop(self, face: Face, move: Tensor, detail: float) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
-        """The crop with the edit in it, and what `_drawn` gives."""
-        decoded, layers = self._drawn(face, move, detail)
-        if face.photo is None:
-            return decoded, decoded, None
-        return face.crop if layers is None else paste(face.crop, *layers, whole(self.size), detail), decoded, layers
-
-    def _drawn(self, face: Face, move: Tensor, detail: float) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
-        """G(z') alone, and (G(z), G(z')) as `paste` wants them; None where nothing moves or no photo is."""
+    def _layers(self, face: Face, move: Tensor, detail: float) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray] | None]:
+        """G(z') as a picture, and (G(z), G(z')) as `paste` wants them; None where nothing moves or no photo is."""
         if not 0 <= detail <= 1:
             raise ValueError(f"the photo detail must lie between 0 and 1, not {detail:g}")
         shown = 0 if face.applied is None else torch.from_numpy(face.applied)
@@ -191,11 +173,21 @@ class Studio:
             start = self._start(face)
             after = start if still else self._decode(torch.from_numpy(face.latent) + move)
             decoded = images.to_uint8(after)[0]
-        return decoded, None if still or face.photo is None else (as_pixels(start), as_pixels(after))
+        return decoded, None if face.photo is None or still else (as_pixels(start), as_pixels(after))
+
+    def _over_crop(self, face: Face, decoded: np.ndarray, layers: tuple[np.ndarray, np.ndarray] | None, detail: float) -> np.ndarray:
+        """What `_layers` gave, laid over the crop."""
+        if face.photo is None:
+            return decoded
+        return face.crop if layers is None else paste(face.crop, *layers, whole(self.size), detail)
+
+    def _in_crop(self, face: Face, move: Tensor, detail: float) -> np.ndarray:
+        """The crop with the edit in it."""
+        return self._over_crop(face, *self._layers(face, move, detail), detail)
 
     def _decode(self, latent: Tensor) -> Tensor:
-        """G(z) in [0, 1], (d,) -> (1, 3, s, s)."""
-        return self.checkpoint.net.decode(latent[None]).clamp(0, 1)
+        """G(z) in [0, 1], (d,) -> (1, 3, s, s), without a gradient."""
+        return self._decoder(latent[None]).clamp(0, 1)
 
     def _start(self, face: Face) -> Tensor:
         """What the model makes of the picture that edits are laid over: G(latent), (1, 3, s, s)."""
@@ -215,9 +207,18 @@ class Studio:
             return None, None
         if max_side_px is None or max(face.photo.shape) <= max_side_px:
             return face.photo, face.alignment
-        source = face.screen if max(face.screen.shape) >= max_side_px else face.photo
-        small = shrunk(source, max_side_px)
+        small = self._shrunk(face.screen if max(face.screen.shape) >= max_side_px else face.photo, max_side_px)
         return small, rescaled(face.alignment, face.photo, small)
+
+    def _shrunk(self, photo: np.ndarray, side_px: int) -> np.ndarray:
+        """`shrunk`, remembered while the photo is there: a drag asks for the same copy many times a second."""
+        known = self._small.get(id(photo))
+        if known is None:
+            weakref.finalize(photo, self._small.pop, id(photo), None).atexit = False
+        if known is None or known[0] != side_px:
+            known = self._small[id(photo)] = (side_px, shrunk(photo, side_px))
+            known[1].setflags(write=False)
+        return known[1]
 
 
 def as_pixels(x: Float32[Tensor, "1 3 s s"]) -> Float32[np.ndarray, "s s 3"]:

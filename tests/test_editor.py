@@ -1,5 +1,6 @@
 """The editor as a pure function: same arguments, same picture."""
 
+import gc
 import io
 import json
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from facevae import studio
 from facevae.checkpoint import Checkpoint, LabelStatistics
 from facevae.editor import Adjustment, Editor, Face
 from facevae.nets.judge import Judge, JudgeConfig
@@ -46,15 +48,6 @@ def test_an_edit_changes_the_crop_and_nothing_outside(editor: Editor, face: Face
     assert (result.photo != photo).any()
     assert np.array_equal(result.photo[:6], photo[:6])  # the middle square begins at row 10
     assert np.array_equal(result.photo, editor.edit(face, {"Smiling": 3.0}).photo)
-
-
-def test_one_picture_alone_is_the_one_that_the_edit_has(editor: Editor, face: Face) -> None:
-    held = {"locks": ("Young",), "detail": 0.2}
-    for shown in (face, editor.generate([3])[0]):
-        for strengths in ({}, {"Smiling": 3.0}):
-            result = editor.edit(shown, strengths, 20, **held)
-            assert np.array_equal(editor.preview(shown, strengths, 20, **held), result.photo)
-            assert np.array_equal(editor.preview(shown, strengths, 20, **held, in_photo=False), result.crop)
 
 
 def test_preview_is_the_edit_on_a_smaller_photo(editor: Editor) -> None:
@@ -283,3 +276,27 @@ def test_directions_of_the_users_own_belong_to_one_view_alone(editor: Editor) ->
         editor.knowing([replace(mine, name="Smiling")])
     with pytest.raises(ValueError, match="Dimples has 3 values, the checkpoint expects 6"):
         editor.knowing([replace(mine, vector=torch.ones(3))])
+
+
+def test_an_edit_is_laid_only_where_it_is_looked_at(editor: Editor, monkeypatch: pytest.MonkeyPatch) -> None:
+    laid = []
+    monkeypatch.setattr(studio, "paste", lambda photo, *rest: laid.append(photo.shape) or photo.copy())
+    face = editor.open_photo(np.random.default_rng(0).integers(0, 256, (40, 60, 3)).astype(np.uint8))
+    result = editor.edit(face, {"Smiling": 2.0})
+    assert laid == []
+    assert result.photo is result.photo and laid == [(40, 60, 3)]
+    assert result.crop is result.crop and laid == [(40, 60, 3), face.crop.shape]
+
+
+def test_previews_shrink_a_photo_once_and_forget_it_with_the_photo(tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    editor, shrinks = Editor(tiny_checkpoint), []
+    plain = studio.shrunk
+    monkeypatch.setattr(studio, "shrunk", lambda photo, side: shrinks.append(side) or plain(photo, side))
+    face = editor.open_photo(np.random.default_rng(0).integers(0, 256, (80, 60, 3)).astype(np.uint8))
+    first, again = (editor.edit(face, {"Smiling": s}, max_side_px=40).photo for s in (1.0, 2.0))
+    assert shrinks == [40] and first.shape == (40, 30, 3) and not np.array_equal(first, again)
+    assert editor.edit(face, {"Smiling": 1.0}, max_side_px=20).photo.shape == (20, 15, 3) and shrinks == [40, 20]
+    assert len(editor._small) == 1
+    del face
+    gc.collect()
+    assert len(editor._small) == 0

@@ -45,8 +45,16 @@ class Server:
     @property
     def resident_mb(self) -> float:
         """Memory of the server, as Linux tells it."""
+        return self._status_mb("VmRSS")
+
+    @property
+    def peak_mb(self) -> float:
+        """The most memory that the server has held so far."""
+        return self._status_mb("VmHWM")
+
+    def _status_mb(self, name: str) -> float:
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+        return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1024
 
     def files(self) -> list[tuple[int, float]]:
         """Bytes and age in seconds of each temporary file. Some vanish while they are counted: the page deletes them."""

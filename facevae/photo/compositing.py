@@ -12,7 +12,9 @@ in one of two ways:
 All of this is decided on layers of the crop's size; the photo itself is touched once, strip by strip.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -31,10 +33,14 @@ class Oval:
     radius_y: float
     feather: float
 
+    @lru_cache(maxsize=24)  # noqa: B019 (ovals are the few constants below)
     def draw(self, size_px: int) -> Float32[np.ndarray, "s s"]:
+        """The same array for the same size: nobody writes to it."""
         at = (np.arange(size_px) + 0.5) / size_px
         radius = np.hypot((at[None, :] - self.x) / self.radius_x, (at[:, None] - self.y) / self.radius_y)
-        return 1 - _step(radius, 1 - self.feather / 2, 1 + self.feather / 2)
+        drawn = 1 - _step(radius, 1 - self.feather / 2, 1 + self.feather / 2)
+        drawn.setflags(write=False)
+        return drawn
 
 
 DETAIL = 0.45
@@ -69,6 +75,7 @@ TONE_SIGMA = 0.094  # where detail gives way, the photo's light and colour stay 
 SHARPEN, SHARPEN_SIGMA = 0.5, 0.012  # the decoder's picture where it stands alone, beside the sharp photo
 GRID_SIGMA = 0.0055  # enough to hide the grid of the decoder's pixels in large photos
 RANGE_KNEE = 0.7  # share of the room up to black or white that is used freely
+UPPER = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # entries of a symmetric matrix
 
 
 def paste(
@@ -91,22 +98,25 @@ def paste(
         return photo.copy()
     size = len(change)
     side = int(np.clip(np.ceil(alignment.side_px), size, max(size, MAX_LAYER_PX)))
-    fine = crop(photo, alignment, side).astype(np.float32) / 255
+    pixels = crop(photo, alignment, side)
+    fine = pixels.astype(np.float32) / 255
     small = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
-    if (fine == fine[:, :, :1]).all():  # a black and white photo gets no coloured mouth
+    red, green, blue = cv2.split(pixels)
+    if np.array_equal(red, green) and np.array_equal(green, blue):  # a black and white photo gets no coloured mouth
         before, after = (np.repeat(x.mean(axis=2, keepdims=True), 3, axis=2) for x in (before, after))
         change = after - before
     structure = structural(before, after)
-    mask = change_mask(change, small, fine)[:, :, None]
-    gives = _enlarge(_giving_way(structure, detail), side).clip(0, 1)[:, :, None] * mask
-    raw = _enlarge(_giving_way(structure, min(detail, DETAIL)), side).clip(0, 1)[:, :, None]
+    mask = change_mask(change, small, fine)
+    raw = _enlarge(_giving_way(structure, min(detail, DETAIL)), side).clip(0, 1)
+    gives = mask * (raw if detail <= DETAIL else _enlarge(_giving_way(structure, detail), side).clip(0, 1))
+    mask3, raw3, gives3 = (_repeated(x, 3) for x in (mask, raw, gives))
     recoloured = _follow(small, change, fine, GUIDE_RADIUS)
-    layer = recoloured + raw * (_draw(change, side) - recoloured)  # (side, side, 3)
+    layer = recoloured + raw3 * (_draw(change, side) - recoloured)  # (side, side, 3)
     # What the photo's own pixels give way to: the decoder's face, a little sharper, in the photo's light.
     tone = before + _blur(small - before, TONE_SIGMA) + SHARPEN * (after - _blur(after, SHARPEN_SIGMA))
     tone = _draw(tone, side)
-    layer = mask * _within_range(fine + gives * (tone - fine), layer) + gives * tone
-    return _lay_over(photo, np.dstack([layer * 255, gives]), alignment)
+    layer = mask3 * _within_range(fine + gives3 * (tone - fine), layer) + gives3 * tone
+    return _lay_over(photo, cv2.merge((*cv2.split(layer * 255), gives)), alignment)
 
 
 def soft_mask(size_px: int) -> Float32[np.ndarray, "s s"]:
@@ -172,44 +182,51 @@ def _follow(guide: np.ndarray, values: np.ndarray, fine: np.ndarray, radius: flo
     width = 2 * max(1, round(radius * len(guide))) + 1
 
     def mean(x: np.ndarray) -> np.ndarray:
-        return cv2.blur(x, (width, width), borderType=cv2.BORDER_REFLECT).reshape(x.shape)
+        return cv2.blur(x, (width, width), borderType=cv2.BORDER_REFLECT)
 
-    guide_mean, values_mean = mean(guide), mean(values)
-    covariance = np.empty((*guide.shape[:2], 3, 3), np.float32)
-    for i in range(3):
-        for j in range(i, 3):
-            covariance[:, :, i, j] = mean(guide[:, :, i] * guide[:, :, j]) - guide_mean[:, :, i] * guide_mean[:, :, j]
-            covariance[:, :, j, i] = covariance[:, :, i, j]
-        covariance[:, :, i, i] += GUIDE_EPS
-    with_values = np.stack([mean(guide[:, :, [i]] * values) - guide_mean[:, :, [i]] * values_mean for i in range(3)], axis=2)
-    slopes = _solve(covariance, with_values)  # (s, s, 3, c)
-    offsets = values_mean - np.einsum("yxi,yxic->yxc", guide_mean, slopes)
-    side = len(fine)
-    result = _enlarge(mean(offsets), side)
-    for i in range(3):
-        result = result + _enlarge(mean(slopes[:, :, i]), side) * fine[:, :, [i]]
+    # Plane by plane: NumPy is slow where the last axis is three long.
+    colours, planes = cv2.split(guide), cv2.split(values)
+    colour_means, plane_means = [mean(x) for x in colours], [mean(x) for x in planes]
+    covariance = {
+        (i, j): mean(colours[i] * colours[j]) - colour_means[i] * colour_means[j] + np.float32(GUIDE_EPS * (i == j)) for i, j in UPPER
+    }
+    inverse = _inverse(covariance)
+    slopes = np.empty((3, len(planes), *guide.shape[:2]), np.float32)
+    offsets = np.empty((len(planes), *guide.shape[:2]), np.float32)
+    for k, (plane, plane_mean) in enumerate(zip(planes, plane_means, strict=True)):
+        x, y, z = (mean(colours[i] * plane) - colour_means[i] * plane_mean for i in range(3))
+        for i in range(3):
+            c0, c1, c2 = (inverse[min(i, j), max(i, j)] for j in range(3))
+            slopes[i, k] = c0 * x + c1 * y + c2 * z
+        offsets[k] = plane_mean - sum(colour_means[i] * slopes[i, k] for i in range(3))
+    side, count = len(fine), len(planes)
+    result = _enlarge(_merged(mean(x) for x in offsets), side)
+    for i, colour in enumerate(cv2.split(fine)):
+        result += _enlarge(_merged(mean(x) for x in slopes[i]), side) * _repeated(colour, count)
     return result
 
 
-def _solve(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a⁻¹ b for symmetric positive definite (s, s, 3, 3) and (s, s, 3, c) by cofactors: LAPACK, called per pixel, is three times slower.
+def _inverse(a: dict[tuple[int, int], np.ndarray]) -> dict[tuple[int, int], np.ndarray]:
+    """a⁻¹ of symmetric positive definite 3×3 matrices, one for each pixel, by their upper entries (s, s), from cofactors.
 
-    In double precision, for a cofactor is a difference of products that are nearly equal where colours lie on a line.
+    LAPACK, called per pixel, is three times slower. In double precision, for a cofactor is a difference of products that are
+    nearly equal where colours lie on a line.
     """
-    xx, xy, xz, yy, yz, zz = (a[:, :, i, j].astype(np.float64) for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2)))
-    cofactors = [yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy, xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy]
+    xx, xy, xz, yy, yz, zz = (a[entry].astype(np.float64) for entry in UPPER)
+    cofactors = (yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy, xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy)
     determinant = xx * cofactors[0] + xy * cofactors[1] + xz * cofactors[2]
-    c0, c1, c2, c3, c4, c5 = ((c / determinant).astype(np.float32)[:, :, None] for c in cofactors)
-    x, y, z = b[:, :, 0], b[:, :, 1], b[:, :, 2]
-    return np.stack([c0 * x + c1 * y + c2 * z, c1 * x + c3 * y + c4 * z, c2 * x + c4 * y + c5 * z], axis=2)
+    return {entry: (cofactor / determinant).astype(np.float32) for entry, cofactor in zip(UPPER, cofactors, strict=True)}
 
 
 def _within_range(base: np.ndarray, change: np.ndarray) -> np.ndarray:
     """The change, weakened where it would leave [0, 1]: clipping would crush strands of hair and shine to flat patches."""
     room = np.where(change > 0, 1 - base, base).clip(0) + 1e-3
     used = np.abs(change) / room
+    beyond = np.flatnonzero(used > RANGE_KNEE)  # a tenth of the pixels, or less: tanh of all would take longer than the rest
+    used, room, weakened = used.ravel()[beyond], room.ravel()[beyond], change.astype(np.float32)
     soft = RANGE_KNEE + (1 - RANGE_KNEE) * np.tanh((used - RANGE_KNEE) / (1 - RANGE_KNEE))
-    return np.where(used > RANGE_KNEE, np.copysign(soft * room, change), change).astype(np.float32)
+    weakened.reshape(-1)[beyond] = np.copysign(soft * room, change.ravel()[beyond])
+    return weakened
 
 
 def _lay_over(photo: np.ndarray, layer: np.ndarray, alignment: Alignment) -> np.ndarray:
@@ -274,6 +291,17 @@ def _rms(x: np.ndarray, sigma: float) -> np.ndarray:
 def _draw(x: np.ndarray, side_px: int) -> np.ndarray:
     """The decoder's picture or change, enlarged without its faint grid (nets/residual.py), which shows at full size."""
     return _blur(_enlarge(x, side_px), GRID_SIGMA)
+
+
+def _repeated(x: np.ndarray, count: int) -> np.ndarray:
+    """One plane (s, s) as `count` equal channels (s, s, count)."""
+    return cv2.merge([x] * count).reshape(*x.shape, count)
+
+
+def _merged(planes: Iterable[np.ndarray]) -> np.ndarray:
+    """Planes (s, s) as channels (s, s, c)."""
+    found = list(planes)
+    return cv2.merge(found).reshape(*found[0].shape, len(found))
 
 
 def _enlarge(x: np.ndarray, side_px: int) -> np.ndarray:

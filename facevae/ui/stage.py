@@ -49,7 +49,8 @@ class StagePart:
         editor, strengths, locks = asked.editor, asked.strengths, asked.locks
         if show == ORIGINAL:
             face, editor, strengths, locks = self.editor.reset(face), self.editor, {}, ()
-        return enlarge(editor.preview(face, strengths, PREVIEW_SIDE_PX, detail, locks, in_photo=view == IN_PHOTO), FACE_SIDE_PX)
+        result = editor.edit(face, strengths, PREVIEW_SIDE_PX, detail, locks)
+        return enlarge(result.photo if view == IN_PHOTO else result.crop, FACE_SIDE_PX)
 
     def pictures(self, face: Face, view: str, show: str, detail: float, asked: Asked) -> dict[Any, Any]:
         """The update that shows one picture, or the two to compare."""
