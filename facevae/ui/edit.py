@@ -10,6 +10,7 @@ import gradio as gr
 from facevae.editor import DETAIL, Adjustment, Editor, Face, Opened
 from facevae.history import Edit
 from facevae.recipe import link_of, recipe_of_link
+from facevae.settings import PHOTO_DETAIL
 from facevae.ui.crop import CropPart, movable
 from facevae.ui.examples import Examples
 from facevae.ui.faces import draw_tiles, which
@@ -28,6 +29,7 @@ from facevae.ui.parts import (
     one_sentence,
     refusal,
     say,
+    slider,
     status_line,
     tiles,
     to_file,
@@ -84,16 +86,8 @@ class EditTab:
         self.status = status_line("edit-status")
         self.past = PastPart(self.editor)
         self.keep = KeepPart(self.editor, self.store)
-        self.detail = gr.Slider(
-            0,
-            1,
-            DETAIL,
-            step=0.05,
-            label="Photo detail",
-            info="How much of the photo's own detail stays where the shape changes",
-            elem_id="detail",
-            elem_classes="bare",
-        )
+        about = PHOTO_DETAIL.about
+        self.detail = slider(PHOTO_DETAIL, "detail", info=f"{about[0].upper()}{about[1:]}")
         with gr.Accordion("What the classifier sees", open=False, elem_id="scores-box"):
             self.scores = gr.HTML("", apply_default_css=False, elem_id="scores")
         self.keep.lay_out_more()
@@ -125,7 +119,7 @@ class EditTab:
         self.shown(self.stage.tiles.select(self.choose, asks, **opened))
 
         moved = gr.on(
-            [event for slider in self.crop.sliders for event in (slider.input, slider.release)],
+            [event for moved in self.crop.sliders for event in (moved.input, moved.release)],
             self.adjust,
             [*self.look, *self.crop.sliders],
             [self.face, self.crop.crop, self.crop.reconstruction, self.status, self.goals.stop, *pictures],
@@ -209,8 +203,8 @@ class EditTab:
         edit = self.edit_of(session, face, detail, opened.strengths, opened.locks)
         self.past.begin(session, edit, greeting.strip(" .") or "Opened")
         shown = self.show_edit(session, edit, IN_PHOTO, EDITED, f"{greeting}{which(face)}{face.message or HINT}")
-        for slider in own.keys() & shown.keys() & set(self.panel.own_sliders):
-            shown[slider] = own[slider] | shown[slider]  # what it is called and how long it is, and where it stands
+        for widget in own.keys() & shown.keys() & set(self.panel.own_sliders):
+            shown[widget] = own[widget] | shown[widget]  # what it is called and how long it is, and where it stands
         return own | shown | {self.stage.view: IN_PHOTO, self.stage.show: EDITED}
 
     def edit_of(self, session: Session, face: Face, detail: float, strengths: Any, locks: Any) -> Edit:

@@ -9,7 +9,8 @@ import gradio as gr
 from facevae.editor import Editor, Face
 from facevae.morphing import FILM_SIDE_PX, FilmConfig, FilmStep, KeyFrames, Way
 from facevae.photo.animation import film_formats
-from facevae.ui.parts import LIVE, QUEUED, file_stem, heading, one_sentence, say, segmented, status_line, to_file
+from facevae.settings import DURATION_MS, FRAMES
+from facevae.ui.parts import LIVE, QUEUED, file_stem, heading, one_sentence, say, segmented, slider, status_line, to_file
 from facevae.ui.session import Session
 
 NAMES = {"gif": "GIF", "webp": "WebP", "mp4": "MP4"}
@@ -29,9 +30,8 @@ class FilmPart:
         formats = [(NAMES[name], name) for name in film_formats()]
         self.format = segmented(formats, "File", "format", show_label=True)
         with gr.Row(elem_classes="film-numbers"):
-            bare = {"elem_classes": "bare", "min_width": 130}
-            self.frames = gr.Slider(8, 120, 32, step=1, label="Frames", elem_id="frames", **bare)
-            self.duration_ms = gr.Slider(20, 300, 60, step=10, label="ms a frame", elem_id="frame-ms", **bare)
+            self.frames = slider(FRAMES, "frames", min_width=130)
+            self.duration_ms = slider(DURATION_MS, "frame-ms", min_width=130)
         with gr.Row(elem_classes="film-buttons"):
             self.export = gr.Button("Save film", variant="primary", elem_id="export", size="md", min_width=110)
             self.cancel = gr.Button("Cancel", variant="stop", elem_id="film-cancel", size="md", min_width=90, interactive=False)

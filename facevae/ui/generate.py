@@ -13,6 +13,7 @@ import gradio as gr
 from facevae.contact_sheet import save_sheet
 from facevae.editor import Editor, Face
 from facevae.sampling import Search
+from facevae.settings import COLUMNS, COUNT, PRIOR, RADIUS, TEMPERATURE
 from facevae.ui import sheets
 from facevae.ui.crop import BREATH_SEC
 from facevae.ui.favourites import FavouritesPart
@@ -30,15 +31,15 @@ from facevae.ui.parts import (
     refusal,
     say,
     segmented,
+    slider,
     status_line,
     tiles,
     to_file,
 )
 from facevae.ui.session import Session
-from facevae.ui.sheets import COLUMNS, MIDDLE, MOST, NEAR_BLOCK, SEED_END, Settings, Sheet, read_settings, title
+from facevae.ui.sheets import MIDDLE, NEAR_BLOCK, SEED_END, Settings, Sheet, read_settings, title
 
-FIRST = Settings(seed=1, count=12, temperature=0.8, prior="fitted")
-PRIORS = [("Fitted", "fitted"), ("N(0, I)", "normal")]
+FIRST = Settings(1, int(COUNT.default), TEMPERATURE.default, PRIOR.default)
 SETTLE_SEC = 0.15
 """A slider that is dragged asks for new faces at most this often."""
 SEARCH_SEC = 0.3
@@ -72,11 +73,9 @@ class GenerateTab:
     def _lay_out_settings(self) -> None:
         self.dice = gr.Button("New faces", variant="primary", elem_id="dice", size="md")
         self.seed = gr.Number(FIRST.seed, label="Seed", precision=0, minimum=0, maximum=SEED_END - 1, elem_id="seed", elem_classes="bare")
-        self.count = gr.Slider(1, MOST, FIRST.count, step=1, label="Faces", elem_id="count", elem_classes="bare")
-        self.temperature = gr.Slider(
-            0.1, 1.2, FIRST.temperature, step=0.05, label="Temperature", elem_id="temperature", elem_classes="bare"
-        )
-        self.prior = segmented(PRIORS, "Drawn from", "prior", show_label=True)
+        self.count = slider(COUNT, "count")
+        self.temperature = slider(TEMPERATURE, "temperature")
+        self.prior = segmented(list(PRIOR.pairs), PRIOR.label, "prior", show_label=True)
         heading("Only faces")
         menu = {"multiselect": True, "value": [], "elem_classes": "bare", "min_width": 120}
         self.with_it = gr.Dropdown(wishes(self.editor), label="With", elem_id="only-with", **menu)
@@ -85,7 +84,7 @@ class GenerateTab:
     def _lay_out_faces(self) -> None:
         with gr.Row(visible=False, elem_classes="near-bar", elem_id="near-bar") as self.bar:
             self.back = gr.Button("Back", elem_id="generate-back", size="md", min_width=70)
-            self.radius = gr.Slider(0.1, 1, 0.5, step=0.05, label="How far", elem_id="radius", elem_classes="bare", min_width=180)
+            self.radius = slider(RADIUS, "radius", min_width=180)
         self.gallery = tiles("faces", columns=COLUMNS)
         gr.HTML("", js_on_load=NAMES, apply_default_css=False, elem_id="tile-names")
         with gr.Column(elem_classes="foot"):

@@ -7,6 +7,7 @@ import gradio as gr
 
 from facevae.editor import Editor, Face
 from facevae.morphing import KeyFrames, Way, strip_positions
+from facevae.settings import PATH, POSITION, REPEAT
 from facevae.ui.examples import Examples
 from facevae.ui.film import FilmPart
 from facevae.ui.keys import KeysPart, draw_examples, draw_strip, picture_row
@@ -22,13 +23,12 @@ from facevae.ui.parts import (
     refusal,
     say,
     segmented,
+    slider,
     status_line,
     upload_button,
 )
 from facevae.ui.session import Session
 
-PATHS = [("Slerp", "slerp"), ("Lerp", "lerp")]
-REPEATS = [("Turn back", "back"), ("Go round", "round"), ("Stop", "once")]
 FACE_ONLY, IN_PHOTO = "Face", "In the photo"
 GONE = "The faces are gone after an hour: open a photo, or choose an example."
 
@@ -68,7 +68,7 @@ class MorphTab:
             elem_classes="picture",
             alt_text="A face of the morph",
         )
-        self.position = gr.Slider(0, 1, 0.5, step=0.01, label="Along the way", elem_id="position", elem_classes="bare")
+        self.position = slider(POSITION, "position")
         self.edit_this = gr.Button("Edit this face", elem_id="morph-to-edit", size="md")
         self.strip = picture_row("strip")
         self.status = status_line("morph-status")
@@ -77,8 +77,8 @@ class MorphTab:
         heading("Way")
         with gr.Row(elem_classes="way-choices"):
             self.view = segmented([FACE_ONLY, IN_PHOTO], "Shown", "morph-view", show_label=True)
-            self.path = segmented(PATHS, "Path", "path", show_label=True)
-            self.repeat = segmented(REPEATS, "After the last face", "repeat", show_label=True)
+            self.path = segmented(list(PATH.pairs), PATH.label, "path", show_label=True)
+            self.repeat = segmented(list(REPEAT.pairs), REPEAT.label, "repeat", show_label=True)
         self.smooth = gr.Checkbox(False, label="Slow down at each face", elem_id="smooth", elem_classes="bare", container=False)
         self.parts = gr.CheckboxGroup(
             list(self.groups),

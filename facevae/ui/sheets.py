@@ -10,13 +10,13 @@ import numpy as np
 from facevae.attributes import SHOWN, in_words, wanted_of
 from facevae.editor import Editor, Face
 from facevae.sampling import Search
+from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS
 
-MOST, MOST_SHOWN = 48, 96
+MOST, MOST_SHOWN = int(COUNT.high), 96
 """Faces drawn at once, and faces of one sheet."""
 SEED_END = 2**32 - MOST_SHOWN
-COLUMNS = 4
 HOTTEST = 3
-NEAR_COLUMNS, NEAR_BLOCK, MOST_NEAR = 3, 9, 36
+NEAR_BLOCK, MOST_NEAR = 9, 36
 MIDDLE = NEAR_BLOCK // 2
 """Where the face stands whose neighbours are around it."""
 MOST_BEHIND = 12

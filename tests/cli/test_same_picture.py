@@ -1,5 +1,6 @@
 """The same picture from the page, the command line, HTTP and Python, pixel by pixel; and the example of docs/api.md runs."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -11,20 +12,13 @@ from given import PLACED, draw, pixels
 from gradio_client import Client, handle_file
 
 from facevae.editor import Adjustment
-from facevae.morphing import FilmConfig
+from facevae.morphing import FilmConfig, Way
 from facevae.photo.alignment import Alignment
 from facevae.settings import (
-    COLUMNS,
-    COUNT,
-    CROP,
     DURATION_MS,
     FRAMES,
-    NEAR_COLUMNS,
     PATH,
-    PHOTO_DETAIL,
-    POSITION,
     PRIOR,
-    RADIUS,
     REPEAT,
     TEMPERATURE,
 )
@@ -32,8 +26,8 @@ from facevae.ui import sheets
 from facevae.ui.api import Api
 from facevae.ui.edit import EditTab
 from facevae.ui.examples import Examples
-from facevae.ui.generate import PRIORS, GenerateTab
-from facevae.ui.morph import PATHS, REPEATS, MorphTab
+from facevae.ui.generate import GenerateTab
+from facevae.ui.morph import MorphTab
 from facevae.ui.session import Session
 
 STRENGTHS, LOCKS, DETAIL = {"Smiling": 2.5, "Male": -1.5}, ["Young"], 0.2
@@ -196,24 +190,11 @@ def test_all_faces_of_a_photo_as_one_would_edit_them_on_the_page(rows, editor, t
     assert rows("recipe", "apply", tmp_path / "recipe.json", photo, "-o", tmp_path / "other.png")[1][0]["face"] == 0
 
 
-def test_every_setting_has_the_range_of_the_page(tabs) -> None:
-    edit, morph, generate = tabs
-    sliders = {
-        edit.detail: PHOTO_DETAIL,
-        morph.film.frames: FRAMES,
-        morph.film.duration_ms: DURATION_MS,
-        morph.position: POSITION,
-        generate.count: COUNT,
-        generate.temperature: TEMPERATURE,
-        generate.radius: RADIUS,
-        **dict(zip(edit.crop.sliders, CROP, strict=True)),
-    }
-    for slider, setting in sliders.items():
-        page = (slider.minimum, slider.maximum, slider.value, slider.step, slider.label)
-        assert page == (setting.low, setting.high, setting.default, setting.step, setting.label), setting.name
-    assert (tuple(PATHS), tuple(REPEATS), tuple(PRIORS)) == (PATH.pairs, REPEAT.pairs, PRIOR.pairs)
-    assert (sheets.COLUMNS, sheets.NEAR_COLUMNS) == (COLUMNS, NEAR_COLUMNS)
-    assert FilmConfig().frames == FRAMES.default and FilmConfig().duration_ms == DURATION_MS.default
+def test_the_library_begins_where_page_and_flags_begin(editor) -> None:
+    defaults = {name: value.default for name, value in inspect.signature(editor.generate).parameters.items()}
+    assert (defaults["temperature"], defaults["prior"]) == (TEMPERATURE.default, PRIOR.default)
+    assert (FilmConfig().frames, FilmConfig().duration_ms) == (FRAMES.default, DURATION_MS.default)
+    assert (Way().path, Way().repeat) == (PATH.default, REPEAT.default)
 
 
 def test_wishes_over_http(client, editor) -> None:
