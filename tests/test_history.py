@@ -30,6 +30,30 @@ def perform(history: History, change: tuple) -> History:
     return history.do(replace(now, **{what: value}), what)
 
 
+def state(edit: Edit) -> tuple:
+    """What an edit says, without asking `Edit.changed`."""
+    return {k: v for k, v in edit.strengths.items() if v}, edit.locks, edit.detail, id(edit.face)
+
+
+@given(st.lists(CHANGES, max_size=12), CHANGES)
+def test_each_change_is_shown_and_can_be_undone(changes: list[tuple], last: tuple) -> None:
+    history = History.of(START)
+    for change in changes:
+        history = perform(history, change).close()
+    what, value, amount = last
+    strengths, locks, detail, face = state(history.now)
+    wanted = {
+        "strength": ({k: v for k, v in {**strengths, value: amount}.items() if v}, locks, detail, face),
+        "locks": (strengths, value, detail, face),
+        "detail": (strengths, locks, value, face),
+        "face": (strengths, locks, detail, id(value)),
+        "close": state(history.now),
+    }[what]
+    after = perform(history, last)
+    assert state(after.now) == wanted
+    assert state(after.undo().now) == state(history.now) or wanted == state(history.now)
+
+
 @given(st.lists(CHANGES, max_size=20))
 def test_all_undone_is_the_start_and_all_redone_is_the_end(changes: list[tuple]) -> None:
     history = History.of(START)
@@ -40,10 +64,10 @@ def test_all_undone_is_the_start_and_all_redone_is_the_end(changes: list[tuple])
     for _ in range(count - 1):
         assert history.can_undo
         history = history.undo()
-    assert not history.now.changed(START) and not history.can_undo and history.undo().at == 0
+    assert state(history.now) == state(START) and not history.can_undo and history.undo().at == 0
     for _ in range(count - 1):
         history = history.redo()
-    assert not history.now.changed(end.now) and not history.can_redo and len(history.steps) == count
+    assert state(history.now) == state(end.now) and not history.can_redo and len(history.steps) == count
 
 
 @given(st.lists(CHANGES, max_size=12), st.integers(-5, 20))
