@@ -12,7 +12,7 @@ in one of two ways:
 All of this is decided on layers of the crop's size; the photo itself is touched once, strip by strip.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -130,6 +130,9 @@ def soft_mask(size_px: int) -> Float32[np.ndarray, "s s"]:
     return mask
 
 
+_soft_mask = lru_cache(maxsize=4)(soft_mask)  # what others get they may write to
+
+
 def change_mask(
     change: Float32[np.ndarray, "s s 3"], small: Float32[np.ndarray, "s s 3"], fine: Float32[np.ndarray, "t t 3"]
 ) -> Float32[np.ndarray, "t t"]:
@@ -141,7 +144,7 @@ def change_mask(
     size, side = len(change), len(fine)
     amount = _rms(change, 0.023)
     largest = max(float(np.percentile(amount, 97)), WIDEN_FLOOR)
-    roughly = np.maximum(HEAD.draw(size), _step(amount / largest, *WIDEN) * soft_mask(size))
+    roughly = np.maximum(HEAD.draw(size), _step(amount / largest, *WIDEN) * _soft_mask(size))
     outlined = _follow(small, roughly[:, :, None], fine, OUTLINE_RADIUS)[:, :, 0]
     mask = np.maximum(_step(outlined, *OUTLINE), FACE.draw(side))
     at = (np.arange(side) + 0.5) / side
@@ -179,31 +182,42 @@ def _follow(guide: np.ndarray, values: np.ndarray, fine: np.ndarray, radius: flo
 
     The map is applied to `fine`, the same view as the guide at any size.
     """
-    width = 2 * max(1, round(radius * len(guide))) + 1
-
-    def mean(x: np.ndarray) -> np.ndarray:
-        return cv2.blur(x, (width, width), borderType=cv2.BORDER_REFLECT)
-
-    # Plane by plane: NumPy is slow where the last axis is three long.
-    colours, planes = cv2.split(guide), cv2.split(values)
-    colour_means, plane_means = [mean(x) for x in colours], [mean(x) for x in planes]
-    covariance = {
-        (i, j): mean(colours[i] * colours[j]) - colour_means[i] * colour_means[j] + np.float32(GUIDE_EPS * (i == j)) for i, j in UPPER
-    }
-    inverse = _inverse(covariance)
-    slopes = np.empty((3, len(planes), *guide.shape[:2]), np.float32)
-    offsets = np.empty((len(planes), *guide.shape[:2]), np.float32)
-    for k, (plane, plane_mean) in enumerate(zip(planes, plane_means, strict=True)):
-        x, y, z = (mean(colours[i] * plane) - colour_means[i] * plane_mean for i in range(3))
-        for i in range(3):
-            c0, c1, c2 = (inverse[min(i, j), max(i, j)] for j in range(3))
-            slopes[i, k] = c0 * x + c1 * y + c2 * z
-        offsets[k] = plane_mean - sum(colour_means[i] * slopes[i, k] for i in range(3))
-    side, count = len(fine), len(planes)
-    result = _enlarge(_merged(mean(x) for x in offsets), side)
+    size, width = len(guide), 2 * max(1, round(radius * len(guide))) + 1
+    colours, colour_means, inverse = _look(np.ascontiguousarray(guide, np.float32).tobytes(), size, width)
+    slopes, offsets = [], []
+    for plane in cv2.split(values):  # NumPy is slow where the last axis is three long
+        plane_mean = _mean(plane, width)
+        x, y, z = (_mean(colours[i] * plane, width) - colour_means[i] * plane_mean for i in range(3))
+        slopes.append([_combined((inverse[min(i, j), max(i, j)] for j in range(3)), (x, y, z)) for i in range(3)])
+        offsets.append(plane_mean - _combined(colour_means, slopes[-1]))
+    side, count = len(fine), len(offsets)
+    result = _enlarge(_merged(_mean(x, width) for x in offsets), side)
     for i, colour in enumerate(cv2.split(fine)):
-        result += _enlarge(_merged(mean(x) for x in slopes[i]), side) * _repeated(colour, count)
+        result += _enlarge(_merged(_mean(of_plane[i], width) for of_plane in slopes), side) * _repeated(colour, count)
     return result
+
+
+@lru_cache(maxsize=8)
+def _look(content: bytes, size: int, width: int) -> tuple[Sequence[np.ndarray], list[np.ndarray], dict[tuple[int, int], np.ndarray]]:
+    """What the guided filter wants to know of its guide: colours, their means, the inverse of their covariance, each (s, s).
+
+    A drag, a morph and a guidance ask for those of the same few guides at each of their pictures.
+    """
+    colours = cv2.split(np.frombuffer(content, np.float32).reshape(size, size, 3))
+    means = [_mean(x, width) for x in colours]
+    covariance = {(i, j): _mean(colours[i] * colours[j], width) - means[i] * means[j] + np.float32(GUIDE_EPS * (i == j)) for i, j in UPPER}
+    return colours, means, _inverse(covariance)
+
+
+def _mean(plane: np.ndarray, width: int) -> np.ndarray:
+    """Over windows of `width` pixels."""
+    return cv2.blur(plane, (width, width), borderType=cv2.BORDER_REFLECT)
+
+
+def _combined(weights: Iterable[np.ndarray], planes: Iterable[np.ndarray]) -> np.ndarray:
+    """w0·p0 + w1·p1 + w2·p2."""
+    a, b, c = (w * p for w, p in zip(weights, planes, strict=True))
+    return a + b + c
 
 
 def _inverse(a: dict[tuple[int, int], np.ndarray]) -> dict[tuple[int, int], np.ndarray]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from facevae.photo import compositing
-from facevae.photo.alignment import Alignment, Square, crop
+from facevae.photo.alignment import Alignment, Square, crop, whole
 from facevae.photo.compositing import Oval, change_mask, paste, soft_mask, structural
 
 MOUTH = Oval(0.5, 0.74, 0.13, 0.08, 0.6)
@@ -233,3 +233,16 @@ def test_a_grey_photo_stays_grey():
     before, after = (rng.random((32, 32, 3), dtype=np.float32) for _ in range(2))
     result = paste(grey, before, after, Alignment(Square(40, 45, 60, 0.1).matrix(), found=True))
     assert (result != grey).any() and (result == result[:, :, :1]).all()
+
+
+def test_what_is_remembered_of_one_photo_is_not_taken_for_another() -> None:
+    rng = np.random.default_rng(3)
+    photos = [rng.integers(0, 256, (60, 60, 3), dtype=np.uint8) for _ in range(2)]
+    before, after = rng.random((2, 32, 32, 3), dtype=np.float32)
+    alone = []
+    for photo in photos:
+        compositing._look.cache_clear()
+        alone.append(paste(photo, before, after, whole(60)))
+    for photo, wanted in (*zip(photos, alone, strict=True), (photos[0], alone[0])):
+        assert np.array_equal(paste(photo, before, after, whole(60)), wanted)
+    assert not np.array_equal(*alone)
