@@ -31,6 +31,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     parser.add_argument("--port", type=int, help="port to listen on; the first free one from 7860 without this flag")
     parser.add_argument("--share", action="store_true", help="open a temporary public link through Gradio's servers")
     flags = parser.parse_args(argv)
+    flags.checkpoint = flags.checkpoint or os.environ.get("FACEVAE_CHECKPOINT", "").split()  # a Space has no flags
 
     # Read at import time by these libraries: nothing is reported to anybody.
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
