@@ -3,7 +3,12 @@
 import argparse
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from facevae.editor import Editor
 
 
 def read_app(args: Sequence[str]) -> Callable[[], int]:
