@@ -176,7 +176,9 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         raise ValueError(f"{where}: the editor works with residual nets, this one is {config['net']['architecture']}")
     classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
     aligner_config = config_from(AlignerConfig, config["aligner"], f"{where}: aligner")
-    tensors = {file: tensors_from(raw[file], folder / file) for file in raw if file.endswith(".safetensors")}
+    # The small ones first: most faults are found before the large ones are looked through.
+    names = sorted((file for file in raw if file.endswith(".safetensors")), key=lambda file: len(raw[file]))
+    tensors = {file: tensors_from(raw[file], folder / file) for file in names}
     for file in ("directions.safetensors", "prior.safetensors", "likelihood.safetensors", "labels.safetensors"):
         all_real(tensors.get(file, {}), folder / file)
     net, classifier, aligner = (

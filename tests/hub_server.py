@@ -7,9 +7,10 @@ import re
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-CHUNK = 2**14
+CHUNK = 2**20
 """What the client keeps at once; a cut download goes on after the last whole one."""
 
 
@@ -38,6 +39,7 @@ class Hub:
     """File -> what is sent in its place under its own ETag."""
     stop_after: int | None = None
     """How many large files are taken before uploads end in 500."""
+    storing: Any = field(default_factory=threading.Lock)
     url: str = ""
 
     def add(self, repo: str, files: dict[str, bytes], branch: str = "main") -> str:
@@ -164,9 +166,10 @@ class Answer(BaseHTTPRequestHandler):
                 objects.append({"oid": entry["oid"], "size": entry["size"], **actions})
             return self.tell({"transfer": "basic", "objects": objects})
         if path.startswith("/lfs/"):
-            if self.hub.stop_after is not None and len(self.hub.stored) >= self.hub.stop_after:
-                return self.say(400)
             assert hashlib.sha256(body).hexdigest() == path.removeprefix("/lfs/")
-            self.hub.stored[path.removeprefix("/lfs/")] = body
+            with self.hub.storing:  # uploads come side by side
+                if self.hub.stop_after is not None and len(self.hub.stored) >= self.hub.stop_after:
+                    return self.say(400)
+                self.hub.stored[path.removeprefix("/lfs/")] = body
             return self.say(200)
         return self.say(404)

@@ -308,17 +308,27 @@ def test_there_are_enough_of_them_and_the_folder_is_whole(whole: Path, content: 
     assert verify(whole) == verify(tmp_path / "listed-anew") == []
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_it_is_refused_by_name(name: str, whole: Path, content: Content, tmp_path: Path, no_code: Path) -> None:
+def fault_in_refusing(name: str, whole: Path, content: Content, folder: Path) -> str | None:
+    """What is wrong with how a spoiled folder is refused."""
     word, change, listed = CASES[name]
     after = dict(content)
     change(after)
     if listed:
         list_anew(after)
-    lay_out(tmp_path / "folder", whole, content, after)
-    with pytest.raises(ValueError, match=word) as caught:
-        Checkpoint.from_pretrained(tmp_path / "folder")
-    assert "\n" not in str(caught.value) and len(str(caught.value)) < 800
+    lay_out(folder, whole, content, after)
+    try:
+        Checkpoint.from_pretrained(folder)
+    except ValueError as error:
+        said = str(error).replace(str(folder), "")  # the folder's own name proves nothing
+        return None if word in said and "\n" not in said and len(said) < 800 else f"{name}: {said}"
+    return f"{name}: it was loaded"
+
+
+@pytest.mark.parametrize("part", sorted({name.split(":")[0].split(" ")[0] for name in CASES}))
+def test_it_is_refused_by_name(part: str, whole: Path, content: Content, tmp_path: Path, no_code: Path) -> None:
+    names = [name for name in CASES if name.startswith((f"{part}:", f"{part} "))]
+    faults = [fault_in_refusing(name, whole, content, tmp_path / f"folder-{n}") for n, name in enumerate(names)]
+    assert [fault for fault in faults if fault] == []
     assert not no_code.exists()
 
 
