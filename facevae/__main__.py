@@ -51,22 +51,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = read(COMMANDS[name], args[len(name.split()) :])
     except SystemExit as ended:  # argparse has said why
         return int(ended.code or 0)
-    except ValueError as error:
-        print(f"facevae {name}: {error}", file=sys.stderr)
-        return 2
+    except (ValueError, OSError) as error:
+        return say(name, error, 2)
     try:
         return run()
     except SystemExit as ended:  # a command that reads its flags itself
         return ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-    except ValueError as error:
-        print(f"facevae {name}: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print("stopped; the same command goes on where it was", file=sys.stderr)
         return 130
     except BrokenPipeError:  # who read our output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more at its end
         return 1
+    except (ValueError, OSError) as error:
+        return say(name, error, 1)
+
+
+def say(name: str, error: Exception, code: int) -> int:
+    """What went wrong, in one sentence, and the exit code."""
+    print(f"facevae {name}: {error}", file=sys.stderr)
+    return code
 
 
 def read(command: Command, args: Sequence[str]) -> Callable[[], int]:

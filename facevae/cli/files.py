@@ -53,9 +53,7 @@ def check_suffix(file: Path, suffix: str) -> None:
     """`ValueError` where a file would be named after another format than it holds."""
     named = file.suffix.lower()
     if SAME_SUFFIX.get(named, named) != suffix:
-        raise ValueError(
-            f"{file.name} would hold a {suffix[1:].upper()} file: give a name that ends in {suffix}, or .png with --format png"
-        )
+        raise ValueError(f"{file.name} would hold a {suffix[1:].upper()} file: give a name that ends in {suffix}")
 
 
 def plan(given: Sequence[str], output: str | None, overwrite: bool = False) -> list[Job]:

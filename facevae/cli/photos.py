@@ -45,7 +45,10 @@ class Change:
         asked = {target: asked_in(target) for target in there}
         if not any(asked.values()) or job.source == STDIO or not Path(job.source).is_file():
             return None
-        now = self.order.asked(Path(job.source).read_bytes(), self.digest)
+        try:
+            now = self.order.asked(Path(job.source).read_bytes(), self.digest)
+        except OSError:  # `do` says so
+            return None
         same = next((target for target in there if asked[target] == now), None)
         return same and Row(job.source, "skipped", str(same), "done before")
 
