@@ -31,8 +31,10 @@ def photo(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary) -> Callable:
+def call(folder: Path, editor: Editor, monkeypatch: pytest.MonkeyPatch, capsysbinary) -> Callable:
     """The command with the tiny checkpoint: exit code, standard output, standard error. `given` is standard input."""
+
+    monkeypatch.setattr("facevae.editor.Editor", lambda checkpoint, revision: editor)  # opened once: most of a call's time
 
     def run(*args: object, given: bytes = b"") -> tuple[int, bytes, str]:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
