@@ -25,6 +25,7 @@ def main() -> None:
 
     keep_clean(own_folder())
     from facevae.editor import Editor
+    from facevae.memory import give_back
     from facevae.ui.page import build_page
 
     try:
@@ -32,6 +33,7 @@ def main() -> None:
         page, options = build_page(editor, flags.exhibits)
     except ValueError as error:
         parser.error(str(error))
+    give_back()
     page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, **options)
 
 
