@@ -18,7 +18,7 @@ from train.serving import APP, checkpoint_flags, served
 APP_THREADS = 2
 USERS = 8  # whose decodes are batched
 MOST_DECODE, MOST_GUIDANCE, MOST_MEMORY_MB = 1.1, 1.2, 1.2 * 1024
-REST_SEC = 0.005  # ONNX Runtime's threads spin for a while after each call, and would take the next call's cores
+REST_SEC = 0.1  # ONNX Runtime's threads spin for a while after each call, and would take the next call's cores
 WANTED = {"Eyeglasses": True}
 LONG = 16
 """Steps of a search before it begins anew."""

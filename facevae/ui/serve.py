@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     # After each call Gradio would make a table of all of them, for a page of statistics that is closed here.
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"], os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = str(2**62), "1"
     from facevae.ui.cleaning import keep_clean, own_folder
-    from facevae.ui.memory import keep_small
+    from facevae.ui.memory import give_back, keep_small
 
     keep_small()
     try:
@@ -63,6 +63,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         page, options = build_page(editor, flags.exhibits, shelf)
     except ValueError as error:
         parser.error(str(error))
+    give_back()  # what reading the checkpoint has freed
     # No rendering by Node: with it, Gradio's own processes would take uploads and serve files past our gate, and need memory.
     page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, ssr_mode=False, num_workers=0, **options)
     return 0
