@@ -51,9 +51,9 @@ def test_an_unpacked_wheel_edits_a_face(wheel: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", EDIT, str(tmp_path / "site")], cwd=elsewhere, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     digest, change = done.stdout.split()
-    from facevae.checkpoint import EMBEDDED, read_config
+    from facevae.summary import EMBEDDED, summarize
 
-    assert digest == read_config(EMBEDDED)[1] and int(change) > 10
+    assert digest == summarize(EMBEDDED).digest and int(change) > 10
     assert not list(elsewhere.iterdir())
 
 

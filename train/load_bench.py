@@ -171,7 +171,7 @@ class User:
     async def arrive(self) -> None:
         """The page, and a face that the model draws for this user alone, in a photo of a colour that nobody else has."""
         await self.finish(self.visitor.arrive())
-        face = await self.visitor.call("generate", self.number, 1, 0.6, "fitted")
+        face = await self.visitor.call("generate", self.number, 1, 0.6, "fitted", None)
         with Image.open(io.BytesIO(await self.visitor.fetch(face[0][0]))) as picture:
             self.photo = draw_photo(np.asarray(picture.convert("RGB")), self.everybody[self.number])
         await self.open()

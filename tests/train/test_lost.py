@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file, save
 
@@ -99,8 +100,8 @@ def lasting(seconds: float) -> Callable[..., object]:
 
 
 DEATHS: dict[str, tuple[object, str, Callable[..., object]]] = {
-    "from outside": (facevae.files, "save_file", lasting(0.3)),
-    "half a state": (facevae.files, "save_file", half_a_state),
+    "from outside": (safetensors.torch, "save_file", lasting(0.3)),
+    "half a state": (safetensors.torch, "save_file", half_a_state),
     "before the rename": (facevae.files, "link_or_copy", kept_but_not_renamed),
     "half a line": (train.loop, "add_line", half_a_line),
 }

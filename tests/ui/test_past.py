@@ -327,7 +327,7 @@ def test_looks_stay_in_the_browser_and_hold_names_alone(tab, visitor) -> None:
     ],
 )
 def test_whatever_the_storage_holds(looks, left) -> None:
-    assert checked({"looks": looks, "refine": False, "png": 1, "more": 5}) == {"looks": left, "refine": False, "png": True}
+    assert checked({"looks": looks, "refine": False, "png": 1, "more": 5}) == {"looks": left, "faces": [], "refine": False, "png": True}
     assert checked(looks) == STORE  # which is no storage at all
 
 
