@@ -3,10 +3,16 @@
 Data only, and quick to import: `--help` reads it. The sliders of the attributes come from the checkpoint, see `facevae.controls`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from facevae.photo.compositing import DETAIL
+
+
+def is_number(value: Any) -> bool:
+    """A finite number: a field that was emptied holds None, and JSON as Python reads it knows others."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class Number:
 
     def check(self, value: Any) -> float:
         """The value, where it is a number within the range; `ValueError` names both."""
-        if not isinstance(value, int | float) or isinstance(value, bool) or not self.low <= value <= self.high:
+        if not is_number(value) or not self.low <= value <= self.high:
             raise ValueError(f"{self.name} is a number from {self.low:g} to {self.high:g}, not {value!r}")
         if self.whole and value != int(value):
             raise ValueError(f"{self.name} is a whole number, not {value!r}")

@@ -209,6 +209,11 @@ def _look(content: bytes, size: int, width: int) -> tuple[Sequence[np.ndarray], 
     return colours, means, _inverse(covariance)
 
 
+def forget() -> None:
+    """Let go of what is remembered of faces: the guides are small pictures of them."""
+    _look.cache_clear()
+
+
 def _mean(plane: np.ndarray, width: int) -> np.ndarray:
     """Over windows of `width` pixels."""
     return cv2.blur(plane, (width, width), borderType=cv2.BORDER_REFLECT)

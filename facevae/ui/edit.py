@@ -1,19 +1,19 @@
 """The Edit tab: one photo, sliders that answer at once, goals that the classifier guides to, and the way back into a file."""
 
-import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from facevae.editor import DETAIL, Adjustment, Editor, Face, Opened
-from facevae.history import Edit
-from facevae.recipe import link_of, recipe_of_link
+from facevae.editor import DETAIL, Editor, Face, Opened
+from facevae.recipe import recipe_of_link
 from facevae.settings import PHOTO_DETAIL
-from facevae.ui.crop import CropPart, movable
+from facevae.ui.crop import CropPart
+from facevae.ui.deeds import Deeds
 from facevae.ui.examples import Examples
-from facevae.ui.faces import draw_tiles, which
+from facevae.ui.faces import which
 from facevae.ui.goals import GoalsPart
 from facevae.ui.keep import CLICK, COPY, KeepPart
 from facevae.ui.live import LivePart
@@ -23,34 +23,25 @@ from facevae.ui.parts import (
     LIVE,
     QUEUED,
     face_state,
-    file_stem,
     heading,
     here,
     one_sentence,
-    refusal,
-    say,
     slider,
     status_line,
     tiles,
-    to_file,
     upload_button,
 )
 from facevae.ui.past import PastPart
-from facevae.ui.reports import list_scores
 from facevae.ui.session import Session
-from facevae.ui.sliders import Asked, SlidersPart
+from facevae.ui.sliders import SlidersPart
 from facevae.ui.stage import EDITED, IN_PHOTO, StagePart
 
-SCORES_SEC = 0.4
-"""While a slider moves, the classifier is asked at most this often."""
-AS_IT_WAS = "Back to the photo as it was."
 STORY = {"Smiling": -5.0}
 STORY_WORDS = "less cheerful than in the photo: the first slider did that"
-OTHERS_STAY = "This face is back as it was; the edits of the other faces stay."
 
 
-class EditTab:
-    """Widgets of the tab, and the handlers that turn them into calls of the editor."""
+class EditTab(Deeds):
+    """Widgets of the tab and who listens to them; how a face comes to it."""
 
     def __init__(self, editor: Editor, examples: Examples, store: gr.BrowserState) -> None:
         self.editor, self.examples, self.store = editor, examples, store
@@ -129,7 +120,7 @@ class EditTab:
         self.refine_after(self.crop.wanted.input)
         guided = [self.face, self.panel.marks, *pictures, *self.panel.placed]
         after = [self.again, self.read_again]
-        self.goals.wire(self.look, guided, self.panel.asked, self.draw_step, self.panel.place, self.status, after)
+        self.goals.wire(self.look, guided, self.begun, self.draw_step, self.panel.place, self.status, after)
         self.own.wire(self.session, self.face, after)
 
         self._wire_past(opened)
@@ -195,44 +186,24 @@ class EditTab:
         face = here(face)
         return self.show_opened(session, Opened(face), f"Opened {face.name}. ")
 
-    def show_opened(self, session: Session, opened: Opened, greeting: str) -> dict[Any, Any]:
-        """A face that has just come, with the edit that came along; its history begins. Locks of before go, sliders of one's own stay."""
+    def show_opened(self, session: Session, opened: Opened, greeting: str, story: Mapping[str, float] = {}) -> dict[Any, Any]:
+        """A face that has just come, with the edit that came along; its history begins, a `story` being its first step.
+
+        Locks of before go, sliders of one's own stay.
+        """
         face, detail = opened.face, DETAIL if opened.detail is None else opened.detail
         own = self.own.join(session, opened.own)
         session.adjustments.clear()
         edit = self.edit_of(session, face, detail, opened.strengths, opened.locks)
         self.past.begin(session, edit, greeting.strip(" .") or "Opened")
-        shown = self.show_edit(session, edit, IN_PHOTO, EDITED, f"{greeting}{which(face)}{face.message or HINT}")
+        words = f"{greeting}{which(face)}{face.message or HINT}"
+        if story:
+            edit, words = replace(edit, strengths=story), f"{face.name.capitalize()}, {STORY_WORDS}."
+            self.past.remember(session, edit)
+        shown = self.show_edit(session, edit, IN_PHOTO, EDITED, words)
         for widget in own.keys() & shown.keys() & set(self.panel.own_sliders):
             shown[widget] = own[widget] | shown[widget]  # what it is called and how long it is, and where it stands
         return own | shown | {self.stage.view: IN_PHOTO, self.stage.show: EDITED}
-
-    def edit_of(self, session: Session, face: Face, detail: float, strengths: Any, locks: Any) -> Edit:
-        """An edit of a face that was encoded anew: its sliders start where it stands."""
-        starts = {name: round(score, 1) for name, score in self.panel.scores(session, face).items()}
-        return Edit(face, dict(strengths), tuple(locks), detail, dict(session.adjustments), starts)
-
-    def show_edit(self, session: Session, edit: Edit, view: str, show: str, words: str) -> dict[Any, Any]:
-        """The whole page as an edit is: picture, sliders, locks, crop, readings, history."""
-        face = session.show(session.take_turn(), edit.face)
-        scores = self.panel.scores(session, face)  # of sliders that were added since
-        session.starts = {name: round(score, 1) for name, score in scores.items()} | dict(edit.starts)
-        session.adjustments = dict(edit.adjustments)
-        values, placed = self.panel.put(session, edit.strengths, edit.locks)
-        asked = self.panel.asked(session, values)
-        return {
-            self.face: face,
-            **self.stage.pictures(face, view, show, edit.detail, asked),
-            self.stage.tiles: draw_tiles(self.editor, face),
-            self.status: say(words),
-            **self.readings_of(session, face, asked, edit.detail, values[0]),
-            **self.past.put(session, self.edit_now(session, face, asked, edit.detail), self.panel.view),
-            self.goals.stop: gr.update(interactive=False),
-            self.goals.report: "",
-            **self.crop.show(face, session.adjustments.get(face.index, Adjustment())),
-            **placed,
-            self.detail: edit.detail,
-        }
 
     def open_photo(self, session: Session, file: dict[str, Any] | None, face: Face | None = None) -> dict[Any, Any]:
         """A dropped, pasted or chosen file: a photo, a picture that was saved here, or a recipe for the face that is open.
@@ -250,12 +221,7 @@ class EditTab:
         """The first example, with one slider moved already: it tells what the others are for."""
         face = self.examples.faces[0]
         story = {name: strength for name, strength in STORY.items() if name in self.editor.directions}
-        opened = self.show_opened(session, Opened(face), f"Opened {face.name}. ")
-        if not story or session.history is None:
-            return opened
-        edit = replace(session.history.now, strengths=story)
-        self.past.note(session, edit, self.panel.view)
-        return opened | self.show_edit(session, edit, IN_PHOTO, EDITED, f"{face.name.capitalize()}, {STORY_WORDS}.")
+        return self.show_opened(session, Opened(face), f"Opened {face.name}. ", story)
 
     def open_link(self, session: Session, query: str) -> dict[Any, Any] | None:
         """What a link asks for; None where it asks for nothing. A link that cannot be followed opens the first example, and says why."""
@@ -268,182 +234,3 @@ class EditTab:
     def open_example(self, session: Session, chosen: gr.SelectData) -> dict[Any, Any]:
         """One of the example tiles."""
         return self.open_face(session, self.examples.faces[chosen.index])
-
-    def choose(self, session: Session, chosen: gr.EventData, face: Face | None, detail: float, *values: Any) -> Any:
-        """Another face of the same photo; the edit of the one that is left stays in the photo."""
-        face, asked = here(face), self.panel.asked(session, values)
-        self.catch_up(session, face, detail, values)
-        with one_sentence():
-            face = asked.editor.choose(face, chosen.index, asked.strengths, detail, asked.locks)
-        edit = self.edit_of(session, face, detail, {}, asked.locks)
-        self.past.note(session, edit, self.panel.view, f"Face {face.index + 1}")
-        return self.show_edit(session, edit, IN_PHOTO, EDITED, f"{which(face)}{face.message or HINT}") | {
-            self.stage.view: IN_PHOTO,
-            self.stage.show: EDITED,
-        }
-
-    def adjust(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
-        """The crop was moved: the last four values are those of its sliders. Called many times a second."""
-        count = len(self.panel.inputs)
-        values, crop = values[:count], values[count:]
-        if face is None or not movable(face):
-            return gr.skip()
-        face, asked = self.crop.adjust(session, face, *crop), self.panel.asked(session, values)
-        self.past.note(session, self.edit_now(session, face, asked, detail), self.panel.view, "Crop", "crop")
-        return {
-            self.face: face,
-            **self.crop.pictures(face),
-            self.status: say(f"{which(face)}Crop moved."),
-            self.goals.stop: gr.update(interactive=False),
-            **self.stage.pictures(face, view, show, detail, asked),
-        }
-
-    def taken(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> Edit:
-        """What a visitor takes away: what the widgets say, or where they were put anew since the click, what they were put to."""
-        if session.history is not None and not self.panel.current(session, values):
-            return session.history.now
-        return self.edit_now(session, here(face), self.panel.asked(session, values), detail)
-
-    def as_edited(self, session: Session, face: Face | None, *values: Any) -> Face:
-        """The face with what the sliders say, for the Morph tab; guidance is part of a Face already, slider values are not."""
-        edit = self.taken(session, here(face), DETAIL, values)
-        return self.panel.view(session).bake(edit.face, edit.strengths, edit.locks)
-
-    def preview(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
-        """What the sliders say now. Called many times a second, and never allowed to raise."""
-        if face is None or not self.panel.current(session, values):
-            return gr.skip(), gr.skip()
-        drawn = self.stage.pictures(face, view, show, detail, self.panel.asked(session, values))
-        return drawn[self.stage.result], drawn[self.stage.slide]
-
-    def draw_step(self, session: Session, face: Face, view: str, show: str, detail: float, seen: dict[str, float]) -> dict[Any, Any]:
-        """One step of guidance on the page; `seen` is what the classifier sees in it."""
-        nothing = self.panel.nothing(session)
-        marks = self.panel.draw_marks(session, face, nothing, seen)
-        return {self.face: face, self.panel.marks: marks, **self.stage.pictures(face, view, show, detail, nothing)}
-
-    def read(self, session: Session, face: Face | None, detail: float = DETAIL, *values: Any, wait_sec: float = 0.0) -> Any:
-        """What the classifier sees in the result: as a list, and beside the sliders; and what the locks leave over.
-
-        Nothing of it, where another action has begun meanwhile: that one brings its own readings.
-        """
-        silence, turn, ticket = tuple(gr.skip() for _ in self.readings), session.turn, session.take_ticket()
-        time.sleep(wait_sec)
-        if face is None or session.turn != turn or not self.panel.current(session, values):
-            return silence
-        asked = self.panel.asked(session, values)
-        edit = self.edit_now(session, face, asked, detail)
-        found = self.readings_of(session, face, asked, detail, values[0] or ())
-        # Asked again: reading takes its time, and what another action or a later reading says is not to be overwritten.
-        if session.turn != turn or session.ticket != ticket or not self.panel.current(session, values):
-            return silence
-        return *found.values(), *self.past.note(session, edit, self.panel.view).values()
-
-    @staticmethod
-    def edit_now(session: Session, face: Face, asked: Asked, detail: float) -> Edit:
-        """What stands on the page, as the history keeps it."""
-        return Edit(face, asked.strengths, asked.locks, detail, dict(session.adjustments), dict(session.starts))
-
-    def catch_up(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> None:
-        """What the sliders say and no reading has told the history yet: whatever comes next can be undone to here."""
-        if face is not None and session.history is not None and self.panel.current(session, values):
-            self.past.remember(session, self.edit_now(session, face, self.panel.asked(session, values), detail))
-
-    def readings_of(self, session: Session, face: Face, asked: Asked, detail: float, held: Any = ()) -> dict[Any, Any]:
-        """The same as an update, in the order of `readings` but for the history."""
-        seen = asked.editor.probabilities(face, asked.strengths, detail, asked.locks)
-        return {
-            self.scores: list_scores(seen),
-            self.panel.marks: self.panel.draw_marks(session, face, asked, seen),
-            self.panel.left: self.panel.say_left(session, asked, held),
-        }
-
-    def let_go(self, session: Session, face: Face | None, detail: float, *values: Any) -> None:
-        """The hand has left a slider."""
-        if face is not None and self.panel.current(session, values):
-            self.past.let_go(session, self.panel.asked(session, values).strengths, detail)
-
-    def read_slowly(self, session: Session, face: Face | None, detail: float, *values: Any) -> Any:
-        """Readings while a slider moves: waiting first leaves the model to the pictures; always_last brings the end."""
-        return self.read(session, face, detail, *values, wait_sec=SCORES_SEC)
-
-    def put_back(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
-        """All sliders to the photo's own places, all guidance and all locks undone; the photo stays, and so does its crop."""
-        self.catch_up(session, face, detail, values)
-        face = self.editor.reset(here(face))
-        edit = self.edit_of(session, face, DETAIL, {}, ())
-        self.past.note(session, edit, self.panel.view, "Reset all")
-        words = OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else AS_IT_WAS
-        return self.show_edit(session, edit, view, show, f"{which(face)}{words}")
-
-    def undo(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
-        """One step back."""
-        self.catch_up(session, face, detail, values)
-        return self.go(session, -1, view, show)
-
-    def redo(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
-        """One step forward again."""
-        self.catch_up(session, face, detail, values)
-        return self.go(session, +1, view, show)
-
-    def rewind(self, session: Session, chosen: gr.EventData, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
-        """To a step of the strip."""
-        self.catch_up(session, face, detail, values)
-        return self.go(session, chosen.index - (session.history.at if session.history else 0), view, show)
-
-    def go(self, session: Session, by: int, view: str, show: str) -> dict[Any, Any]:
-        """Some steps along the history."""
-        if session.history is None:
-            raise refusal("There is nothing to undo here (any more).")
-        session.history, session.deed = session.history.rewind(session.history.at + by), ""
-        step = session.history.steps[session.history.at]
-        return self.show_edit(session, step.edit, view, show, f"Step {session.history.at}: {step.words}.")
-
-    def begin_from(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
-        """The result becomes the picture before: sliders start from it, and "Original" shows it."""
-        face, asked = here(face), self.panel.asked(session, values)
-        self.catch_up(session, face, detail, values)
-        with one_sentence():
-            face = asked.editor.begin_from(face, asked.strengths, detail, asked.locks)
-        edit = self.edit_of(session, face, detail, {}, asked.locks)
-        self.past.note(session, edit, self.panel.view, "New start")
-        return self.show_edit(session, edit, view, show, "The sliders start from here now. Undo goes back.")
-
-    def wear(self, session_store: Any, name: str | None, session: Session, face: Face | None, *look: Any) -> dict[Any, Any]:
-        """A look on the face that is open, instead of what the sliders say."""
-        strengths, held = self.keep.look(session_store, name)
-        view, show, detail, *values = look
-        self.catch_up(session, face, detail, tuple(values))
-        edit = Edit(here(face), strengths, held, detail, dict(session.adjustments), dict(session.starts))
-        self.past.note(session, edit, self.panel.view, f"Look {name}")
-        return self.show_edit(session, edit, view, show, f"{name} is on.")
-
-    def keep_look(self, stored: Any, name: str, session: Session, face: Face | None, detail: float, *values: Any) -> Any:
-        """What the sliders say, kept in the visitor's own browser."""
-        asked = self.panel.asked(session, values)
-        return self.keep.add_look(stored, name, asked.strengths, asked.locks)
-
-    def recipe(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> Any:
-        """What was done, and the name of the face."""
-        edit = self.taken(session, here(face), detail, values)
-        return self.panel.view(session).recipe(edit.face, edit.strengths, edit.detail, edit.locks), file_stem(edit.face)
-
-    def save_recipe(self, session: Session, face: Face | None, detail: float, *values: Any) -> tuple[str, str]:
-        """The recipe as a JSON file."""
-        recipe, stem = self.recipe(session, face, detail, values)
-        return self.keep.write(recipe, f"{stem}-recipe.json"), say(f"{stem}-recipe.json holds what was done, and no photo.")
-
-    def link(self, session: Session, face: Face | None, detail: float, *values: Any) -> str:
-        """A link that opens the same picture elsewhere."""
-        with one_sentence():
-            return link_of(self.recipe(session, face, detail, values)[0])
-
-    def save(self, session: Session, face: Face | None, as_png: bool, detail: float, *values: Any) -> tuple[str, str]:
-        """The full-size file in the photo's own format, or as PNG, with the note that it was edited."""
-        edit = self.taken(session, here(face), detail, values)
-        face, kind = edit.face, "png" if as_png else "original"
-        with one_sentence():
-            data, suffix = self.panel.view(session).save(face, edit.strengths, kind, edit.detail, edit.locks)
-        name = f"{file_stem(face)}-facevae{suffix}"
-        remark = face.source.remark if face.source is not None else ""
-        return to_file(self.keep.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB. {remark}".strip())

@@ -41,8 +41,8 @@ def which(face: Face) -> str:
     return f"Face {face.index + 1} of {len(face.faces)}. " if len(face.faces) > 1 else ""
 
 
-def data_url(picture: UInt8[np.ndarray, "s s 3"]) -> str:
-    """A small picture inside the page itself: no file of it is left anywhere."""
+def data_url(picture: UInt8[np.ndarray, "h w 3"], quality: int = 85) -> str:
+    """A picture inside the page itself: no file of it is left anywhere."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="JPEG", quality=85)
+    Image.fromarray(picture).save(buffer, format="JPEG", quality=quality)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -5,6 +5,7 @@ from typing import Any
 
 from facevae.editor import Adjustment
 from facevae.recipe import Recipe, recipe_from
+from facevae.settings import is_number
 
 MOST_FACES, MOST_FRAMES, MAX_SEED = 64, 240, 2**32 - 65
 
@@ -63,7 +64,7 @@ def flag_of(given: Any, name: str) -> bool:
 
 def number_of(given: Any, name: str, low: float, high: float) -> float:
     """A number within its range."""
-    if not isinstance(given, int | float) or isinstance(given, bool) or not low <= given <= high:
+    if not is_number(given) or not low <= given <= high:
         raise ValueError(f"{name} is a number from {low:g} to {high:g}, not {given!r}")
     return given
 

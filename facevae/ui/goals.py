@@ -8,10 +8,10 @@ import gradio as gr
 
 from facevae.attributes import WITHHELD, in_words, wanted_of
 from facevae.editor import Editor, Face, Goal, GuideStep
+from facevae.history import Edit
 from facevae.ui.parts import FRAME_SEC, LIVE, QUEUED, heading, here, one_sentence, refusal, say
 from facevae.ui.reports import Progress, draw_report, wish_words
 from facevae.ui.session import Session
-from facevae.ui.sliders import Asked
 
 BACK = "Reset all brings the photo back."
 ENDED = {"plateau": " It got no further.", "steps": " These were all the steps it may take."}
@@ -37,17 +37,17 @@ class GoalsPart:
         self,
         look: list[Any],
         outputs: list[Any],
-        asked: Callable[[Session, tuple[Any, ...]], Asked],
+        begun: Callable[[Session, Face, float, tuple[Any, ...]], tuple[Editor, Edit]],
         draw: Callable[..., dict[Any, Any]],
         place: Callable[[Session, Face], dict[Any, Any]],
         status: gr.HTML,
         after: list[dict[str, Any]],
     ) -> None:
-        """`asked` reads the page's widgets `look` from the sixth on, `draw` shows a step, `place` puts the sliders to a face.
+        """`begun` gives what guidance goes on from, `draw` shows a step, `place` puts the sliders to a face.
 
-        `look` begins with the session, the face, the two switches and the photo detail.
+        `look` begins with the session, the face, the two switches and the photo detail; the rest is what `begun` reads.
         """
-        self.asked, self.draw, self.place, self.status = asked, draw, place, status
+        self.begun, self.draw, self.place, self.status = begun, draw, place, status
         to = {"outputs": [*outputs, status, self.stop, self.report], "show_progress": "hidden", **QUEUED}
         runs = [button.click(self.follow(goal), look, **to) for goal, button in self.buttons]
         runs.append(self.guide.click(self.follow_wishes, [self.with_it, self.without, *look], **to))
@@ -85,14 +85,15 @@ class GoalsPart:
         *values: Any,
     ) -> Iterator[dict[Any, Any]]:
         """Guide, and show it; what the sliders asked for is taken over, so that they start again from where the face is then."""
-        face, asked = here(face), self.asked(session, values)
+        editor, edit = self.begun(session, here(face), detail, values)
+        detail = edit.detail
         with one_sentence():
-            before = asked.editor.bake(face, asked.strengths, asked.locks)
+            before = editor.bake(edit.face, edit.strengths, edit.locks)
         turn, drawn_sec, step, put = session.take_turn(), 0.0, None, False
         yield {self.stop: gr.update(interactive=True), self.status: say(f"{label}: starting"), self.report: ""}
         progress, seen = Progress(wanted), self.editor.probabilities(before, detail=detail)
         with one_sentence():
-            for step in asked.editor.guide(before, wanted, detail=detail, locks=asked.locks):
+            for step in editor.guide(before, wanted, detail=detail, locks=edit.locks):
                 progress.add(step)
                 seen |= step.probabilities  # what was not asked for is read when the search is over
                 if session.turn != turn or session.stopped:
@@ -108,7 +109,7 @@ class GoalsPart:
             placed = self.place(session, step.face)
             session.deed = label
             with one_sentence():
-                found = asked.editor.report(before, {}, step.face, wanted, detail)
+                found = editor.report(before, {}, step.face, wanted, detail)
             yield {
                 **self.draw(session, session.show(turn, step.face), view, show, detail, seen),
                 self.status: say(f"{stopped}{sure(label, step)}.{ended} {BACK}"),

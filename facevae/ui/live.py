@@ -5,23 +5,24 @@ that takes several times as long as the model does. So a script of the page asks
 (live.js, one request at a time, the last value always), and Gradio hears of it where the hand rests.
 """
 
-import base64
-import io
 import json
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
+import numpy as np
 
 from facevae.editor import Face
+from facevae.settings import is_number
+from facevae.ui.faces import data_url
 from facevae.ui.parts import LIVE
 from facevae.ui.session import Session, find_session
 from facevae.ui.sliders import SlidersPart
 from facevae.ui.stage import COMPARE, EDITED, StagePart
 
+GRADIO_QUALITY = 75
+"""Of the JPEGs that Gradio makes: the picture may not change when the hand rests."""
 SCRIPT = (Path(__file__).parent / "live.js").read_text()
 TELL = """(...values) => {{
   const look = Object.fromEntries({}.map((id, k) => [id, values[k]]));
@@ -90,11 +91,9 @@ class LivePart:
 
     def answer(self, session: Session, face: Face, view: str, detail: float, values: Sequence[Any]) -> dict[str, str]:
         """The edit, as the page shows it: the same bytes that Gradio sends when the hand rests."""
-        asked, buffer = self.panel.asked(session, values), io.BytesIO()
-        picture: Image.Image = self.stage.draw(face, view, EDITED, detail, asked)
-        picture.save(buffer, format="JPEG")
-        encoded = base64.b64encode(buffer.getvalue()).decode()
-        return {"picture": f"data:image/jpeg;base64,{encoded}", "words": self.stage.describe(face, EDITED, asked)}
+        asked = self.panel.asked(session, values)
+        picture = np.asarray(self.stage.draw(face, view, EDITED, detail, asked))
+        return {"picture": data_url(picture, GRADIO_QUALITY), "words": self.stage.describe(face, EDITED, asked)}
 
     def checked(self, values: list[Any]) -> list[Any] | None:
         """The values of `look`; None where one is not what its widget holds, for anybody can send anything."""
@@ -108,8 +107,3 @@ class LivePart:
             if not fits:
                 return None
         return values
-
-
-def is_number(value: Any) -> bool:
-    """A finite one: JSON as Python reads it knows others."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

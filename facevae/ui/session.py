@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 from facevae.editor import Adjustment, Direction, Face
 from facevae.history import History
 from facevae.morphing import KeyFrames
+from facevae.photo import compositing
 
 
 @dataclass(eq=False)
@@ -116,7 +117,11 @@ def find_session(key: str) -> Session | None:
 
 
 def forget_idle(age_sec: float) -> None:
-    """Forget what sessions hold of visitors who did nothing for so long: a Gradio state that is never written has no end."""
+    """Forget what sessions hold of visitors who did nothing for so long: a Gradio state that is never written has no end.
+
+    What compositing remembers of faces goes at each call, whosever it is.
+    """
+    compositing.forget()
     for session in list(SESSIONS):
         if time.monotonic() - session.used_sec > age_sec:
             session.forget()

@@ -1,6 +1,5 @@
 """What the Generate tab shows: a sheet of faces, what it was asked for, and how it goes on. Plain values without widgets."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from facevae.attributes import SHOWN, in_words, wanted_of
 from facevae.editor import Editor, Face
 from facevae.sampling import Search
-from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS
+from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, is_number
 
 MOST, MOST_SHOWN = int(COUNT.high), 96
 """Faces drawn at once, and faces of one sheet."""
@@ -74,11 +73,6 @@ def read_settings(
     if not is_number(temperature) or not 0 <= temperature <= HOTTEST:
         raise ValueError(f"The temperature is a number from 0 to {HOTTEST}.")
     return Settings(int(seed), int(count), float(temperature), str(prior), wanted_of(with_it, without))
-
-
-def is_number(value: Any) -> bool:
-    """A finite number, which is what a field holds unless it was emptied."""
-    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def extend(editor: Editor, sheet: Sheet) -> Iterator[Search]:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from facevae.editor import DETAIL, Adjustment
+from facevae.photo import compositing
 from facevae.ui.edit import EditTab
 from facevae.ui.session import Session, forget_idle
 from facevae.ui.sliders import axis_of
@@ -121,6 +122,16 @@ def test_what_no_reading_has_told_yet_is_undone_first(tab, visitor) -> None:
     visitor.held[visitor.names["Smiling"]] += 1
     visitor.do(tab.put_back).do(tab.undo)
     assert visitor.strengths == {"Male": -1.0, "Smiling": 1.0}
+
+
+def test_guidance_goes_on_from_what_no_reading_has_told_yet(tab, visitor) -> None:
+    visitor.held[visitor.names["Smiling"]] += 2
+    for updates in tab.goals.run("Older", {"Young": False}, visitor.session, *visitor.look):
+        visitor.take(updates)
+    visitor.read()
+    assert visitor.words[:2] == ["Opened noise", "Smile +2"] and len(visitor.words) == 3
+    visitor.do(tab.undo)
+    assert visitor.strengths == {"Smiling": 2.0}
 
 
 def test_a_reading_that_another_has_overtaken_says_nothing(tab, visitor, monkeypatch) -> None:
@@ -371,10 +382,12 @@ def test_pictures_come_as_updates_so_that_their_files_are_deleted(tab, visitor) 
 def test_who_is_away_for_long_is_forgotten(tab, visitor) -> None:
     visitor.move("Smiling", 2.0)
     tab.past.show(visitor.session, tab.panel.view)
+    assert compositing._look.cache_info().currsize  # small pictures of the face, for its colours
     forget_idle(60)
     assert visitor.session.history is not None and len(visitor.session.thumbnails)
     visitor.session.used_sec -= 61
     forget_idle(60)
     assert visitor.session.history is None and not len(visitor.session.thumbnails)
+    assert not compositing._look.cache_info().currsize
     with pytest.raises(gr.Error, match="nothing to undo"):
         tab.undo(visitor.session, *visitor.look)
