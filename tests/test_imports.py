@@ -47,18 +47,11 @@ def test_gradio_lives_in_ui_alone() -> None:
             assert not [m for m in imported(file) if m.split(".")[0] == "gradio"], file
 
 
-def test_importing_the_editor_draws_no_random_number_and_makes_no_cuda_context() -> None:
-    code = (
-        "import torch; before = torch.get_rng_state(); import facevae.editor; "
-        "assert torch.equal(before, torch.get_rng_state()) and not torch.cuda.is_initialized()"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
-
-
-def test_the_app_starts_without_compilers_and_model_zoos() -> None:
-    """Each of these takes longer to import than the page to build."""
+def test_the_app_starts_with_nothing_drawn_and_without_compilers_and_model_zoos() -> None:
+    """Each of these takes longer to import than the page to build; importing draws no random number and makes no CUDA context."""
     program = (
-        "import sys; from facevae.editor import Editor; from facevae.ui.page import build_page; build_page(Editor()); "
+        "import sys, torch; before = torch.get_rng_state(); from facevae.editor import Editor; from facevae.ui.page import build_page; "
+        "assert torch.equal(before, torch.get_rng_state()) and not torch.cuda.is_initialized(); build_page(Editor()); "
         "print(sorted({'torchvision', 'torch._dynamo', 'sympy', 'sklearn', 'matplotlib', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

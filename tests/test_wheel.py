@@ -16,10 +16,10 @@ LEFT_OUT = shutil.ignore_patterns("figures", "__pycache__", "*.egg-info")
 EDIT = """
 import sys
 from pathlib import Path
+import facevae.editor
 from facevae.editor import Editor
 from facevae.exhibit import EMBEDDED
-from facevae.ui import page, serve
-assert Path(page.__file__).is_relative_to(sys.argv[1]), page.__file__
+assert Path(facevae.editor.__file__).is_relative_to(sys.argv[1]), facevae.editor.__file__
 editor = Editor()
 assert editor.checkpoint.card and any(EMBEDDED.glob("*/exhibit.json"))
 from facevae.files import ASSETS
