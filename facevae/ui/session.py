@@ -23,6 +23,8 @@ class Session:
     stopped: bool = False
     ticket: int = 0
     """The reading that began last; those of before may not speak any more."""
+    picture: int = 0
+    """The picture of the sliders that was begun last; those of before may not come to the page any more."""
     moved_sec: float = float("-inf")
     """When the crop was last moved."""
     adjustments: dict[int, Adjustment] = field(default_factory=dict)
@@ -63,6 +65,11 @@ class Session:
         """A reading of the sliders begins, which are newer than what any other holds."""
         self.ticket += 1
         return self.ticket
+
+    def begin_picture(self) -> int:
+        """A picture of what the page says is begun; see `picture`."""
+        self.picture += 1
+        return self.picture
 
     def show(self, turn: int, face: Face) -> Face:
         """A face goes to the page. What an overtaken turn shows stays without effect; see `face_now`."""

@@ -85,10 +85,16 @@ class Showing:
         }
 
     def preview(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
-        """What the sliders say now. Called many times a second, and never allowed to raise."""
+        """What the sliders say now. Called many times a second, and never allowed to raise.
+
+        Nothing, where a later one was begun meanwhile: the original takes no time to draw, and an edit before it would cover it.
+        """
         if face is None or not self.panel.current(session, values):
             return gr.skip(), gr.skip()
+        number = session.begin_picture()
         drawn = self.stage.pictures(face, view, show, detail, self.panel.asked(session, values))
+        if session.picture != number:
+            return gr.skip(), gr.skip()
         return drawn[self.stage.result], drawn[self.stage.slide]
 
     def draw_step(self, session: Session, face: Face, view: str, show: str, detail: float, seen: dict[str, float]) -> dict[Any, Any]:

@@ -148,6 +148,23 @@ def test_a_reading_that_another_has_overtaken_says_nothing(tab, visitor, monkeyp
     assert visitor.words == ["Opened noise", "Held: Young"]
 
 
+def test_a_picture_that_another_has_overtaken_stays_away(tab, visitor, monkeypatch) -> None:
+    """The hand lets go of a slider and holds the button that shows the original, which takes no time to draw."""
+    face, _, _, *rest = visitor.look
+    pictures = tab.stage.pictures
+
+    def overtaken(*asked):
+        monkeypatch.setattr(tab.stage, "pictures", pictures)
+        original = tab.preview(visitor.session, face, "Face", "Original", *rest)
+        assert original[0]["alt_text"].startswith("Original")
+        return pictures(*asked)
+
+    monkeypatch.setattr(tab.stage, "pictures", overtaken)
+    late = tab.preview(visitor.session, *visitor.look)
+    assert not any("value" in update for update in late)
+    assert "value" in tab.preview(visitor.session, *visitor.look)[0]
+
+
 def test_a_drag_is_one_step_whichever_news_comes_first(tab, visitor) -> None:
     slider, start = visitor.names["Smiling"], visitor.held[visitor.names["Smiling"]]
     for last in (3.0, 5.0):
