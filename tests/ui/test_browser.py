@@ -1,6 +1,7 @@
 """The journeys of the page, in a real browser, by mouse and by keyboard."""
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwrig
 from hand import at_rest, change, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
+
+from facevae.editor import Editor
 
 IMAGE_DESCRIPTION = 0x010E  # the EXIF tag
 
@@ -66,7 +69,15 @@ def test_before_and_after_by_keyboard(page):
     expect(page.locator("#result img")).to_have_attribute("alt", re.compile("Edited face: Bangs"))
 
 
-def test_guidance_can_be_stopped(page):
+def test_guidance_can_be_stopped(page, monkeypatch):
+    guide = Editor.guide
+
+    def slowly(*args, **kwargs):
+        for step in guide(*args, **kwargs):
+            yield step
+            time.sleep(0.2)
+
+    monkeypatch.setattr(Editor, "guide", slowly)  # or it may be over before the click arrives
     first = source(page)
     page.locator("#goal-mustache").click()
     page.locator("#stop:enabled").click()  # before the classifier agrees: nobody is born with 90 % of a mustache
