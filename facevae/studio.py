@@ -14,7 +14,7 @@ from torch import Tensor
 from facevae.checkpoint import Checkpoint, LabelStatistics
 from facevae.faces import Face, Result
 from facevae.latent.directions import Direction, displacement, from_examples, principal, readout, remaining, steps_to_hold
-from facevae.nets.packed import packed
+from facevae.nets.quick import quick
 from facevae.photo import images
 from facevae.photo.alignment import MAX_LOOK_PX, Alignment, rescaled, shrunk, whole
 from facevae.photo.compositing import DETAIL, paste, soft_mask
@@ -32,7 +32,7 @@ class Studio:
         self.checkpoint = checkpoint
         self.size: int = checkpoint.net.config.size
         self._mask = torch.from_numpy(soft_mask(self.size))[None, None]  # (1, 1, s, s)
-        self._decoder = packed(checkpoint.net.decoder, torch.zeros(1, checkpoint.net.config.latent))
+        self._quick = quick(checkpoint.net)  # where no gradient is asked for
         self._small: dict[int, tuple[int, np.ndarray]] = {}  # by the identity of the photo: longer side, copy
         self._lock = Turns()  # one model, two cores
         a = len(set(checkpoint.classifier.config.attributes))
@@ -187,7 +187,7 @@ class Studio:
 
     def _decode(self, latent: Tensor) -> Tensor:
         """G(z) in [0, 1], (d,) -> (1, 3, s, s), without a gradient."""
-        return self._decoder(latent[None]).clamp(0, 1)
+        return self._quick.decode(latent[None]).clamp(0, 1)
 
     def _start(self, face: Face) -> Tensor:
         """What the model makes of the picture that edits are laid over: G(latent), (1, 3, s, s)."""
