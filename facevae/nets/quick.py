@@ -1,5 +1,7 @@
 """The residual VAE for looking, not for learning: the same function of the same weights, quicker on a CPU, and without a gradient."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from facevae.nets.residual import Decoder, Detail, Encoder, PixelBlock, Residual
 from facevae.nets.vae import VAE
 
 MERGED_FROM_PX = 16  # on smaller grids the larger kernels of an upsampling convolution take more time to read than they save
+PARTS = 8
 STRIP_PX = 4  # so many pixels of a row make twelve channels, where three would leave the processor's registers empty
 
 
@@ -37,7 +40,8 @@ class QuickEncoder(nn.Module):
 
     def __init__(self, net: Encoder) -> None:
         super().__init__()
-        self.norm, self.out, self.unshuffle = net.norm, net.out, net.stem[0]
+        self.norm, self.unshuffle = net.norm, net.stem[0]
+        self.out = InParts(net.out.weight, net.out.bias, turned=False)
         side = net.side
         self.layers = [pack(net.stem[1], side)]
         for module in net.levels:
@@ -58,9 +62,9 @@ class QuickDecoder(nn.Module):
     def __init__(self, net: Decoder) -> None:
         super().__init__()
         self.grid, self.norm, self.shuffle = net.grid, net.norm, net.shuffle
-        # Rows in the order of channels last, and the weights of each column in one piece: for a single picture that is read fastest.
-        weight, bias = (t.unflatten(0, (-1, self.grid, self.grid)).movedim(0, 2).flatten(0, 2) for t in (net.stem.weight, net.stem.bias))
-        self.weight, self.bias = weight.t().contiguous().t(), bias.contiguous()
+        # Rows in the order of channels last: nothing has to move afterwards.
+        rows = (t.unflatten(0, (-1, self.grid, self.grid)).movedim(0, 2).flatten(0, 2) for t in (net.stem.weight, net.stem.bias))
+        self.stem = InParts(*rows, turned=True)
         side, self.levels, doubled = self.grid, [], False
         for module, after in zip(net.levels, [*net.levels[1:], None], strict=True):
             if isinstance(module, nn.Upsample):
@@ -78,7 +82,7 @@ class QuickDecoder(nn.Module):
 
     @torch.no_grad()
     def forward(self, z: Tensor) -> Tensor:
-        h = F.linear(z, self.weight, self.bias).unflatten(1, (self.grid, self.grid, -1)).permute(0, 3, 1, 2)
+        h = self.stem(z).unflatten(1, (self.grid, self.grid, -1)).permute(0, 3, 1, 2)
         for layer in self.levels:
             h = layer(h)
         h = activated(h, self.norm)
@@ -86,6 +90,23 @@ class QuickDecoder(nn.Module):
         for block in self.pixels:
             pixels = block(pixels)
         return unrolled(self.smooth(pixels) if self.detail is None else self.smooth.add_to(self.detail(h), pixels))
+
+
+class InParts:
+    """A linear layer, (b, i) -> (b, o), as a few products side by side: for a single row torch gives one product to one core.
+
+    `turned` weights are a copy whose columns lie in one piece, which reads faster where outputs are many; others are shared.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor, turned: bool) -> None:
+        parts = math.gcd(PARTS, len(weight))
+        self.weight = weight.detach().unflatten(0, (parts, -1)).transpose(1, 2)  # (p, i, o / p)
+        self.weight = self.weight.contiguous() if turned else self.weight
+        self.bias = bias.detach().view(parts, 1, -1)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        found = torch.baddbmm(self.bias, x.expand(len(self.weight), -1, -1), self.weight)  # (p, b, o / p)
+        return found.transpose(0, 1).flatten(1)
 
 
 class QuickDetail:
