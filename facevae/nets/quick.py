@@ -201,4 +201,4 @@ def pack(module: nn.Module, side: int) -> Packed | QuickBlock | QuickPixelBlock 
 
 def activated(x: Tensor, norm: nn.GroupNorm) -> Tensor:
     """silu(norm(x)), in one new tensor."""
-    return F.silu(norm(x), inplace=True)
+    return F.silu(torch.group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps), inplace=True)
