@@ -49,7 +49,7 @@ class Guiding(Studio):
         pictures = torch.zeros(config.views, 3, self.size, self.size)
         walk = guide_latent(
             self._renderer(face, detail, config.views),
-            self._searched("guide", self.checkpoint.classifier, lambda net: net.embed(pictures)).embed,
+            self._searched(self.checkpoint.classifier, lambda net: net.embed(pictures)).embed,
             self.checkpoint.classifier.head,
             self._move(face, strengths, locks),
             self._starts(wanted, self.probabilities(face, strengths, detail, locks)),
@@ -105,7 +105,7 @@ class Guiding(Studio):
         It is quickest for as many moves as `views`.
         """
         latent = torch.from_numpy(face.latent)
-        decoder = self._searched("guide", self.checkpoint.net.decoder, lambda net: net(latent.expand(views, -1)))
+        decoder = self._searched(self.checkpoint.net.decoder, lambda net: net(latent.expand(views, -1)))
         before, crop, place = self._start(face), images.to_float(face.crop), whole(self.size)
 
         def render(moves: Tensor) -> Tensor:

@@ -110,8 +110,8 @@ class Opening(Studio):
         with self._lock, torch.inference_mode():
             posterior = self._quick.encode(crop_pixels)
         walk = invert(
-            self._searched("refine", self.checkpoint.net.decoder, lambda net: net(posterior.mode)),
-            self._searched("refine", self.checkpoint.classifier, lambda net: net.features(crop_pixels)).features,
+            self.checkpoint.net.decode,  # packed copies would save a quarter of a step, and be there while memory is scarcest
+            self.checkpoint.classifier.features,
             crop_pixels,
             self._mask,
             posterior.mode[0],

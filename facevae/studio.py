@@ -192,9 +192,9 @@ class Studio:
         """G(z) in [0, 1], (d,) -> (1, 3, s, s), without a gradient."""
         return self._quick.decode(latent[None]).clamp(0, 1)
 
-    def _searched(self, search: str, net: ModuleT, look: Callable[[ModuleT], object]) -> ModuleT:
-        """A copy of `net` that is quick forth and back, for all searches of this name at the same time; gone with the last of them."""
-        name = f"{search}, {type(net).__name__}"
+    def _searched(self, net: ModuleT, look: Callable[[ModuleT], object]) -> ModuleT:
+        """A copy of `net` that is quick forth and back, for all searches at the same time; gone with the last of them."""
+        name = type(net).__name__
         with self._lock:
             known = self._copies.get(name)
             if known is None:
