@@ -45,9 +45,11 @@ class Guiding(Studio):
             raise ValueError(f"the classifier does not know {', '.join(unknown)}; it knows {', '.join(attributes)}")
         held = self._locked([name for name in locks if name not in wanted])
         values, mask = (torch.tensor([f(a) for a in attributes]) for f in (lambda a: wanted.get(a, False), lambda a: a in wanted))
+        config = GuidanceConfig(steps=steps, target=target)
+        pictures = torch.zeros(config.views, 3, self.size, self.size)
         walk = guide_latent(
-            self._renderer(face, detail),
-            self.checkpoint.classifier.embed,
+            self._renderer(face, detail, config.views),
+            self._searched(self.checkpoint.classifier, lambda net: net.embed(pictures)).embed,
             self.checkpoint.classifier.head,
             self._move(face, strengths, locks),
             self._starts(wanted, self.probabilities(face, strengths, detail, locks)),
@@ -55,7 +57,7 @@ class Guiding(Studio):
             Wish.of(values, mask, self._statistics.correlation, self._statistics.guide_spread),
             torch.Generator().manual_seed(0),
             lambda move: hold(move, held, self.checkpoint.cholesky),
-            GuidanceConfig(steps=steps, target=target),
+            config,
         )
         while True:
             with self._lock:
@@ -96,16 +98,18 @@ class Guiding(Studio):
             leakage=float(np.mean([abs(sigma) for _, sigma in others])) if others else 0.0,
         )
 
-    def _renderer(self, face: Face, detail: float) -> Callable[[Tensor], Tensor]:
+    def _renderer(self, face: Face, detail: float, views: int) -> Callable[[Tensor], Tensor]:
         """moves (b, d) -> pictures (b, 3, s, s) as the user gets them, with the gradient of crop + mask · (G(z') - G(z)).
 
         Colour that the blending would not lay on the background does not count, though blending itself has no gradient.
+        It is quickest for as many moves as `views`.
         """
-        net, latent = self.checkpoint.net, torch.from_numpy(face.latent)
+        latent = torch.from_numpy(face.latent)
+        decoder = self._searched(self.checkpoint.net.decoder, lambda net: net(latent.expand(views, -1)))
         before, crop, place = self._start(face), images.to_float(face.crop), whole(self.size)
 
         def render(moves: Tensor) -> Tensor:
-            after = near = net.decode(latent + moves).clamp(0, 1)
+            after = near = decoder(latent + moves).clamp(0, 1)
             pictures = images.to_uint8(after.detach())
             if face.photo is not None:
                 near = crop + self._mask * (after - before)

@@ -54,7 +54,7 @@ class Opening(Studio):
         """A picture that is nothing but a face in its crop, another model's for example, as this model draws it: without a photo."""
         pixels = np.asarray(Image.fromarray(crop).resize((self.size, self.size), Image.Resampling.BICUBIC))
         with self._lock, torch.inference_mode():
-            return self._bare(self.checkpoint.net.encode(images.to_float(pixels)).mode[0], name)
+            return self._bare(self._quick.encode(images.to_float(pixels)).mode[0], name)
 
     def readjust(self, face: Face, adjustment: Adjustment) -> Face:
         """The same photo with the crop shifted, zoomed or turned by hand, encoded anew."""
@@ -108,9 +108,9 @@ class Opening(Studio):
             raise ValueError("there is nothing to refine: only a photo without an edit in it has a likeness to search for")
         crop_pixels = images.to_float(face.crop)
         with self._lock, torch.inference_mode():
-            posterior = self.checkpoint.net.encode(crop_pixels)
+            posterior = self._quick.encode(crop_pixels)
         walk = invert(
-            self.checkpoint.net.decode,
+            self.checkpoint.net.decode,  # packed copies would save a quarter of a step, and be there while memory is scarcest
             self.checkpoint.classifier.features,
             crop_pixels,
             self._mask,
@@ -151,7 +151,7 @@ class Opening(Studio):
         alignment = adjust(found, adjustment)
         pixels = crop(photo, alignment, self.size)
         with self._lock, torch.inference_mode():
-            z = self.checkpoint.net.encode(images.to_float(pixels)).mode
+            z = self._quick.encode(images.to_float(pixels)).mode
             start, latent = self._decode(z[0])[0].numpy(), z[0].numpy()
         looks_right = adjustment != Adjustment() or found.confidence >= SURE
         message = "" if looks_right else NOT_SURE if found.found else NO_FACE

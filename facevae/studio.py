@@ -2,19 +2,20 @@
 
 import copy
 import weakref
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 import torch
 from jaxtyping import Float32
-from torch import Tensor
+from torch import Tensor, nn
 
 from facevae.checkpoint import Checkpoint, LabelStatistics
 from facevae.faces import Face, Result
 from facevae.latent.directions import Direction, displacement, from_examples, principal, readout, remaining, steps_to_hold
 from facevae.nets.packed import packed
+from facevae.nets.quick import quick
 from facevae.photo import images
 from facevae.photo.alignment import MAX_LOOK_PX, Alignment, rescaled, shrunk, whole
 from facevae.photo.compositing import DETAIL, paste, soft_mask
@@ -23,6 +24,7 @@ from facevae.turns import Turns
 SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of at most this side, faces found in it
 
 StudioT = TypeVar("StudioT", bound="Studio")
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class Studio:
@@ -32,7 +34,8 @@ class Studio:
         self.checkpoint = checkpoint
         self.size: int = checkpoint.net.config.size
         self._mask = torch.from_numpy(soft_mask(self.size))[None, None]  # (1, 1, s, s)
-        self._decoder = packed(checkpoint.net.decoder, torch.zeros(1, checkpoint.net.config.latent))
+        self._quick = quick(checkpoint.net)  # where no gradient is asked for
+        self._copies: weakref.WeakValueDictionary[str, nn.Module] = weakref.WeakValueDictionary()
         self._small: dict[int, tuple[int, np.ndarray]] = {}  # by the identity of the photo: longer side, copy
         self._lock = Turns()  # one model, two cores
         a = len(set(checkpoint.classifier.config.attributes))
@@ -187,7 +190,16 @@ class Studio:
 
     def _decode(self, latent: Tensor) -> Tensor:
         """G(z) in [0, 1], (d,) -> (1, 3, s, s), without a gradient."""
-        return self._decoder(latent[None]).clamp(0, 1)
+        return self._quick.decode(latent[None]).clamp(0, 1)
+
+    def _searched(self, net: ModuleT, look: Callable[[ModuleT], object]) -> ModuleT:
+        """A copy of `net` that is quick forth and back, for all searches at the same time; gone with the last of them."""
+        name = type(net).__name__
+        with self._lock:
+            known = self._copies.get(name)
+            if known is None:
+                known = self._copies[name] = packed(net, look)
+        return known
 
     def _start(self, face: Face) -> Tensor:
         """What the model makes of the picture that edits are laid over: G(latent), (1, 3, s, s)."""

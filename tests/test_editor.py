@@ -14,6 +14,7 @@ from facevae import studio
 from facevae.checkpoint import Checkpoint, LabelStatistics
 from facevae.editor import Adjustment, Editor, Face
 from facevae.nets.judge import Judge, JudgeConfig
+from facevae.nets.packed import packable
 from facevae.photo import images
 from facevae.photo.alignment import Alignment, Square
 
@@ -64,6 +65,23 @@ def test_same_seed_is_the_same_face_in_any_batch(editor: Editor) -> None:
     alone, many = editor.generate([5])[0], editor.generate([1, 5, 9])[1]
     assert np.array_equal(alone.latent, many.latent) and np.array_equal(alone.crop, many.crop)
     assert not np.array_equal(alone.crop, editor.generate([5], prior="normal")[0].crop)
+
+
+def test_searches_at_the_same_time_share_their_packed_nets_and_none_stay_behind(editor: Editor, face: Face) -> None:
+    if not packable(editor.checkpoint.net):
+        pytest.skip("nothing is packed on this processor")
+    first, second = (editor.guide(face, {name: True}, target=0.9999) for name in ("Smiling", "Male"))
+    next(first), next(second)
+    copies = dict(editor._copies)
+    assert len(copies) == 2 and not {id(editor.checkpoint.net.decoder), id(editor.checkpoint.classifier)} & set(map(id, copies.values()))
+    third = editor.guide(face, {"Young": True})
+    assert dict(editor._copies) == copies
+    del copies
+    for search in (first, second, third):
+        search.close()
+    del search, first, second, third
+    gc.collect()
+    assert not editor._copies
 
 
 def test_guidance_carries_the_sliders_and_leaves_weights_alone(editor: Editor, face: Face) -> None:

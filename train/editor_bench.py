@@ -64,11 +64,11 @@ def list_pairs(editor: Editor, wanted: Mapping[str, bool]) -> dict[str, tuple[Ca
 
     def encoded() -> object:
         with torch.inference_mode():
-            return net.encode(x).mode
+            return editor._quick.encode(x).mode
 
     def together() -> object:
         with torch.inference_mode():
-            return editor._decoder(users)
+            return editor._quick.decode(users)
 
     def gradient(views: int, look: Callable[[torch.Tensor], Any]) -> Callable[[], object]:
         def call() -> object:

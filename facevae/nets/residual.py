@@ -120,6 +120,7 @@ class Encoder(nn.Module):
     def __init__(self, config: ResidualConfig) -> None:
         super().__init__()
         widths, patch = config.widths, config.patch
+        self.side = config.size // patch  # of the grid after the stem
         self.stem = nn.Sequential(nn.PixelUnshuffle(patch), nn.Conv2d(config.channels * patch**2, widths[0], 3, padding=1))
         levels: list[nn.Module] = []
         for i, width in enumerate(widths):
