@@ -17,7 +17,7 @@ class Bench:
     """photo: opening and saving 12 megapixels. page: from a slider's move to the picture, in Chromium. start: from `python app.py`
     to the first answer and the first edit. load: users of the page over HTTP, each with a face of their own. editor: what it
     computes, against ONNX Runtime, bare gradients and a copy in memory. step: the training loop against its bare step. peers: and
-    against the loops of others. data: preparing pictures, and training over ever more of them."""
+    against the loops of others. data: preparing, packing and reading pictures, and training over ever more of them."""
     checkpoint: Path | None = None
     repeats: int = 7
     """Rounds of photo, editor, step, peers and data, drags of page, starts of start."""
