@@ -5,6 +5,7 @@ import multiprocessing
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -27,6 +28,7 @@ from train.shards import INDEX
 from train.step_bench import WARM_UP, clocked
 from train.synthetic import ATTRIBUTES, draw_faces, split_of
 
+SPAWN = multiprocessing.get_context("spawn")
 COUNTS = (1_000, 20_000, 200_000)
 DRAWN = 500
 """Toy faces that are drawn; then they come again: what they show costs nothing."""
@@ -53,8 +55,8 @@ def bench_data(celeba: Path, repeats: int, steps: int, counts: Sequence[int] = C
         for _ in range(repeats):
             passed.append(pass_through(celeba, Path(folder)))
             for count in counts:
-                with multiprocessing.get_context("spawn").Pool(1) as fresh:  # memory is that of a process of its own
-                    rows[count].append(fresh.apply(run_over, (Path(folder) / str(count), steps)))
+                with ProcessPoolExecutor(1, SPAWN) as fresh:  # memory is that of a process of its own
+                    rows[count].append(fresh.submit(run_over, Path(folder) / str(count), steps).result())
     medians = {str(count): dict(zip(("ms", "mb"), np.median(found, axis=0).tolist(), strict=True)) for count, found in rows.items()}
     images = {name: {k: float(np.median([p[name][k] for p in passed])) for k in row} for name, row in passed[0].items()}
     return {**before, "repeats": repeats, "images": images, "growth": medians}
@@ -126,9 +128,8 @@ def serve(folder: Path, told: Connection) -> None:
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The address of a folder, served by a process of its own, whose time is not counted."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=serve, args=(folder, there), daemon=True)
+    here, there = SPAWN.Pipe()
+    process = SPAWN.Process(target=serve, args=(folder, there), daemon=True)
     process.start()
     try:
         yield f"http://127.0.0.1:{here.recv()}"
