@@ -8,8 +8,6 @@ import numpy as np
 from jaxtyping import UInt8
 from sklearn.datasets import load_sample_images
 
-PAD_PX = 2
-
 
 class Distractors:
     """Windows without a face, and borders around frames. Everything random comes from the generator that is given."""

@@ -100,17 +100,3 @@ def score(
     leakage = float((np.abs(after[0] - before) / spread)[others].mean())
     guided = hardest(guide, editor.checkpoint.classifier.config.attributes, goal)
     return bool(hardest(after, attributes, goal)[0] > 0.5), bool(guided[0] > 0.5), leakage
-
-
-def print_guidance(tables: dict[str, Any]) -> None:
-    """A row for each goal, the methods beside each other, and the ratios that count."""
-    methods = [method for method, table in tables.items() if table]
-    print("\nGuidance: share that the judge and the guide see end above 0.5, leakage in σ, steps, median seconds")
-    print(f"{'':16}{'n':>4}" + "".join(f"{method:>10}: judge  guide   leak  steps    sec" for method in methods))
-    for name, first in tables[methods[0]].items() if methods else ():
-        cells = (tables[method][name] for method in methods)
-        text = "".join(f"{c['success']:17.2f}{c['guide']:7.2f}{c['leakage']:7.2f}{c['steps']:7.1f}{c['sec']:7.2f}" for c in cells)
-        print(f"{name:16}{first['n']:4.0f}{text}")
-    if methods[:2] == ["ours", "plain"]:
-        own, other = tables["ours"]["mean"], tables["plain"]["mean"]
-        print(f"ours / plain: leakage {own['leakage'] / other['leakage']:.2f}, time {own['sec'] / other['sec']:.2f} (goals 0.5 and 0.5)")

@@ -94,13 +94,14 @@ def fit(
             if at_tick or stopped:
                 tally.share(ranks, device)
             if at_tick:
-                stats = tally.stats(nimg, beta, lr, pace) | measure(learner, held_out, ranks)
+                valid, encodings = measure(learner, held_out, ranks)
+                stats = tally.stats(nimg, beta, lr, pace) | valid
                 accelerator.log({k: v for k, v in stats.items() if v is not None}, step=nimg)
                 tally, pace = tally.next(stats), (time.monotonic(), nimg)
             if ranks.main and (at_tick or stopped):
                 with disk(run):
                     if at_tick:
-                        draw_sheets(learner.ema, held_out, run / "sheets", nimg, device)
+                        draw_sheets(learner.ema, held_out, encodings.to(device), run / "sheets", nimg)
                         add_line(run / "stats.jsonl", stats)
                     learner.save(state_path, nimg, tally)
             if stopped:
@@ -187,8 +188,8 @@ def disk(run: Path) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def measure(learner: Learner, pictures: np.ndarray, ranks: Ranks) -> dict[str, float]:
-    """Distortion and rate (nats per image) and PSNR (dB) of reconstructions through the posterior mean, and the active units.
+def measure(learner: Learner, pictures: np.ndarray, ranks: Ranks) -> tuple[dict[str, float], Float[Tensor, "n d"]]:
+    """Distortion and rate (nats per image) and PSNR (dB) of reconstructions through the posterior mean, and the active units; the means.
 
     Each process measures its share of the pictures, and all of them get what one would have got alone.
     """
@@ -200,9 +201,10 @@ def measure(learner: Learner, pictures: np.ndarray, ranks: Ranks) -> dict[str, f
             mean = learner.ema.decode(posterior.mode)
             bound = elbo(learner.likelihood, x, mean, posterior)
             own[number] = torch.stack([bound.distortion, bound.rate, psnr_db(x, mean)]).cpu(), posterior.mode.cpu()
-    rows, means = zip(*ranks.collect(own), strict=True)
+    rows, parts = zip(*ranks.collect(own), strict=True)
+    means = torch.cat(parts)
     distortion, rate, psnr = torch.cat(rows, dim=1).mean(dim=1).tolist()
-    return {"valid_distortion": distortion, "valid_rate": rate, "valid_psnr_db": psnr, "active_units": active_units(torch.cat(means))}
+    return {"valid_distortion": distortion, "valid_rate": rate, "valid_psnr_db": psnr, "active_units": active_units(means)}, means
 
 
 def active_units(means: Float[Tensor, "n d"]) -> int:

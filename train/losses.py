@@ -68,7 +68,7 @@ class GaussianLikelihood(nn.Module):
         """
         if not self.rate:
             return
-        error = across((x - mean).square().mean(dim=(0, 1)))  # (h, w)
+        error = across((x - mean).square_().mean(dim=(0, 1)))  # (h, w)
         error = torch.where(torch.isfinite(error), error, self.variance)
         if self.shared:
             self.variance.lerp_(error.mean().expand_as(error), self.rate).clamp_(min=self.floor)

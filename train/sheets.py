@@ -4,8 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from facevae.files import write_atomic
 from facevae.nets.vae import VAE
@@ -37,12 +38,11 @@ def save_png(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
 
 
 @torch.inference_mode()
-def draw_sheets(net: VAE, pictures: UInt8[np.ndarray, "n h w c"], folder: Path, nimg: int, device: torch.device) -> None:
-    """`samples-N.png`: rows from N(0, I), then the same noise through the Gaussian fitted to encodings
+def draw_sheets(net: VAE, pictures: UInt8[np.ndarray, "n h w c"], mean: Float[Tensor, "n d"], folder: Path, nimg: int) -> None:
+    """`samples-N.png`: rows from N(0, I), then the same noise through the Gaussian fitted to `mean`, the encodings
     of `pictures`; `reconstructions-N.png`: photo above reconstruction. Same noise at every tick."""
-    mean = torch.cat([net.encode(images.to_float(p).to(device)).mode for p in np.array_split(pictures, -(-len(pictures) // 64))])
-    noise = torch.randn((16, mean.shape[1]), generator=torch.Generator().manual_seed(0)).to(device)
-    centre, covariance = mean.mean(0), torch.cov(mean.T) + 1e-4 * torch.eye(mean.shape[1], device=device)
+    noise = torch.randn((16, mean.shape[1]), generator=torch.Generator().manual_seed(0)).to(mean.device)
+    centre, covariance = mean.mean(0), torch.cov(mean.T) + 1e-4 * torch.eye(mean.shape[1], device=mean.device)
     fitted = centre + noise @ torch.linalg.cholesky(covariance).T
     save_png(folder / f"samples-{nimg:08d}.png", tile(images.to_uint8(net.decode(torch.cat([noise, fitted]))), columns=8))
     back = images.to_uint8(net.decode(mean[:16]))

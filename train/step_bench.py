@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.utils.flop_counter import FlopCounterMode
 
 from facevae.nets.architectures import build_net
 from facevae.nets.vae import VAE
@@ -90,6 +91,8 @@ def measure(runs: dict[str, Callable[[], dict[str, float]]], config: TrainConfig
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "threads": torch.get_num_threads(),
         "repeats": repeats,
+        "weights": sum(p.numel() for p in build_net(config.net).parameters()),
+        "operations": operations(config),
         "img_per_sec": {name: float(np.median([r[name] for r in rounds])) for name in names},
         "share": {name: float(np.median([r[name] / r["bare step"] for r in rounds])) for name in names},
         "times": {name: float(np.median([r["loop, ticks included"] / r[name] for r in rounds])) for name in names},
@@ -126,6 +129,14 @@ def bare(config: TrainConfig, data: PreparedData, steps: int) -> float:
     return clock.step_sec(steps)
 
 
+def operations(config: TrainConfig) -> float:
+    """Multiplications and additions of a picture's forward and backward pass, with neither guide nor adversary."""
+    net, x = build_net(config.net), torch.rand(2, *config.net.shape)  # two, for nets with BatchNorm
+    with FlopCounterMode(display=False) as counter:
+        Bound(config)(x, *net(x)).backward()
+    return counter.get_total_flops() / len(x)
+
+
 def peer_sec(peer: Peer, config: TrainConfig, files: list[Path], steps: int, tuned: bool) -> float:
     """Seconds a step of a peer's loop. `tuned`: bf16, channels_last and fused AdamW as ours; otherwise float32 and Adam."""
     net = build_net(config.net)
@@ -151,7 +162,8 @@ class Bound(nn.Module):
 def print_step(found: dict[str, Any]) -> None:
     """A row for each loop, what is missing, and the goals."""
     print_machine(found)
-    print(f"{found['device']}, {found['threads']} threads, medians of {found['repeats']} rounds\n")
+    print(f"{found['device']}, {found['threads']} threads, medians of {found['repeats']} rounds")
+    print(f"{found['weights']} weights, {found['operations']:.3g} operations a picture, forward and backward\n")
     print(f"{'':44}{'images/s':>10}{'of the bare step':>18}{'ours is':>10}")
     for name, rate in found["img_per_sec"].items():
         print(f"{name:44}{rate:10.1f}{found['share'][name]:18.2f}{found['times'][name]:8.2f} ×")

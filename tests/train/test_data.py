@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from facevae.photo.images import shrink
-from train.batches import Batches
+from train.batches import Batches, Variation
 from train.data import CELEBA_CROP_PX, PreparedData, list_celeba, list_folder, load_square, prepare
 from train.synthetic import prepare_synthetic, write_celeba_layout
 
@@ -151,3 +151,18 @@ def test_enlarging_is_refused(toys: PreparedData, shape: tuple[int, int, int]) -
 def test_grey_pictures_get_no_colour_back(toys: PreparedData) -> None:
     with pytest.raises(ValueError, match="the net wants 8 × 8 px"):
         toys.resized((1, 16, 16)).resized((3, 8, 8))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("pad", [0, 2, 11])  # the last beyond the picture's side
+def test_pictures_are_shifted_and_flipped_as_numpy_would(channels: int, pad: int) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (40, 8, 9, channels), np.uint8)
+    varied = Variation(shift_px=pad).of(pictures, (channels, 8, 9), (1, 2), 40)
+    wide = np.pad(pictures, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
+    cuts = np.lib.stride_tricks.sliding_window_view(wide, (8, 9), (1, 2)).transpose(0, 1, 2, 4, 5, 3)  # (n, tops, lefts, h, w, c)
+    seen = set()
+    for i, picture in enumerate(varied):
+        places = [(*at, flip) for flip in (1, -1) for at in np.ndindex(cuts.shape[1:3]) if (cuts[i][at][:, ::flip] == picture).all()]
+        assert places
+        seen.update(flip for *_, flip in places)
+    assert seen == {1, -1}

@@ -1,5 +1,6 @@
 """Edits are judged by another net than the one that guides them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,6 @@ from train.data import PreparedData
 from train.edit_tables import edits_note, guidance_table
 from train.evaluate import evaluate_edits
 from train.identity import IdentityNet
-from train.synthetic import prepare_synthetic
 
 
 class Brightness(Judge):
@@ -27,10 +27,8 @@ class Brightness(Judge):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    folder = tmp_path_factory.mktemp("data")
-    prepare_synthetic(folder, 160, 16, seed=0)
-    return PreparedData(folder)
+def data(toy_faces: Callable[[int], PreparedData]) -> PreparedData:
+    return toy_faces(160)
 
 
 def test_sliders_are_judged_by_the_judge_alone(

@@ -1,5 +1,6 @@
 """An exhibit is measured as it says, and keeps no encoding of anybody."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,14 @@ from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.convolutional import ConvolutionalConfig, ConvolutionalVAE
 from train.data import PreparedData
 from train.exhibits import ExhibitConfig, Subject, make_exhibit, subject_of_ppca
-from train.synthetic import prepare_synthetic
 
 NET = ConvolutionalConfig(height=8, width=8, encoder=((4, 3, 2),), decoder=((1, 3, 2),), latent=4, channels=1)
 CONFIG = ExhibitConfig(encoded=100, held_out=5, judged=4, least_class=20)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    folder = tmp_path_factory.mktemp("data")
-    prepare_synthetic(folder, 160, 16, seed=0)
-    return PreparedData(folder)
+def data(toy_faces: Callable[[int], PreparedData]) -> PreparedData:
+    return toy_faces(160)
 
 
 @pytest.fixture(scope="module")

@@ -22,39 +22,18 @@ from safetensors.torch import load_file, save
 import facevae.files
 import train.loop
 from facevae.nets.convolutional import ConvolutionalConfig
-from facevae.nets.residual import ResidualConfig
+from tests.train.conftest import CONFIG
 from train.__main__ import main
 from train.adversary import AdversaryConfig
 from train.config import TrainConfig
 from train.data import PreparedData
 from train.loop import fit
-from train.schedules import RateSchedule
 from train.state import previous_of, read_meta
 from train.stats import drop_later_stats
-from train.synthetic import prepare_synthetic
 
-NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
-CONFIG = TrainConfig(
-    net=NET,
-    total_nimg=256,
-    batch_size=8,
-    tick_nimg=64,
-    lr_ramp_nimg=16,
-    beta_schedule=RateSchedule(ramp_nimg=64),
-    ema_halflife_nimg=50,
-    shift_px=1,
-    valid_nimg=16,
-)
 # Processes that are there at once: a server that has imported everything forks them.
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["train.loop", "train.data", "train.__main__"])
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    folder = tmp_path_factory.mktemp("data")
-    prepare_synthetic(folder, 60, 16, seed=0)
-    return PreparedData(folder)
+FORKS.set_forkserver_preload(["train.loop", "train.data", "train.__main__", "train.commands.fit"])
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The edit matrix counts what a judge that is easy to foresee sees, and locks hold what they lock."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,6 @@ from train.encodings import InPhoto, encode_many
 from train.evaluate import evaluate_edits
 from train.identity import IdentityNet
 from train.matrix import edit_matrix, lock_table, open_room, shipped_steps, summary
-from train.synthetic import prepare_synthetic
 
 
 class TwoPlaces(Judge):
@@ -30,10 +30,8 @@ class TwoPlaces(Judge):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    folder = tmp_path_factory.mktemp("data")
-    prepare_synthetic(folder, 160, 16, seed=0)
-    return PreparedData(folder)
+def data(toy_faces: Callable[[int], PreparedData]) -> PreparedData:
+    return toy_faces(160)
 
 
 def view_of(checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet) -> InPhoto:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,10 +28,8 @@ SETS = [p.REAL, p.REBUILT, "samples T=1", "samples T=0.7", "N(0, I) T=1"]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    folder = tmp_path_factory.mktemp("data")
-    prepare_synthetic(folder, 240, 16, seed=0)
-    return PreparedData(folder)
+def data(toy_faces: Callable[[int], PreparedData]) -> PreparedData:
+    return toy_faces(240)
 
 
 @pytest.fixture(scope="module")

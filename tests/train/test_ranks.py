@@ -15,25 +15,18 @@ from safetensors.torch import load_file
 
 import train.loop
 from facevae.nets.convolutional import ConvolutionalConfig
-from facevae.nets.residual import ResidualConfig
+from tests.train.conftest import CONFIG
 from train.adversary import AdversaryConfig
-from train.config import TrainConfig
 from train.data import PreparedData
 from train.loop import fit
 from train.schedules import RateSchedule
 from train.state import read_meta
-from train.synthetic import prepare_synthetic
 
-NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
-PLAIN = TrainConfig(
-    net=NET,
+PLAIN = replace(
+    CONFIG,
     total_nimg=800,  # 50 steps
     batch_size=16,
     tick_nimg=400,
-    lr_ramp_nimg=16,
-    beta_schedule=RateSchedule(ramp_nimg=64),
-    ema_halflife_nimg=50,
-    shift_px=1,
     valid_nimg=100,  # three parts, of which one process has two
     precision="no",
 )
@@ -53,10 +46,8 @@ CONFIGS = {
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    folder = tmp_path_factory.mktemp("data")
-    prepare_synthetic(folder, 200, 16, seed=0)
-    return PreparedData(folder)
+def data(toy_faces: Callable[[int], PreparedData]) -> PreparedData:
+    return toy_faces(200)
 
 
 def free_port() -> int:

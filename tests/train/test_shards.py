@@ -7,8 +7,9 @@ import tarfile
 import threading
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,7 +20,8 @@ import torch
 from safetensors.torch import load_file
 
 import train.shards as shards
-from facevae.nets.residual import ResidualConfig
+from tests.train.conftest import CONFIG as TINY_RUN
+from tests.train.conftest import NET
 from train.__main__ import main
 from train.batches import Variation
 from train.config import TrainConfig
@@ -27,22 +29,15 @@ from train.data import PreparedData, open_data
 from train.loop import fit
 from train.pack import listing_of, pack
 from train.ranks import Ranks
-from train.schedules import RateSchedule
 from train.shards import ShardBatches, ShardData, read_shard
-from train.synthetic import prepare_synthetic
 
 STILL = Variation(flip=False)
-NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
-CONFIG = TrainConfig(
-    net=NET, total_nimg=192, batch_size=8, tick_nimg=64, lr_ramp_nimg=16, beta_schedule=RateSchedule(ramp_nimg=64), valid_nimg=8
-)
+CONFIG = replace(TINY_RUN, total_nimg=192, valid_nimg=8)
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    folder = tmp_path_factory.mktemp("data")
-    prepare_synthetic(folder, 120, 16, seed=0)
-    return PreparedData(folder)
+def data(toy_faces: Callable[[int], PreparedData]) -> PreparedData:
+    return toy_faces(120)
 
 
 @pytest.fixture(scope="module")

@@ -15,42 +15,19 @@ from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.gaussian import DiagonalGaussian
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 from facevae.photo.images import to_float
+from tests.train.conftest import CONFIG as TINY_RUN
+from tests.train.conftest import NET
 from train.adversary import Adversary, AdversaryConfig, PatchDiscriminator, augment, contest
-from train.config import TrainConfig
 from train.data import PreparedData
 from train.encodings import load_run
 from train.loop import fit
 from train.losses import GaussianLikelihood, free_rate
-from train.schedules import RateSchedule
 from train.sharpness import FeatureLoss, focal_frequency, random_square
 from train.spikes import SpikeWatch
 from train.start import grown, read_stats
-from train.synthetic import prepare_synthetic
 
-NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
 RIVAL = AdversaryConfig(weight=0.5, alone_nimg=16, ramp_nimg=64, drawn=0.5, width=4)
-CONFIG = TrainConfig(
-    net=NET,
-    total_nimg=128,
-    batch_size=8,
-    tick_nimg=64,
-    lr_ramp_nimg=16,
-    beta_schedule=RateSchedule(ramp_nimg=64),
-    ema_halflife_nimg=50,
-    shift_px=1,
-    turn_deg=3.0,
-    valid_nimg=16,
-    feature_weight=0.1,
-    focal_weight=1.0,
-    adversary=RIVAL,
-)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
-    folder = tmp_path_factory.mktemp("data")
-    prepare_synthetic(folder, 60, 16, seed=0)
-    return PreparedData(folder)
+CONFIG = replace(TINY_RUN, total_nimg=128, turn_deg=3.0, feature_weight=0.1, focal_weight=1.0, adversary=RIVAL)
 
 
 @pytest.fixture(scope="module")

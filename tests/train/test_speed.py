@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from facevae.editor import Editor
+from facevae.nets.convolutional import ConvolutionalConfig
 from facevae.nets.residual import ResidualVAE
 from tests.conftest import TINY
 from train import step_bench
@@ -17,7 +18,7 @@ from train.data import CELEBA_CROP_PX, PreparedData, list_celeba, prepare
 from train.data_bench import bench_data, print_data
 from train.editor_bench import Repeated, list_pairs, print_editor
 from train.peers import PEERS
-from train.step_bench import Clock, bench_peers, clocked, ours, print_step
+from train.step_bench import Clock, bench_peers, clocked, operations, ours, print_step
 from train.synthetic import write_celeba_layout
 
 MACHINE = {"cores": 2, "load_before": 0.1}
@@ -81,6 +82,16 @@ def test_peers_train_our_net_and_those_that_are_missing_are_named(
         "loop", "loop, ticks included", "bare step", "the reports' way (DataLoader, JPEGs)", "the reports' way (DataLoader, JPEGs), tuned",
     }  # fmt: skip
     assert found["share"]["bare step"] == 1 and all(rate > 0 for rate in found["img_per_sec"].values())
+    assert f"{sum(p.numel() for p in ResidualVAE(TINY).parameters())} weights" in out
+
+
+def test_the_operations_of_a_step_are_those_of_its_layers() -> None:
+    """A convolution each way, counted by hand: a product and a sum for each weight and position, three times but at the input."""
+    net = ConvolutionalConfig(8, 8, encoder=((4, 3, 2),), decoder=((3, 3, 2),), latent=2)
+    stem = 2 * 4 * 4 * (3 * 3 * 3 * 4)  # 4 × 4 positions
+    head = 2 * 4 * 4 * (4 * 3 * 3 * 3)
+    linear = 2 * (64 * 4 + 2 * 64)
+    assert operations(TrainConfig(net=net)) == 2 * stem + 3 * (head + linear)
 
 
 @pytest.mark.parametrize("name", [name for name, peer in PEERS.items() if peer.package])
@@ -100,7 +111,19 @@ def test_goals_of_training_are_told(capsys: pytest.CaptureFixture) -> None:
     name = next(iter(PEERS))
     rates = {"loop": 99.0, "loop, ticks included": 90.0, "bare step": 100.0, name: 50.0}
     share, times = {k: v / 100 for k, v in rates.items()}, {k: 90 / v for k, v in rates.items()}
-    print_step({**MACHINE, "device": "cpu", "threads": 2, "repeats": 5, "img_per_sec": rates, "share": share, "times": times})
+    print_step(
+        {
+            **MACHINE,
+            "device": "cpu",
+            "threads": 2,
+            "repeats": 5,
+            "weights": 9,
+            "operations": 1e9,
+            "img_per_sec": rates,
+            "share": share,
+            "times": times,
+        }
+    )
     out = capsys.readouterr().out
     assert out.count("MISSED") == 2 and "reaches 0.90" in out and "1.80 times PyTorch-VAE" in out
 
@@ -111,8 +134,11 @@ def test_goals_of_training_are_told(capsys: pytest.CaptureFixture) -> None:
 def test_more_pictures_are_counted_in_processes_of_their_own(celeba: Path, capsys: pytest.CaptureFixture) -> None:
     found = bench_data(celeba, repeats=1, steps=2, counts=(200, 600))
     assert set(found["growth"]) == {"200", "600"} and all(row["ms"] > 0 and row["mb"] > 50 for row in found["growth"].values())
-    assert found["prepared_per_sec"] > 0
-    print_data(found | {"prepared_per_sec": 900.0, "growth": {"1": {"ms": 1.0, "mb": 100.0}, "2": {"ms": 1.2, "mb": 101.0}}})
+    reading = found["images"]
+    assert len(reading) == 5 and all(row["per_sec"] > 0 and row["per_core_sec"] > 0 for row in reading.values())
+    assert 1_000 < reading["pack, one worker"]["bytes"] < 128 * 128 * 3  # tars of JPEGs
+    slow = {name: {**row, "per_sec": 900.0} for name, row in reading.items()}
+    print_data(found | {"images": slow, "growth": {"1": {"ms": 1.0, "mb": 100.0}, "2": {"ms": 1.2, "mb": 101.0}}})
     out = capsys.readouterr().out
     assert out.count("MISSED") == 2 and "memory over most pictures is 1.01 times" in out
 
