@@ -13,7 +13,7 @@ from facevae.faces import Face, Left, RefineStep
 from facevae.latent.inversion import InversionConfig
 from facevae.latent.inversion import refine as invert
 from facevae.photo import images
-from facevae.photo.alignment import Adjustment, Alignment, adjust, crop, find_faces, middle, rescaled, shrunk
+from facevae.photo.alignment import Adjustment, Alignment, adjust, crop, find_faces, middle, rescaled
 from facevae.photo.compositing import DETAIL, paste
 from facevae.studio import SCREEN_SIDE_PX, Studio
 
@@ -43,7 +43,7 @@ class Opening(Studio):
         found, the middle of the picture is taken and `message` says so.
         """
         photo = source if isinstance(source, images.Photo) else images.open_photo(source)
-        screen = shrunk(photo.pixels, SCREEN_SIDE_PX)
+        screen = self._shrunk(photo.pixels, SCREEN_SIDE_PX)
         found = tuple(rescaled(f, screen, photo.pixels) for f in find_faces(screen, self.aligner)) or (middle(photo.pixels),)
         if not 0 <= index < len(found):
             raise ValueError(f"face {index} was asked for, the photo has {len(found)}, counted from 0")
@@ -65,7 +65,7 @@ class Opening(Studio):
         photo, screen = face.photo, face.screen
         if face.baked is not None:  # made for the old crop, like guidance, and gone with it
             photo = self._with_others(face.source, face.left)
-            screen = shrunk(photo, SCREEN_SIDE_PX)
+            screen = self._shrunk(photo, SCREEN_SIDE_PX)
         return self._place(face.source, photo, screen, face.faces, face.index, adjustment, face.left, face.name)
 
     def choose(
@@ -87,7 +87,7 @@ class Opening(Studio):
         again = [entry.face for entry in left if entry.face.index == index]
         left = tuple(sorted((entry for entry in left if entry.face.index != index), key=lambda entry: entry.face.index))
         photo = self._with_others(face.source, left)
-        screen = shrunk(photo, SCREEN_SIDE_PX)
+        screen = self._shrunk(photo, SCREEN_SIDE_PX)
         if again:
             return replace(again[0], photo=photo, screen=screen, left=left)
         return self._place(face.source, photo, screen, face.faces, index, Adjustment(), left, face.name)

@@ -1,5 +1,6 @@
 """Saving: an edit as a recipe and as a file that carries it, and the way back from both."""
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -97,7 +98,7 @@ class Saving(Opening, Drawing):
             if recipe.alignment is None or face is None:
                 return replace(self.reopen(recipe), message="The recipe's face is back.")
             return replace(self.apply(recipe, face), message=f"The recipe is applied to {face.name}.")
-        photo, why = images.open_photo(path), ""
+        photo, why = self._known(images.open_photo(path)), ""
         if photo.recipe:
             try:
                 opened = self.reopen(recipe_from(photo.recipe), photo)
@@ -106,6 +107,15 @@ class Saving(Opening, Drawing):
                 why = f" as a photo, without its edit: {error}"
         face = self.open_photo(photo)
         return Opened(face, message=f"Opened {face.name}{why}.")
+
+    def _known(self, photo: images.Photo) -> images.Photo:
+        """The same file again is the same pixels in memory, as long as anybody has it open: each takes three bytes a pixel."""
+        if photo.content is None:
+            return photo
+        key = hashlib.sha256(photo.content).digest()
+        known = self._pixels.setdefault(key, photo.pixels)
+        known.setflags(write=False)
+        return replace(photo, pixels=known)
 
     def apply(self, recipe: Recipe, face: Face) -> Opened:
         """The edit of a recipe, on another face: its strengths, locks and guidance, whatever the recipe was made from.

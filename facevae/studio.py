@@ -36,6 +36,7 @@ class Studio:
         self._mask = torch.from_numpy(soft_mask(self.size))[None, None]  # (1, 1, s, s)
         self._quick = quick(checkpoint.net)  # where no gradient is asked for
         self._copies: weakref.WeakValueDictionary[str, nn.Module] = weakref.WeakValueDictionary()
+        self._pixels: weakref.WeakValueDictionary[bytes, np.ndarray] = weakref.WeakValueDictionary()  # of the files that are open
         self._small: dict[int, tuple[int, np.ndarray]] = {}  # by the identity of the photo: longer side, copy
         self._lock = Turns()  # one model, two cores
         a = len(set(checkpoint.classifier.config.attributes))
@@ -224,6 +225,8 @@ class Studio:
 
     def _shrunk(self, photo: np.ndarray, side_px: int) -> np.ndarray:
         """`shrunk`, remembered while the photo is there: a drag asks for the same copy many times a second."""
+        if max(photo.shape) <= side_px:
+            return photo
         known = self._small.get(id(photo))
         if known is None:
             weakref.finalize(photo, self._small.pop, id(photo), None).atexit = False

@@ -3,7 +3,9 @@
 import gc
 import io
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -318,3 +320,17 @@ def test_previews_shrink_a_photo_once_and_forget_it_with_the_photo(tiny_checkpoi
     del face
     gc.collect()
     assert len(editor._small) == 0
+
+
+def test_a_file_that_is_open_already_takes_no_more_memory(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    editor, path = Editor(tiny_checkpoint), tmp_path / "a.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (studio.SCREEN_SIDE_PX + 100, 90, 3)).astype(np.uint8)).save(path)
+    first, second = (editor.open_file(path).face for _ in range(2))
+    shutil.copy(path, tmp_path / "b.png")
+    third = editor.open_file(tmp_path / "b.png").face
+    for face in (second, third):
+        assert face is not first and face.photo is first.photo and face.screen is first.screen
+    assert (first.name, third.name) == ("a", "b") and first.screen is not first.photo
+    del first, second, third, face
+    gc.collect()
+    assert not len(editor._pixels) and not len(editor._small)
