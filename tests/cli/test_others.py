@@ -109,9 +109,11 @@ def test_a_checkpoint_that_is_none_is_wrong_usage(tmp_path, capsys) -> None:
     for source in (tmp_path, tmp_path / "nowhere"):
         assert main(["edit", "x.jpg", "--checkpoint", str(source), "--smiling", "1"]) == 2
         assert str(source) in capsys.readouterr().err
-    (tmp_path / "config.json").write_text("[]")
-    (tmp_path / "directions.json").write_text('{"Smiling": {"low": "x"}}')
-    assert main(["edit", "x.jpg", "--checkpoint", str(tmp_path), "--help"]) == 2
+    for config, low in (("[]", '"x"'), ('{"format": 1e999}', "-1"), ("{}", "1" * 400)):
+        (tmp_path / "config.json").write_text(config)
+        (tmp_path / "directions.json").write_text(f'{{"Smiling": {{"low": {low}, "high": 1}}}}')
+        assert main(["edit", "x.jpg", "--checkpoint", str(tmp_path), "--help"]) == 2
+        assert "is no checkpoint folder" in capsys.readouterr().err
 
 
 def test_names_in_any_spelling_and_in_the_page_s_words() -> None:
