@@ -3,7 +3,6 @@
 import argparse
 import math
 import re
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -197,10 +196,3 @@ def groups_of(given: Sequence[str], known: Summary) -> tuple[str, ...]:
     names = dict.fromkeys(control.group for control in known.controls)
     chosen = {one_of(group, names, "group of sliders") for group in given}
     return tuple(control.name for control in known.controls if control.group in chosen)
-
-
-def speak_plainly() -> None:
-    """Names of files may hold what the terminal has no letters for; no message ends in an error because of that."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # what a test puts in their place may not have it
-            stream.reconfigure(errors="backslashreplace")

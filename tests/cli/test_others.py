@@ -65,6 +65,13 @@ def test_generate_keeps_what_was_wished_for(rows, editor, tmp_path) -> None:
     assert [face["seed"] for face in row["faces"]] == fits[:2]
 
 
+def test_a_file_in_the_way_of_one_face_stops_no_other(rows, tmp_path) -> None:
+    stranger = draw(tmp_path / "out" / "face-4-facevae.png")
+    before = stranger.read_bytes()
+    code, found = rows("generate", "--seeds", "3-5", "-o", tmp_path / "out/")
+    assert code == 1 and [row["status"] for row in found] == ["done", "failed", "done"] and stranger.read_bytes() == before
+
+
 def test_generate_draws_neighbours_around_a_face(rows, editor, tmp_path) -> None:
     assert rows("generate", "--seeds", 6, "--near", 4, "--radius", 0.3, "-o", tmp_path / "near.png")[0] == 0
     (face,) = editor.generate([6])
@@ -124,6 +131,8 @@ def test_names_in_any_spelling_and_in_the_page_s_words() -> None:
     assert wished(["beard"], ["male"], known) == {"No_Beard": False, "Male": False}
     with pytest.raises(ValueError, match="judgement of the annotators"):
         wished(["attractive"], [], known)
+    with pytest.raises(ValueError, match="did you mean big-nose, pointy-nose"):
+        meant("nose", ("Big_Nose", "Pointy_Nose"))
 
 
 def test_help_is_there_for_every_command_and_waits_for_no_torch() -> None:
