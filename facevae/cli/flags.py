@@ -68,6 +68,8 @@ def checkpoint_of(args: Sequence[str]) -> tuple[str | None, str | None]:
 
 def known_of(source: str | None, revision: str | None) -> Summary:
     """The summary of the checkpoint that is asked for; one of the Hub is fetched."""
+    if source == "":
+        raise ValueError("the name of the checkpoint is empty")
     if source is None or Path(source).is_dir():
         return summarize(EMBEDDED if source is None else Path(source))
     from facevae.hub import fetch, source_of

@@ -28,10 +28,10 @@ from starlette.types import Receive, Scope, Send
 from facevae.checkpoints import folders_below
 from facevae.editor import Editor
 from facevae.hub import COMMIT
+from facevae.ui.gate import PREFIX
 from facevae.ui.memory import give_back
 from facevae.ui.parts import LIVE
 
-PREFIX = "checkpoints"
 MOST = 50
 """Entries of the picker: beyond, a place is no shelf but an archive."""
 MOST_OPEN = 4

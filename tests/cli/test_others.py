@@ -110,6 +110,19 @@ def test_checkpoints_are_listed_and_verified(folder, tmp_path, capsys) -> None:
     out = capsys.readouterr().out
     assert "prior.safetensors" in out and "SHA-256 differs" in out and "whole: 16 px" in out
     assert main(["checkpoints", "list", str(tmp_path)]) == 1
+    capsys.readouterr()
+    assert main(["checkpoints", "verify", ""]) == 1 and "the name of the checkpoint is empty" in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_in_the_cache_is_a_row_of_its_own(hub, tmp_path, folder, capsys) -> None:
+    from huggingface_hub import constants
+
+    cached = Path(constants.HF_HUB_CACHE) / "models--them--faces" / "snapshots" / ("0" * 40)
+    shutil.copytree(folder, cached)
+    (cached / "directions.json").write_text("[]")  # it raised, and the checkpoints behind it were not listed
+    assert main(["checkpoints", "list", str(folder), "--json"]) == 1
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["status"] for row in found] == ["done", "done", "failed"] and "them/faces@000" in found[2]["input"]
 
 
 def test_a_checkpoint_that_is_none_is_wrong_usage(tmp_path, capsys) -> None:
