@@ -110,6 +110,20 @@ def tiles(elem_id: str, columns: int) -> gr.Gallery:
     )
 
 
+def picture(elem_id: str, alt_text: str) -> gr.Image:
+    """One large picture to look at, which the browser can show alone."""
+    return gr.Image(
+        show_label=False,
+        interactive=False,
+        buttons=["fullscreen"],
+        format="jpeg",
+        elem_id=elem_id,
+        elem_classes="picture",
+        container=False,
+        alt_text=alt_text,
+    )
+
+
 def say(text: str) -> str:
     """Text for a status line; it may contain file names, which are not ours."""
     return html.escape(text)
