@@ -11,7 +11,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.11-slim
 COPY requirements.txt /tmp/requirements.txt
-# torch and torchvision for CPUs, of the same index: a build of one beside a build of the other for GPUs fails when it is imported.
+# torch for CPUs: the ordinary index brings several gigabytes for GPUs with it.
 RUN grep -E '^torch' /tmp/requirements.txt > /tmp/torch.txt \
     && pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu -r /tmp/torch.txt \
     && pip install --no-cache-dir -r /tmp/requirements.txt \

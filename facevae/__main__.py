@@ -19,14 +19,20 @@ class Command:
     reader: str
     knows: bool = True
     """Its flags depend on the checkpoint: `reader` gets its summary, too."""
+    resumes: bool = False
+    """What it has done once, it does not do again."""
 
 
 COMMANDS: dict[str, Command] = {
-    "edit": Command("move the sliders: facevae edit photo.jpg --smiling 2 --lock male", "facevae.cli.photos", "read_edit"),
-    "guide": Command("search for labels: facevae guide photo.jpg --want blond_hair --avoid eyeglasses", "facevae.cli.photos", "read_guide"),
+    "edit": Command("move the sliders: facevae edit photo.jpg --smiling 2 --lock male", "facevae.cli.photos", "read_edit", resumes=True),
+    "guide": Command(
+        "search for labels: facevae guide photo.jpg --want blond_hair --avoid eyeglasses", "facevae.cli.photos", "read_guide", resumes=True
+    ),
     "morph": Command("film or face between faces: facevae morph a.jpg b.jpg -o morph.webp", "facevae.cli.morph", "read_morph"),
     "generate": Command("draw new faces: facevae generate --seeds 0-63 -o sheet.png", "facevae.cli.generate", "read_generate"),
-    "recipe apply": Command("an edit again: facevae recipe apply recipe.json photos/ -o out/", "facevae.cli.photos", "read_recipe_apply"),
+    "recipe apply": Command(
+        "an edit again: facevae recipe apply recipe.json photos/ -o out/", "facevae.cli.photos", "read_recipe_apply", resumes=True
+    ),
     "inspect": Command("faces of a photo, and what is seen in them", "facevae.cli.inspect", "read_inspect"),
     "checkpoints list": Command("which checkpoints are there", "facevae.cli.checkpoints", "read_list", knows=False),
     "checkpoints verify": Command("whether their files are whole", "facevae.cli.checkpoints", "read_verify", knows=False),
@@ -37,18 +43,33 @@ COMMANDS: dict[str, Command] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 done, 1 something failed, 2 wrong usage, 130 Ctrl-C."""
+    from facevae.cli.rows import in_a_sentence
+    from facevae.cli.streams import speak_plainly
+
     args = list(sys.argv[1:] if argv is None else argv)
     name = next((name for name in COMMANDS if args[: len(name.split())] == name.split()), None)
-    if args in (["--version"], ["-V"]):
-        print(f"facevae {__version__}")
-        return 0
-    if name is None:
-        return usage(args)
-    from facevae.cli.flags import speak_plainly
-
     speak_plainly()
     try:
-        run = read(COMMANDS[name], args[len(name.split()) :])
+        code = usage(args) if name is None else carry_out(name, args[len(name.split()) :])
+        if sys.stdout is not None:
+            sys.stdout.flush()  # or Python would find out at its end, and complain in its own words
+        return code
+    except KeyboardInterrupt:
+        goes_on = name is not None and COMMANDS[name].resumes
+        print("stopped; the same command goes on where it was" if goes_on else "stopped", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.filename is None:  # of standard output: what is left to be written would fail once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # who read our output, such as head, has seen enough
+            print(f"facevae: {in_a_sentence(error, 'standard output')}", file=sys.stderr)
+        return 1
+
+
+def carry_out(name: str, args: Sequence[str]) -> int:
+    """A command of the table; `OSError` for what the system refuses while it runs, its words on standard output among it."""
+    try:
+        run = read(COMMANDS[name], args)
     except SystemExit as ended:  # argparse has said why
         return int(ended.code or 0)
     except (ValueError, OSError) as error:
@@ -57,19 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run()
     except SystemExit as ended:  # a command that reads its flags itself
         return ended.code if isinstance(ended.code, int) else int(bool(ended.code))
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # who read our output, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would complain once more at its end
-        return 1
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         return say(name, error, 1)
 
 
 def say(name: str, error: Exception, code: int) -> int:
     """What went wrong, in one sentence, and the exit code."""
-    print(f"facevae {name}: {error}", file=sys.stderr)
+    from facevae.cli.rows import in_a_sentence
+
+    print(f"facevae {name}: {in_a_sentence(error)}", file=sys.stderr)
     return code
 
 
@@ -84,7 +101,10 @@ def read(command: Command, args: Sequence[str]) -> Callable[[], int]:
 
 
 def usage(args: Sequence[str]) -> int:
-    """The table of commands."""
+    """The table of commands, or the version."""
+    if list(args) in (["--version"], ["-V"]):
+        print(f"facevae {__version__}")
+        return 0
     asked = list(args) in (["-h"], ["--help"], ["help"])
     stream = sys.stdout if asked else sys.stderr
     if args and not asked:

@@ -150,7 +150,7 @@ def edit(source: str | Path | None, revision: str | None) -> Iterable[Finding]:
         from facevae.editor import Editor
 
         editor = Editor(source, revision=revision)
-    except (ValueError, ImportError, RuntimeError, OSError) as error:  # a torchvision of another torch fails with RuntimeError
+    except (ValueError, ImportError, RuntimeError, OSError) as error:  # whatever fails here is what was looked for
         yield Finding("checkpoint", str(error), False)
         return
     known = f"{editor.checkpoint.name}, SHA-256 {editor.checkpoint.digest[:12]}"

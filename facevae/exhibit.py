@@ -25,6 +25,7 @@ from facevae.manifest import need, read_bytes, read_listed, tensors_from
 from facevae.nets.architectures import build_net, describe_net, net_config
 from facevae.nets.ppca import PPCA
 from facevae.nets.vae import VAE
+from facevae.settings import is_number
 
 Kind = Literal["vae", "ae", "ppca"]
 FORMAT = 1
@@ -257,7 +258,7 @@ def description_from(values: Mapping[str, Any]) -> Description:
 
 def numbers(values: Sequence[Any]) -> list[float]:
     """Finite numbers, or `ValueError`: JSON as Python reads it also knows NaN."""
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in values):
+    if not all(map(is_number, values)):
         raise ValueError("a number is missing or not finite")
     return [float(v) for v in values]
 

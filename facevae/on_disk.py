@@ -1,6 +1,5 @@
 """The parts of a checkpoint as JSON and tensors hold them: nets, directions and priors, checked before anything is made of them."""
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -15,6 +14,7 @@ from facevae.latent.flow import CouplingFlow, FlowConfig
 from facevae.latent.priors import GaussianMixture
 from facevae.manifest import need
 from facevae.nets.architectures import config_from
+from facevae.settings import is_number
 
 Prior = GaussianMixture | CouplingFlow
 READER = "{} reader"
@@ -137,7 +137,7 @@ def direction_from(name: str, vector: Tensor, values: dict[str, Any], where: str
     ):
         raise ValueError(f"{where}: the direction {name} needs an estimator's name, two limits and a table of leakages")
     numbers = [given["sigma"], given["low"], given["high"], given["auroc"], *given["leakage"].values()]
-    if not all(isinstance(v, int | float) and math.isfinite(v) for v in numbers) or not given["sigma"] > 0 or given["low"] > given["high"]:
+    if not all(map(is_number, numbers)) or not given["sigma"] > 0 or given["low"] > given["high"]:
         raise ValueError(f"{where}: the direction {name} needs finite numbers, a sigma above 0 and low below high")
     return Direction(name=name, vector=vector, **given | {"limits": tuple(map(str, given["limits"]))})
 

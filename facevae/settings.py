@@ -11,8 +11,11 @@ from facevae.photo.compositing import DETAIL
 
 
 def is_number(value: Any) -> bool:
-    """A finite number: a field that was emptied holds None, and JSON as Python reads it knows others."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """A finite number: a field that was emptied holds None, and JSON as Python reads it knows others, and whole ones of any length."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Number:
     def check(self, value: Any) -> float:
         """The value, where it is a number within the range; `ValueError` names both."""
         if not is_number(value) or not self.low <= value <= self.high:
-            raise ValueError(f"{self.name} is a number from {self.low:g} to {self.high:g}, not {value!r}")
+            raise ValueError(f"{self.name} is a number from {self.low:g} to {self.high:g}, not {value!r:.40}")
         if self.whole and value != int(value):
             raise ValueError(f"{self.name} is a whole number, not {value!r}")
         return value
@@ -62,7 +65,7 @@ class Choice:
     def check(self, value: Any) -> str:
         """The value, where it is one of the choices; `ValueError` names them."""
         if value not in self.values:
-            raise ValueError(f"{self.name} is {' or '.join(self.values)}, not {value!r}")
+            raise ValueError(f"{self.name} is {' or '.join(self.values)}, not {value!r:.40}")
         return value
 
 

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from facevae.controls import Control, list_controls
 from facevae.files import ASSETS
+from facevae.settings import is_number
 
 EMBEDDED = ASSETS / "faces-128"
 MAX_BYTES = 4 * 2**20
@@ -59,7 +59,7 @@ def summarize(folder: Path) -> Summary:
             controls=tuple(list_controls(ranges)),
             bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{folder} is no checkpoint folder: its config.json or directions.json cannot be read") from None
 
 
@@ -72,6 +72,6 @@ def _read(path: Path) -> bytes:
 
 
 def _finite(value: Any) -> float:
-    if not math.isfinite(value):
-        raise ValueError
+    if not is_number(value):
+        raise ValueError("a number is missing or not finite")
     return float(value)

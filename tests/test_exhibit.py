@@ -110,6 +110,7 @@ def test_missing_and_changed_files_are_named(folder: Path, name: str) -> None:
         (lambda d: d.update(kind="gan"), "kind must be one of vae, ae, ppca"),
         (lambda d: d["kl_nats"].pop(), "kl_nats has 4 values, latent is 5"),
         (lambda d: d.update(psnr_db=float("nan")), "not finite"),
+        (lambda d: d.update(psnr_db=10**400), "not finite"),
         (lambda d: d.update(title=7), "must be texts"),
         (lambda d: d["curves"].update(rate=[1.0]), "not all as long as nimg"),
         (lambda d: d["directions"]["Smiling"]["leakage"].update(Young=1.0), "names attributes that are not there"),

@@ -109,6 +109,7 @@ NONSENSE = {
     "text": "eight",
     "null": None,
     "true": True,
+    "400 digits": 10**400,
     "an object": {"a": 1},
     "a long list": [8] * 99,
 }
@@ -178,6 +179,8 @@ for name, path, value in (
     ("sigma 0", ("Smiling", "sigma"), 0),
     ("sigma 1e999", ("Smiling", "sigma"), "1e999"),
     ("low above high", ("Smiling", "low"), 99),
+    ("low of 400 digits", ("Smiling", "low"), -(10**400)),
+    ("an auroc that is true", ("Smiling", "auroc"), True),
     ("no auroc", ("Smiling", "auroc"), ...),
     ("a key more", ("Smiling", "code"), "import os"),
     ("limits that are none", ("Smiling", "limits"), 7),

@@ -8,8 +8,8 @@ from hub_server import CHUNK, Hub
 
 from facevae import FaceVAE
 from facevae.checkpoint import Checkpoint, save_checkpoint
-from facevae.checkpoints import list_checkpoints, open_or_embedded, verify
-from facevae.hub import Unreachable, fetch, source_of
+from facevae.checkpoints import open_or_embedded, verify
+from facevae.hub import Unreachable, cached, fetch, list_cached, source_of
 from facevae.manifest import MANIFEST
 
 REPO = "them/tiny"
@@ -126,11 +126,12 @@ def test_half_a_download_is_not_a_checkpoint_in_the_cache(hub: Hub, files) -> No
     for _ in range(2):  # the second time, most of it is in the cache
         with pytest.raises(Unreachable):
             Checkpoint.from_pretrained(REPO, revision=commit)
-    assert [c.kind for c in list_checkpoints()] == ["embedded"]
+    assert list_cached() == []
     hub.refuse = {}
     Checkpoint.from_pretrained(REPO, revision=commit)
-    listed = list_checkpoints()[1]
-    assert (listed.kind, listed.source) == ("hub", f"{REPO}@{commit}") and verify(listed.folder) == []
+    (source,) = list_cached()
+    folder = cached(source)
+    assert str(source) == f"{REPO}@{commit}" and folder is not None and verify(folder) == []
 
 
 @pytest.mark.parametrize(

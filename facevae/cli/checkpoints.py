@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from facevae.cli.flags import Parser, known_of
-from facevae.cli.rows import Row, Teller
+from facevae.cli.rows import Row, Teller, in_a_sentence
 from facevae.summary import EMBEDDED, Summary, summarize
 
 
@@ -23,7 +23,7 @@ def read_verify(args: Sequence[str]) -> Any:
     """facevae checkpoints verify"""
     parser = Parser(
         "facevae checkpoints verify",
-        "Open checkpoints and compare every file with the hash that config.json lists for it.",
+        "Open checkpoints and compare every file with the hash that manifest.json, or in older ones config.json, lists for it.",
         "[CHECKPOINT …]",
     )
     parser.add_argument("checkpoints", nargs="*", metavar="CHECKPOINT", help="folders or Hub names; without one, the embedded checkpoint")
@@ -34,18 +34,20 @@ def read_verify(args: Sequence[str]) -> Any:
 
 def list_checkpoints(folders: Sequence[Path], teller: Teller) -> int:
     """A row for each; a folder that is none, and holds none, is a failure."""
-    for folder in [EMBEDDED, *folders]:
-        inside = sorted(path.parent for path in folder.glob("*/config.json"))
-        for found in [folder] if (folder / "config.json").is_file() or not inside else inside:
-            try:
-                teller.add(Row(str(found), "done", message=in_words(summary := summarize(found)), about=told(summary)))
-            except ValueError as error:
-                teller.add(Row(str(found), "failed", message=str(error)))
     from facevae.hub import cached, list_cached
 
-    for source in list_cached():
-        if (folder := cached(source)) is not None:
-            teller.add(Row(str(source), "done", message=in_words(summary := summarize(folder)), about=told(summary)))
+    found: list[tuple[str, Path]] = []
+    for folder in [EMBEDDED, *folders]:
+        inside = sorted(path.parent for path in folder.glob("*/config.json"))
+        found += [(str(one), one) for one in ([folder] if (folder / "config.json").is_file() or not inside else inside)]
+    found += [(str(source), folder) for source in list_cached() if (folder := cached(source)) is not None]
+    for name, folder in found:
+        try:
+            summary = summarize(folder)
+        except (ValueError, OSError) as error:
+            teller.add(Row(name, "failed", message=in_a_sentence(error, name)))
+        else:
+            teller.add(Row(name, "done", message=in_words(summary), about=told(summary)))
     return teller.end()
 
 
@@ -56,10 +58,10 @@ def verify_checkpoints(sources: Sequence[str], teller: Teller) -> int:
     for source in sources:
         try:
             summary = known_of(source, None)
-        except ValueError as error:
-            teller.add(Row(source, "failed", message=str(error)))
-            continue
-        if findings := verify(summary.folder):
+            findings = verify(summary.folder)
+        except (ValueError, OSError) as error:
+            findings = [in_a_sentence(error, source)]
+        if findings:
             teller.add(Row(source, "failed", message="; ".join(findings)))
         else:
             teller.add(Row(source, "done", message=f"whole: {in_words(summary)}", about=told(summary)))
@@ -76,11 +78,5 @@ def in_words(summary: Summary) -> str:
 
 def told(summary: Summary) -> dict[str, Any]:
     """A checkpoint for machines."""
-    return {
-        "sha256": summary.digest,
-        "format": summary.format,
-        "size_px": summary.size_px,
-        "latent": summary.latent,
-        "controls": [control.name for control in summary.controls],
-        "bytes": summary.bytes,
-    }
+    same = {name: getattr(summary, name) for name in ("format", "size_px", "latent", "bytes")}
+    return same | {"sha256": summary.digest, "controls": [control.name for control in summary.controls]}

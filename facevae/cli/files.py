@@ -84,15 +84,23 @@ def is_file_name(output: str, several: bool) -> bool:
 
 
 def is_folder(output: str) -> bool:
-    """Whether -o names a folder, which may be made for it: a picture's name has an ending."""
+    """Whether -o names a folder, which may be made for it: a picture's name has an ending. `ValueError` where it names nothing."""
+    if not output:
+        raise ValueError("the name after -o is empty")
     return output.endswith(("/", os.sep)) or Path(output).is_dir() or not (Path(output).suffix or Path(output).exists())
 
 
 def sources(given: Sequence[str], output: Path | None) -> Iterator[tuple[str, Path]]:
-    """Photos by name, each with the folder, below the one that was given, in which it was found."""
+    """Photos by name, each with the folder, below the one that was given, in which it was found.
+
+    A folder without photos stands for itself, so that whoever opens it says so. `ValueError` for an empty name: a shell's variable that
+    was never set must not mean every photo here.
+    """
     for name in given:
+        if not name:
+            raise ValueError("the name of a photo is empty")
         if name != STDIO and Path(name).is_dir():
-            yield from walk(Path(name), output)
+            yield from list(walk(Path(name), output)) or [(name, Path())]
         elif name != STDIO and not Path(name).exists() and glob.has_magic(name):
             matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207, for Path.glob takes no absolute patterns
             yield from ((match, Path()) for match in matches if not Path(match).is_dir())
@@ -174,7 +182,10 @@ def write_result(path: Path, content: bytes, overwrite: bool) -> None:
         raise ValueError(f"{path} is no file: - is standard output, a folder takes several results")
     if path.exists() and not overwrite and not is_ours(path):
         raise ValueError(f"{path} is there already and facevae did not make it: give another name after -o, or --overwrite")
-    write_atomic(path, lambda temporary: temporary.write_bytes(content))
+    try:
+        write_atomic(path, lambda temporary: temporary.write_bytes(content))
+    except OSError as error:  # the system names a temporary file, or a folder that was to be made
+        raise ValueError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
 def is_ours(path: Path) -> bool:

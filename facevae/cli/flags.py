@@ -3,7 +3,6 @@
 import argparse
 import math
 import re
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -69,6 +68,8 @@ def checkpoint_of(args: Sequence[str]) -> tuple[str | None, str | None]:
 
 def known_of(source: str | None, revision: str | None) -> Summary:
     """The summary of the checkpoint that is asked for; one of the Hub is fetched."""
+    if source == "":
+        raise ValueError("the name of the checkpoint is empty")
     if source is None or Path(source).is_dir():
         return summarize(EMBEDDED if source is None else Path(source))
     from facevae.hub import fetch, source_of
@@ -197,10 +198,3 @@ def groups_of(given: Sequence[str], known: Summary) -> tuple[str, ...]:
     names = dict.fromkeys(control.group for control in known.controls)
     chosen = {one_of(group, names, "group of sliders") for group in given}
     return tuple(control.name for control in known.controls if control.group in chosen)
-
-
-def speak_plainly() -> None:
-    """Names of files may hold what the terminal has no letters for; no message ends in an error because of that."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # what a test puts in their place may not have it
-            stream.reconfigure(errors="backslashreplace")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from facevae.cli.files import MARK, STDIO, check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite
 from facevae.cli.names import wished
-from facevae.cli.rows import Row, Teller
+from facevae.cli.rows import Row, Teller, in_a_sentence
+from facevae.cli.streams import check_stdout, write_stdout
 from facevae.file_names import file_stem
 from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, PRIOR, RADIUS, TEMPERATURE, Number
 from facevae.summary import Summary
@@ -61,10 +62,8 @@ def read_generate(args: Sequence[str], known: Summary) -> Any:
     runs = seeds_of(flags.seeds)
     wanted = wished(flags.with_it, flags.without, known.attributes)
     to_folder = flags.output not in (None, STDIO) and is_folder(flags.output)
-    if flags.output == STDIO and flags.json:
-        raise ValueError("the sheet and --json do not fit into standard output together: give a file after -o")
-    if flags.output == STDIO and sys.stdout.isatty():
-        raise ValueError("a picture cannot be shown in a terminal: give a file after -o")
+    if flags.output == STDIO:
+        check_stdout(flags.json)
     if flags.output not in (None, STDIO) and not to_folder:
         check_suffix(Path(flags.output), ".png")
     return lambda: run(flags, runs, wanted, to_folder)
@@ -104,25 +103,32 @@ def run(flags: argparse.Namespace, runs: list[range], wanted: dict[str, bool], t
             faces, columns, kept = around(editor, faces[0], flags.near, flags.radius), flags.columns or NEAR_COLUMNS, {}
         if to_folder:
             for face in faces:
-                content, suffix = editor.save(face)
-                target = Path(flags.output) / f"{file_stem(face.name)}{MARK}{suffix}"
-                write_result(target, content, flags.overwrite)
-                teller.add(Row(face.name, "done", str(target), about=told(face)))
+                teller.add(to_file(editor, face, Path(flags.output), flags.overwrite))
             return teller.end()
         content = editor.save(faces[0])[0] if len(faces) == 1 else save_sheet(editor, faces, columns, kept)
         if flags.output == STDIO:
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
+            write_stdout(content)
         else:
             write_result(target := Path(flags.output or named(faces, flags.near)), content, flags.overwrite)
     except (ValueError, OSError) as error:
-        teller.add(Row(f"seeds {flags.seeds}", "failed", message=str(error)))
+        teller.add(Row(f"seeds {flags.seeds}", "failed", message=in_a_sentence(error)))
         return teller.end()
     searched = f" of {tried} tried" if wanted else ""
     message = f"{len(faces)} {'face' if len(faces) == 1 else 'faces'}{searched}, {len(content) / 1000:,.0f} kB."
     output = STDIO if flags.output == STDIO else str(target)
     teller.add(Row(f"seeds {flags.seeds}", "done", output, message, about={"tried": tried, "faces": [told(face) for face in faces]}))
     return teller.end()
+
+
+def to_file(editor: "Editor", face: "Face", folder: Path, overwrite: bool) -> Row:
+    """One face as a file of its own; what is in the way of one stops no other."""
+    content, suffix = editor.save(face)
+    target = folder / f"{file_stem(face.name)}{MARK}{suffix}"
+    try:
+        write_result(target, content, overwrite)
+    except (ValueError, OSError) as error:
+        return Row(face.name, "failed", message=in_a_sentence(error), about=told(face))
+    return Row(face.name, "done", str(target), about=told(face))
 
 
 def draw(editor: "Editor", flags: argparse.Namespace, runs: list[range], wanted: dict[str, bool]) -> "tuple[list[Face], int]":

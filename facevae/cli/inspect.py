@@ -1,6 +1,5 @@
 """facevae inspect: which faces a photo shows, where, and what the classifier sees in them."""
 
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from facevae.attributes import SHOWN, WITHHELD, in_words
 from facevae.cli.files import STDIO, Job, sources
 from facevae.cli.flags import Parser, add_general, add_workers
 from facevae.cli.rows import Row, Teller
+from facevae.cli.streams import read_stdin
 from facevae.cli.work import work
 from facevae.summary import Summary
 
@@ -29,7 +29,7 @@ class Look:
         from facevae.photo.images import open_photo
 
         begun = time.monotonic()
-        photo = open_photo(sys.stdin.buffer.read(), "standard input") if job.source == STDIO else open_photo(job.source)
+        photo = open_photo(read_stdin(), "standard input") if job.source == STDIO else open_photo(job.source)
         first = editor.open_photo(photo)
         # Every face of the photo as it came: nothing has been edited that could be left.
         faces = [first, *(replace(editor.choose(first, index), left=()) for index in range(1, len(first.faces)))]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from facevae import __version__
 from facevae.cli.files import STDIO, check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite, groups_of
-from facevae.cli.rows import Row, Teller
+from facevae.cli.rows import Row, Teller, in_a_sentence
+from facevae.cli.streams import check_stdout, read_stdin, write_stdout
 from facevae.file_names import file_stem
 from facevae.photo.animation import film_formats
 from facevae.settings import DURATION_MS, FRAMES, PATH, POSITION, REPEAT, WHERE
@@ -56,10 +57,8 @@ def read_morph(args: Sequence[str], known: Summary) -> Any:
     if flags.photos.count(STDIO) > 1:
         raise ValueError("standard input can be read only once")
     suffix, target = suffix_of(flags), target_of(flags)
-    if target is None and flags.json:
-        raise ValueError("the film and --json do not fit into standard output together: give a file after -o")
-    if target is None and sys.stdout.isatty():
-        raise ValueError("a film cannot be shown in a terminal: give a file after -o")
+    if target is None:
+        check_stdout(flags.json)
     if target is not None and not flags.overwrite and target.resolve() in {Path(p).resolve() for p in flags.photos if p != STDIO}:
         raise ValueError(f"{target} would be written over itself: give another name after -o")
     if target is not None:
@@ -104,12 +103,11 @@ def run(flags: argparse.Namespace, parts: tuple[str, ...], suffix: str, target: 
         way = Way(flags.path, flags.repeat, flags.smooth, parts)
         content, about = still(editor, faces, way, flags) if suffix == ".png" else film(editor, faces, way, flags, suffix[1:])
         if target is None:
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
+            write_stdout(content)
         else:
             write_result(target, content, flags.overwrite)
     except (ValueError, OSError) as error:
-        teller.add(Row(shown, "failed", message=str(error)))
+        teller.add(Row(shown, "failed", message=in_a_sentence(error)))
         return teller.end()
     remarks = " ".join(f"{face.name}: {face.message}" for face in faces if face.message)
     size = f"{about['width']} × {about['height']} px, {len(content) / 1000:,.0f} kB"
@@ -124,7 +122,7 @@ def open_face(editor: "Editor", name: str) -> "Face":
     from facevae.saving import is_json
 
     if name == STDIO:
-        return editor.open_photo(sys.stdin.buffer.read(), name="standard input")
+        return editor.open_photo(read_stdin(), name="standard input")
     if Path(name).is_file() and is_json(Path(name)):
         opened = editor.reopen(recipe_from(Path(name).read_bytes()))
         return (editor.knowing(opened.own) if opened.own else editor).bake(opened.face, opened.strengths, opened.locks)

@@ -29,7 +29,7 @@ def meant(given: str, known: Collection[str]) -> Sense:
     words = {key(in_words(name)[0]): (name, in_words(name)[1]) for name in known}
     if (found := (words | labels).get(key(given))) is not None:
         return found
-    near = get_close_matches(key(given), [*labels, *words], n=3, cutoff=0.5) or sorted(labels)
+    near = get_close_matches(key(given), words | labels, n=3, cutoff=0.5) or sorted(labels)
     raise ValueError(f"{given!r} is no attribute of this checkpoint; did you mean {', '.join(near)}? Photos go before such lists.")
 
 

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from facevae.cli.files import SAME_SUFFIX, STDIO, Job, plan, write_result
 from facevae.cli.flags import SIGNS, Parser, add_attributes, add_editing, add_general, add_locks, add_output, strengths_of
 from facevae.cli.names import meant, one_of, wished
 from facevae.cli.rows import Row, Teller
+from facevae.cli.streams import check_stdout, read_stdin, write_stdout
 from facevae.cli.work import Task, work
 from facevae.order import ALL, Made, Order, carry_out, redrawn
 from facevae.photo.alignment import Adjustment
@@ -25,9 +25,6 @@ from facevae.summary import Summary
 
 if TYPE_CHECKING:
     from facevae.editor import Editor
-
-MAX_RECIPE_BYTES = 40_000_000
-"""A picture that carries one may be as large as any photo."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Change:
         from facevae.photo.images import SUFFIXES, open_photo
 
         begun = time.monotonic()
-        photo = open_photo(sys.stdin.buffer.read(), "standard input") if job.source == STDIO else open_photo(job.source)
+        photo = open_photo(read_stdin(), "standard input") if job.source == STDIO else open_photo(job.source)
         job.target(".png" if self.order.format == "png" else SUFFIXES.get(photo.format, ".png"))  # refused before it costs anything
         made = carry_out(editor, self.order, photo)
         return finish(job, made, self.overwrite, time.monotonic() - begun)
@@ -67,8 +64,7 @@ def finish(job: Job, made: Made, overwrite: bool, seconds: float) -> Row:
     """Write a result to where it goes."""
     target = job.target(made.suffix)
     if target is None:
-        sys.stdout.buffer.write(made.content)
-        sys.stdout.buffer.flush()
+        write_stdout(made.content)
     else:
         write_result(target, made.content, overwrite)
     told = told_of_guidance(made.about)
@@ -209,10 +205,8 @@ def changing(flags: argparse.Namespace, known: Summary, order: Order) -> Any:
 def running(flags: argparse.Namespace, jobs: Sequence[Job], task: Task) -> Any:
     """The jobs as what `facevae.__main__` runs; `ValueError` where words and a picture would be mixed."""
     to_stdout = any(not job.targets for job in jobs)
-    if to_stdout and flags.json:
-        raise ValueError("the picture and --json do not fit into standard output together: give a file after -o")
-    if to_stdout and sys.stdout.isatty():
-        raise ValueError("a picture cannot be shown in a terminal: give a file after -o")
+    if to_stdout:
+        check_stdout(flags.json)
     teller = Teller(flags.json, not to_stdout)
     piped = to_stdout or any(job.source == STDIO for job in jobs)
     return lambda: work(jobs, task, teller, flags.checkpoint, flags.revision, 1 if piped else flags.workers)
@@ -220,16 +214,15 @@ def running(flags: argparse.Namespace, jobs: Sequence[Job], task: Task) -> Any:
 
 def read_recipe(name: str) -> str:
     """The recipe's JSON, from a file, a picture or standard input; `ValueError` where there is none in it."""
+    from facevae.photo.images import MAX_FILE_BYTES, open_photo
     from facevae.recipe import recipe_from
 
     if name != STDIO and not Path(name).is_file():
         raise ValueError(f"{name} is no file with a recipe")
-    if name != STDIO and Path(name).stat().st_size > MAX_RECIPE_BYTES:
+    if name != STDIO and Path(name).stat().st_size > MAX_FILE_BYTES:  # a picture that carries one may be as large as any photo
         raise ValueError(f"{name} is larger than any recipe")
-    raw = sys.stdin.buffer.read(MAX_RECIPE_BYTES) if name == STDIO else Path(name).read_bytes()
+    raw = read_stdin() if name == STDIO else Path(name).read_bytes()
     if raw.lstrip()[:1] != b"{":
-        from facevae.photo.images import open_photo
-
         raw = open_photo(raw, "standard input" if name == STDIO else Path(name).name).recipe.encode()
         if not raw:
             raise ValueError(f"{name} carries no recipe")

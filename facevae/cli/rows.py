@@ -28,6 +28,13 @@ class Row:
         return json.dumps({name: value for name, value in told.items() if value not in ("", {})})
 
 
+def in_a_sentence(error: Exception, at: str = "") -> str:
+    """What went wrong: what a `ValueError` says, or which file (else `at`) the system refused, and why."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    return ": ".join(filter(None, [str(error.filename or at), error.strerror]))
+
+
 class Teller:
     """Tells rows. Where a result goes to standard output, words go to standard error."""
 

@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from facevae.cli.files import Job
-from facevae.cli.rows import Row, Teller
+from facevae.cli.files import STDIO, Job
+from facevae.cli.rows import Row, Teller, in_a_sentence
 
 if TYPE_CHECKING:
     from facevae.editor import Editor
@@ -57,6 +58,8 @@ def settled(job: Job, task: Task) -> Row | None:
     """The row of a job that is over before it begins."""
     if job.trouble:
         return Row(job.source, "failed", message=job.trouble)
+    if job.source != STDIO and Path(job.source).is_dir():
+        return Row(job.source, "failed", message="there is no photo in this folder, but for those that facevae made")
     if job.idle:
         return Row(job.source, "skipped", message=job.idle)
     return task.done(job)
@@ -67,10 +70,8 @@ def attempt(editor: "Editor", job: Job, task: Task) -> Row:
     begun = time.monotonic()
     try:
         return task.do(editor, job)
-    except ValueError as error:
-        message = str(error)
-    except OSError as error:
-        message = f"{error.filename or job.source}: {error.strerror or error}"
+    except (ValueError, OSError) as error:
+        message = in_a_sentence(error, job.source)
     except MemoryError:
         message = f"{job.source} needs more memory than there is"
     return Row(job.source, "failed", message=message, seconds=time.monotonic() - begun)

@@ -7,7 +7,7 @@ import gradio as gr
 
 from facevae import __version__, file_names
 from facevae.editor import Control, Direction, Editor, Face
-from facevae.morphing import FilmConfig, Way
+from facevae.morphing import MOST_FRAMES, FilmConfig, Way
 from facevae.order import Order, carry_out, redrawn
 from facevae.photo.animation import film_formats
 from facevae.photo.images import open_photo, png_bytes
@@ -15,17 +15,18 @@ from facevae.settings import DURATION_MS, FRAMES, PATH, PHOTO_DETAIL, POSITION, 
 from facevae.ui.given import (
     MAX_SEED,
     MOST_FACES,
-    MOST_FRAMES,
     adjustment_of,
     file_of,
+    film_format_of,
     flag_of,
     names_of,
     number_of,
     recipe_of,
     strengths_of,
     wanted_of,
+    whole_of,
 )
-from facevae.ui.parts import file_stem, one_sentence, to_file
+from facevae.ui.parts import file_stem, plain_sentence, to_file
 
 MORPH_NOTES = {"Software": f"facevae {__version__}", "Comment": "AI-generated with facevae: a morph of two faces"}
 
@@ -120,7 +121,7 @@ class Api:
         `faces` is how many there are, the largest being number 0; `found` and `confidence` say whether there is a face
         at all; `psnr` (dB) is how near the model's picture of the crop is, before any refinement.
         """
-        with one_sentence():
+        with plain_sentence():
             opened = self._open(photo, adjustment, face)
             assert opened.alignment is not None
             return to_file(self.file, png_bytes(opened.crop, {}), f"{file_stem(opened)}-crop.png"), {
@@ -148,7 +149,7 @@ class Api:
 
         `locks` is a list of what the others may not move, such as ["Male"]; `lockable` of /controls is what it may name.
         """
-        with one_sentence():
+        with plain_sentence():
             moved, held, detail = strengths_of(strengths), names_of(locks, "locks"), PHOTO_DETAIL.check(detail)
             opened = self._open(photo, adjustment, face, refine)
             return self._saved(opened, moved, format, detail, held)
@@ -170,7 +171,7 @@ class Api:
         `probability` is that of the hardest of them, `probabilities` are those of all; `reason` is why the search ended: target,
         plateau or steps. In `report`, `judge` is what a classifier sees that took no part, and `moved` what else changed, in σ.
         """
-        with one_sentence():
+        with plain_sentence():
             labels, moved, held = wanted_of(wanted), strengths_of(strengths), names_of(locks, "locks")
             detail = PHOTO_DETAIL.check(detail)
             opened = self._open(photo, adjustment, face, refine)
@@ -193,7 +194,7 @@ class Api:
 
     def morph(self, photo_a: dict[str, Any], photo_b: dict[str, Any], position: float = 0.5, path: str = "slerp") -> str:
         """The face between two photos, as PNG."""
-        with one_sentence():
+        with plain_sentence():
             a, b = self._open(photo_a), self._open(photo_b)
             picture = self.editor.morph(a, b, [POSITION.check(position)], path)[0]
             return to_file(self.file, png_bytes(picture, MORPH_NOTES), f"{file_stem(a)}-{file_stem(b)}.png")
@@ -217,10 +218,10 @@ class Api:
         `repeat` is what comes after the last face: back, round or once. `where` is face, or photo for a film in the first photo.
         `parts` is a list of attributes, such as ["Smiling"], that travel alone; all of the face does without it.
         """
-        with one_sentence():
-            count, pace = int(number_of(frames, "frames", 2, MOST_FRAMES)), int(number_of(duration_ms, "duration_ms", 10, 10_000))
+        with plain_sentence():
+            count, pace = whole_of(frames, "frames", 2, MOST_FRAMES), whole_of(duration_ms, "duration_ms", 10, 10_000)
             way = Way(PATH.check(path), REPEAT.check(repeat), flag_of(smooth, "smooth"), names_of(parts, "parts"))
-            film = FilmConfig(format, count, pace, WHERE.check(where))
+            film = FilmConfig(film_format_of(format), count, pace, WHERE.check(where))
             faces = [self._open(photo) for photo in (photo_a, photo_b, *(more or ()))]
             *_, last = self.editor.morph_film(faces, way, film)
             return to_file(self.file, last.data, f"{file_stem(faces[0])}-to-{file_stem(faces[-1])}.{format}")
@@ -237,8 +238,8 @@ class Api:
 
         With `wanted`, such as {"Smiling": true}, only those in which the classifier sees it, or as many as 1,000 tries give.
         """
-        with one_sentence():
-            first, n = int(number_of(seed, "seed", 0, MAX_SEED)), int(number_of(count, "count", 1, MOST_FACES))
+        with plain_sentence():
+            first, n = whole_of(seed, "seed", 0, MAX_SEED), whole_of(count, "count", 1, MOST_FACES)
             temperature = number_of(temperature, "temperature", 0, 3)
             if not wanted:
                 return [self._saved(face, {}) for face in self.editor.generate(range(first, first + n), temperature, prior)]
@@ -262,7 +263,7 @@ class Api:
         What is null is as in the recipe: which face, where it was made from this photo, else the largest; whether it was refined;
         photo detail.
         """
-        with one_sentence():
+        with plain_sentence():
             given = recipe_of(recipe)
             if photo is None:
                 made, name = redrawn(self.editor, given), "face"
@@ -272,7 +273,7 @@ class Api:
                     detail=None if detail is None else PHOTO_DETAIL.check(detail),
                     refine=None if refine is None else flag_of(refine, "refine"),
                     adjustment=adjustment_of(adjustment),
-                    face=None if face is None else int(number_of(face, "face", 0, MOST_FACES)),
+                    face=None if face is None else whole_of(face, "face", 0, MOST_FACES),
                     format=format,
                 )
                 opened = open_photo(file_of(photo))
@@ -281,8 +282,8 @@ class Api:
 
     def _open(self, photo: dict[str, Any] | None, adjustment: Any = None, face: Any = 0, refine: Any = False) -> Face:
         """A face of an upload, refined where that is wanted and a face is there."""
-        index, refine = number_of(face, "face", 0, MOST_FACES), flag_of(refine, "refine")
-        opened = self.editor.open_photo(file_of(photo), adjustment_of(adjustment), index=int(index))
+        index, refine = whole_of(face, "face", 0, MOST_FACES), flag_of(refine, "refine")
+        opened = self.editor.open_photo(file_of(photo), adjustment_of(adjustment), index=index)
         return self.editor.refined(opened) if refine else opened
 
     def _saved(

@@ -86,7 +86,7 @@ def keep_room(folder: Path) -> Path:
     except OSError:  # uploads and files are refused, in a sentence
         return folder
     os.environ["GRADIO_TEMP_DIR"] = os.environ["TMPDIR"] = tempfile.tempdir = str(other)
-    for follow in FOLLOWERS:
+    for follow in list(FOLLOWERS):
         follow(other)
     shutil.rmtree(folder, ignore_errors=True)
     print(f"facevae: {folder.parent} is full or gone: uploads and results go to {other.parent}", file=sys.stderr)

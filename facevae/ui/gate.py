@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+PREFIX = "checkpoints"
+"""The pages of other checkpoints lie below it, each under its name."""
 MAX_JSON_BYTES = 2 * 2**20
 """The page's own messages have some kilobytes; a recipe comes as a file."""
 MAX_UPLOAD_BYTES = 1536 * 2**20
@@ -30,6 +33,7 @@ CLOSED = (
     "/gradio_api/run-history",
     "/gradio_api/dev/",
     "/gradio_api/profiling",
+    "/monitoring",
 )
 """What Gradio offers and this page never uses: each writes files, fetches from elsewhere, or tells about other visitors."""
 API = "/gradio_api/"
@@ -111,7 +115,7 @@ def check_address(scope: MutableMapping[str, Any]) -> None:
 
 def route_of(scope: MutableMapping[str, Any]) -> str:
     """The path as it is on its own page: that of another checkpoint lies below the first one."""
-    path = scope["path"]
+    path = re.sub(f"^/{PREFIX}/[^/]*(?=/)", "", scope["path"])
     return path[max(path.find(API), 0) :]
 
 

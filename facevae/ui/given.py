@@ -4,17 +4,18 @@ import json
 from typing import Any
 
 from facevae.editor import Adjustment
-from facevae.recipe import Recipe, recipe_from
-from facevae.settings import is_number
+from facevae.photo.animation import film_formats
+from facevae.recipe import MAX_NUMBER, Recipe, recipe_from
+from facevae.settings import CROP, is_number
 
-MOST_FACES, MOST_FRAMES, MAX_SEED = 64, 240, 2**32 - 65
+MOST_FACES, MAX_SEED = 64, 2**32 - 65
 
 
 def from_json(given: Any) -> Any:
     """A value that may have come as text."""
     try:
         return json.loads(given) if isinstance(given, str) else given
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         raise ValueError(f"{given[:40]!r} is no JSON") from None
 
 
@@ -23,7 +24,7 @@ def strengths_of(given: Any) -> dict[str, float]:
     given = from_json(given)
     if given is None:
         return {}
-    if not isinstance(given, dict) or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in given.values()):
+    if not isinstance(given, dict) or not all(is_number(v) and abs(v) <= MAX_NUMBER for v in given.values()):
         raise ValueError('strengths are a JSON object of numbers, such as {"Smiling": 2}')
     return {str(name): float(value) for name, value in given.items()}
 
@@ -48,25 +49,31 @@ def names_of(given: Any, what: str) -> tuple[str, ...]:
 
 def adjustment_of(given: Any) -> Adjustment:
     """An adjusted crop, from JSON."""
-    given = from_json(given)
-    try:
-        return Adjustment(**(given or {}))
-    except TypeError:
-        raise ValueError("an adjustment has shift_x, shift_y, zoom and angle_deg") from None
+    given = from_json(given) or {}
+    if not isinstance(given, dict) or not set(given) <= {setting.name for setting in CROP}:
+        raise ValueError(f"an adjustment has {', '.join(setting.name for setting in CROP)}")
+    return Adjustment(**{name: number_of(value, name, -MAX_NUMBER, MAX_NUMBER) for name, value in given.items()})
 
 
 def flag_of(given: Any, name: str) -> bool:
     """A yes or no."""
     if not isinstance(given, bool):
-        raise ValueError(f"{name} is true or false, not {given!r}")
+        raise ValueError(f"{name} is true or false, not {given!r:.40}")
     return given
 
 
 def number_of(given: Any, name: str, low: float, high: float) -> float:
     """A number within its range."""
     if not is_number(given) or not low <= given <= high:
-        raise ValueError(f"{name} is a number from {low:g} to {high:g}, not {given!r}")
+        raise ValueError(f"{name} is a number from {low:g} to {high:g}, not {given!r:.40}")
     return given
+
+
+def whole_of(given: Any, name: str, low: int, high: int) -> int:
+    """A whole number within its range; JavaScript and others know no difference between 2 and 2.0."""
+    if not is_number(given) or not low <= given <= high or given != int(given):
+        raise ValueError(f"{name} is a whole number from {low} to {high}, not {given!r:.40}")
+    return int(given)
 
 
 def file_of(given: Any) -> str:
@@ -74,6 +81,13 @@ def file_of(given: Any) -> str:
     if not isinstance(given, dict) or not isinstance(given.get("path"), str):
         raise ValueError("a photo is missing")
     return given["path"]
+
+
+def film_format_of(given: Any) -> str:
+    """A format in which films can be written here."""
+    if given not in film_formats():
+        raise ValueError(f"the format must be {' or '.join(film_formats())}, not {given!r:.40}")
+    return given
 
 
 def recipe_of(given: Any) -> Recipe:

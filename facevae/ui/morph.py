@@ -20,6 +20,7 @@ from facevae.ui.parts import (
     heading,
     here,
     one_sentence,
+    picture,
     refusal,
     say,
     segmented,
@@ -58,16 +59,7 @@ class MorphTab:
 
     def _lay_out_stage(self) -> None:
         self.row = KeysPart(self.editor)
-        self.result = gr.Image(
-            show_label=False,
-            interactive=False,
-            buttons=["fullscreen"],
-            format="jpeg",
-            container=False,
-            elem_id="morph-result",
-            elem_classes="picture",
-            alt_text="A face of the morph",
-        )
+        self.result = picture("morph-result", "A face of the morph")
         self.position = slider(POSITION, "position")
         self.edit_this = gr.Button("Edit this face", elem_id="morph-to-edit", size="md")
         self.strip = picture_row("strip")

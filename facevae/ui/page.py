@@ -1,5 +1,6 @@
 """The whole page: five tabs, and the ways by which a face goes from one tab to another."""
 
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,15 +109,19 @@ def build_page(
             morph.receive(latent.to_morph.click, latent.face, latent.chosen).success(lambda: go("morph"), None, tabs, **QUEUED)
             seen = [latent.opened, latent.together, *latent.shown]
             latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
-    FOLLOWERS.append(partial(move_files, page))
+    follow = partial(move_files, weakref.ref(page))  # the page of another checkpoint may go
+    FOLLOWERS.append(follow)
+    weakref.finalize(page, FOLLOWERS.remove, follow)
     options = launch_options()
     if shelf is not None and not current:
         options["app_kwargs"] |= {"routes": shelf.routes(lambda other, slug: build_page(other, more_exhibits, shelf, slug))}
     return page, options
 
 
-def move_files(page: gr.Blocks, folder: Path) -> None:
+def move_files(whose: "weakref.ref[gr.Blocks]", folder: Path) -> None:
     """Uploads and results of a page that runs go to another folder from now on."""
+    if (page := whose()) is None:
+        return
     for block in page.blocks.values():
         if isinstance(block, gr.components.Component):
             block.GRADIO_CACHE = str(folder)

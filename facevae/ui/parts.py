@@ -40,8 +40,17 @@ def one_sentence() -> Iterator[None]:
         raise refusal(str(error)) from error
 
 
+@contextmanager
+def plain_sentence() -> Iterator[None]:
+    """The same for programs, which show no markup: the sentence as it is."""
+    try:
+        yield
+    except ValueError as error:
+        raise gr.Error(str(error), title="Not possible", print_exception=False) from error
+
+
 def refusal(sentence: str) -> gr.Error:
-    """What to raise for something a user can cause."""
+    """What to raise for something a user can cause. A toast takes markup, and the sentence may hold what came from outside."""
     return gr.Error(html.escape(sentence), title="Not possible", print_exception=False)
 
 
@@ -98,6 +107,20 @@ def tiles(elem_id: str, columns: int) -> gr.Gallery:
         interactive=False,
         elem_id=elem_id,
         elem_classes="tiles",
+    )
+
+
+def picture(elem_id: str, alt_text: str) -> gr.Image:
+    """One large picture to look at, which the browser can show alone."""
+    return gr.Image(
+        show_label=False,
+        interactive=False,
+        buttons=["fullscreen"],
+        format="jpeg",
+        elem_id=elem_id,
+        elem_classes="picture",
+        container=False,
+        alt_text=alt_text,
     )
 
 

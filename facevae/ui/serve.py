@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         "--exhibits", type=Path, help="folder with more models for the Latent space tab (python -m train exhibit makes them)"
     )
     parser.add_argument("--host", help="address to listen on; this machine only without this flag")
-    parser.add_argument("--port", type=int, help="port to listen on; the first free one from 7860 without this flag")
+    parser.add_argument("--port", type=port_of, help="port to listen on; the first free one from 7860 without this flag")
     parser.add_argument("--share", action="store_true", help="open a temporary public link through Gradio's servers")
     flags = parser.parse_args(argv)
     flags.checkpoint = flags.checkpoint or os.environ.get("FACEVAE_CHECKPOINT", "").split()  # a Space has no flags
@@ -65,8 +65,19 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         parser.error(str(error))
     give_back()  # what reading the checkpoint has freed
     # No rendering by Node: with it, Gradio's own processes would take uploads and serve files past our gate, and need memory.
-    page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, ssr_mode=False, num_workers=0, **options)
+    try:
+        page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, ssr_mode=False, num_workers=0, **options)
+    except OSError:  # Gradio's words speak of its own settings
+        at = f"{flags.host or 'this machine'}, {f'port {flags.port}' if flags.port else 'ports from 7860 on'}"
+        parser.error(f"nothing can be served at {at}: the port is in use or not allowed, or the address is none of this machine")
     return 0
+
+
+def port_of(text: str) -> int:
+    """A port; argparse names what is none."""
+    if not text.isdecimal() or not 0 < int(text) < 2**16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: numbers from 1 to 65535 are")
+    return int(text)
 
 
 def open_editor(source: str | None, revision: str | None) -> "Editor":

@@ -6,7 +6,7 @@ import gradio as gr
 
 from facevae.editor import Editor, Face
 from facevae.ui.faces import face_tiles
-from facevae.ui.parts import FACE_SIDE_PX, PREVIEW_SIDE_PX, enlarge, segmented
+from facevae.ui.parts import FACE_SIDE_PX, PREVIEW_SIDE_PX, enlarge, picture, segmented
 from facevae.ui.sliders import Asked
 
 IN_PHOTO, FACE_ONLY = "Photo", "Face"
@@ -18,16 +18,7 @@ class StagePart:
 
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
-        self.result = gr.Image(
-            show_label=False,
-            interactive=False,
-            buttons=["fullscreen"],
-            format="jpeg",
-            elem_id="result",
-            elem_classes="picture",
-            container=False,
-            alt_text="Edited face",
-        )
+        self.result = picture("result", "Edited face")
         self.slide = gr.ImageSlider(
             show_label=False,
             interactive=False,
@@ -57,8 +48,8 @@ class StagePart:
         if show == COMPARE:
             pair = self.draw(face, view, ORIGINAL, detail, asked), self.draw(face, view, EDITED, detail, asked)
             return {self.result: gr.update(visible=False), self.slide: gr.update(value=pair, visible=True)}
-        picture, words = self.draw(face, view, show, detail, asked), self.describe(face, show, asked)
-        return {self.result: gr.update(value=picture, visible=True, alt_text=words), self.slide: gr.update(visible=False)}
+        drawn, words = self.draw(face, view, show, detail, asked), self.describe(face, show, asked)
+        return {self.result: gr.update(value=drawn, visible=True, alt_text=words), self.slide: gr.update(visible=False)}
 
     def describe(self, face: Face, show: str, asked: Asked) -> str:
         """The picture in words, for those who do not see it."""

@@ -65,6 +65,13 @@ def test_generate_keeps_what_was_wished_for(rows, editor, tmp_path) -> None:
     assert [face["seed"] for face in row["faces"]] == fits[:2]
 
 
+def test_a_file_in_the_way_of_one_face_stops_no_other(rows, tmp_path) -> None:
+    stranger = draw(tmp_path / "out" / "face-4-facevae.png")
+    before = stranger.read_bytes()
+    code, found = rows("generate", "--seeds", "3-5", "-o", tmp_path / "out/")
+    assert code == 1 and [row["status"] for row in found] == ["done", "failed", "done"] and stranger.read_bytes() == before
+
+
 def test_generate_draws_neighbours_around_a_face(rows, editor, tmp_path) -> None:
     assert rows("generate", "--seeds", 6, "--near", 4, "--radius", 0.3, "-o", tmp_path / "near.png")[0] == 0
     (face,) = editor.generate([6])
@@ -103,15 +110,30 @@ def test_checkpoints_are_listed_and_verified(folder, tmp_path, capsys) -> None:
     out = capsys.readouterr().out
     assert "prior.safetensors" in out and "SHA-256 differs" in out and "whole: 16 px" in out
     assert main(["checkpoints", "list", str(tmp_path)]) == 1
+    capsys.readouterr()
+    assert main(["checkpoints", "verify", ""]) == 1 and "the name of the checkpoint is empty" in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_in_the_cache_is_a_row_of_its_own(hub, tmp_path, folder, capsys) -> None:
+    from huggingface_hub import constants
+
+    cached = Path(constants.HF_HUB_CACHE) / "models--them--faces" / "snapshots" / ("0" * 40)
+    shutil.copytree(folder, cached)
+    (cached / "directions.json").write_text("[]")  # it raised, and the checkpoints behind it were not listed
+    assert main(["checkpoints", "list", str(folder), "--json"]) == 1
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["status"] for row in found] == ["done", "done", "failed"] and "them/faces@000" in found[2]["input"]
 
 
 def test_a_checkpoint_that_is_none_is_wrong_usage(tmp_path, capsys) -> None:
     for source in (tmp_path, tmp_path / "nowhere"):
         assert main(["edit", "x.jpg", "--checkpoint", str(source), "--smiling", "1"]) == 2
         assert str(source) in capsys.readouterr().err
-    (tmp_path / "config.json").write_text("[]")
-    (tmp_path / "directions.json").write_text('{"Smiling": {"low": "x"}}')
-    assert main(["edit", "x.jpg", "--checkpoint", str(tmp_path), "--help"]) == 2
+    for config, low in (("[]", '"x"'), ('{"format": 1e999}', "-1"), ("{}", "1" * 400)):
+        (tmp_path / "config.json").write_text(config)
+        (tmp_path / "directions.json").write_text(f'{{"Smiling": {{"low": {low}, "high": 1}}}}')
+        assert main(["edit", "x.jpg", "--checkpoint", str(tmp_path), "--help"]) == 2
+        assert "is no checkpoint folder" in capsys.readouterr().err
 
 
 def test_names_in_any_spelling_and_in_the_page_s_words() -> None:
@@ -122,6 +144,8 @@ def test_names_in_any_spelling_and_in_the_page_s_words() -> None:
     assert wished(["beard"], ["male"], known) == {"No_Beard": False, "Male": False}
     with pytest.raises(ValueError, match="judgement of the annotators"):
         wished(["attractive"], [], known)
+    with pytest.raises(ValueError, match="did you mean big-nose, pointy-nose"):
+        meant("nose", ("Big_Nose", "Pointy_Nose"))
 
 
 def test_help_is_there_for_every_command_and_waits_for_no_torch() -> None:

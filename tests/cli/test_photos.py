@@ -57,6 +57,22 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(rows, call, tmp_path) -> No
     assert code == 1 and out.decode().splitlines()[-1] == "4 in all: 0 done, 2 skipped, 2 failed"
 
 
+def test_a_folder_without_photos_is_a_failure(rows, photo, tmp_path) -> None:
+    (tmp_path / "empty").mkdir()
+    draw(tmp_path / "results" / "a-facevae.png")
+    for asked in (["edit", "--smiling", 1, *PLACED, "--no-refine"], ["inspect"]):
+        code, found = rows(*asked[:1], tmp_path / "empty", photo, tmp_path / "results", *asked[1:])
+        assert code == 1 and [row["status"] for row in found if row["input"] != str(photo)] == ["failed", "failed"]
+        assert "no photo in this folder" in found[0]["message"] and found[-1]["status"] == "done"
+
+
+def test_what_cannot_be_written_is_named_as_it_was_asked_for(rows, photo, tmp_path) -> None:
+    asked = ("edit", photo, "--smiling", 1, *PLACED, "--no-refine", "-o")
+    for out in (photo / "out.png", Path("/proc/out.png")):
+        code, [row] = rows(*asked, out)
+        assert code == 1 and row["message"].startswith(f"{out} cannot be written: ") and ".tmp" not in row["message"]
+
+
 def test_no_face_is_a_failure_and_not_an_edit_of_the_middle(rows, photo) -> None:
     code, [row] = rows("edit", photo, "--smiling", 1)
     assert code == 1 and "no face was found" in row["message"] and not photo.with_name("photo-facevae.png").exists()
@@ -197,7 +213,12 @@ def test_a_recipe_of_a_drawn_face_needs_no_photo_and_makes_no_path(call, editor,
         (["edit", "x.jpg", "--smiling", "1", "--face", "all", "--zoom", "1.5"], "one face at a time"),
         (["edit", "x.jpg", "--smiling", "1", "--face", "-1"], "from 0 on"),
         (["edit", "x" * 300 + ".jpg", "--smiling", "1"], "File name too long"),
+        (["edit", "", "--smiling", "1"], "the name of a photo is empty"),
+        (["edit", "x.jpg", "--smiling", "1", "-o", ""], "the name after -o is empty"),
         (["guide", "x.jpg"], "nothing is asked for"),
+        (["inspect", ""], "the name of a photo is empty"),
+        (["morph", "a.jpg", "b.jpg", "-o", ""], "the name after -o is empty"),
+        (["generate", "-o", ""], "the name after -o is empty"),
         (["guide", "x.jpg", "--want", "smile", "--avoid", "smiling"], "asked for and against"),
         (["guide", "x.jpg", "--make", "taller"], "there are"),
         (["edit", "x.jpg", "y.jpg", "--smiling", "1", "-o", "out.jpg"], "several results"),

@@ -1,6 +1,7 @@
 """The HTTP API, as a program sees it. Endpoint names are pinned: scripts of others depend on them."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def test_refinement_and_detail_are_part_of_an_edit(client, group):
     ("wrong", "sentence"),
     [
         ({"face": 3}, "the photo has 3"),
-        ({"face": "first"}, "face is a number"),
+        ({"face": "first"}, "face is a whole number"),
         ({"refine": "yes"}, "true or false"),
         ({"detail": 2}, "detail is a number from 0 to 1"),
         ({"format": "jpeg"}, "original or png"),
@@ -101,13 +102,52 @@ def test_what_came_later_is_checked_too(client, group, endpoint, wrong, sentence
         )
 
 
+LONG = 10**400
+"""Python's JSON reads it as a whole number, and no float holds it."""
+DEEP = "[" * 100_000
+"""A text in the message, so that the gate has not looked into it."""
+
+
 @pytest.mark.parametrize(
-    ("strengths", "sentence"),
-    [({"Halo": 1}, "Halo"), ({"Smiling": "much"}, "numbers"), ([1, 2], "JSON object")],
+    ("asked", "sentence"),
+    [
+        ({"strengths": {"Halo": 1}}, "no attribute 'Halo'"),
+        ({"strengths": {"Smiling": "much"}}, 'numbers, such as {"Smiling": 2}'),
+        ({"strengths": [1, 2]}, "JSON object"),
+        ({"strengths": {"Smiling": LONG}}, "object of numbers"),
+        ({"strengths": {"Smiling": 1e30}}, "object of numbers"),  # its recipe could not be read again
+        ({"strengths": DEEP}, "is no JSON"),
+        ({"strengths": '{"Smiling": ' + "1" * 5000 + "}"}, "is no JSON"),
+        ({"adjustment": {"zoom": "large"}}, "zoom is a number"),
+        ({"adjustment": {"zoom": LONG}}, "zoom is a number"),
+        ({"adjustment": {"side": 2}}, "an adjustment has shift_x, shift_y, zoom, angle_deg"),
+        ({"adjustment": [1, 2]}, "an adjustment has"),
+        ({"face": LONG}, "face is a whole number from 0 to 64"),
+        ({"face": 0.5}, "face is a whole number"),
+        ({"detail": LONG}, "detail is a number"),
+    ],
 )
-def test_edit_refuses_in_one_sentence(client, astronaut, strengths, sentence):
-    with pytest.raises(AppError, match=sentence):
-        client.predict(handle_file(astronaut), strengths, {}, api_name="/edit")
+def test_edit_refuses_in_one_sentence_without_markup(client, astronaut, asked, sentence):
+    with pytest.raises(AppError, match=re.escape(sentence)):
+        client.predict(handle_file(astronaut), **{"strengths": {}, "refine": False} | asked, api_name="/edit")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "asked", "sentence"),
+    [
+        ("/export_morph", {"format": ["gif"]}, "not ['gif']"),
+        ("/export_morph", {"frames": 8.5}, "frames is a whole number from 2 to 240"),
+        ("/export_morph", {"duration_ms": LONG}, "duration_ms is a whole number"),
+        ("/morph", {"position": LONG}, "position is a number from 0 to 1"),
+        ("/generate", {"seed": 1.5}, "seed is a whole number from 0 to 4294967231"),
+        ("/generate", {"temperature": LONG}, "temperature is a number"),
+        ("/apply_recipe", {"recipe": DEEP}, "is no JSON"),
+    ],
+)
+def test_the_others_refuse_in_one_sentence_too(client, astronaut, endpoint, asked, sentence):
+    photos = {"photo_a": handle_file(astronaut), "photo_b": handle_file(astronaut)} if "morph" in endpoint else {}
+    with pytest.raises(AppError, match=re.escape(sentence)):
+        client.predict(**photos | asked, api_name=endpoint)
 
 
 def test_a_text_file_is_refused_by_name(client, text_file):

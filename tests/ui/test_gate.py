@@ -66,6 +66,9 @@ def test_nothing_else_can_be_fetched_on_the_page_of_another_checkpoint(http):
     [
         ("GET", "/gradio_api/proxy=https://example.com/"),
         ("GET", "/checkpoints/other/gradio_api/proxy=https://example.com/"),
+        ("GET", "/monitoring"),  # it wrote an address with a key to the log for everybody who asked
+        ("GET", "/monitoring/summary"),  # what others call, and how often
+        ("GET", "/checkpoints/other/monitoring/summary"),
         ("POST", "/gradio_api/process_recording"),
         ("GET", "/gradio_api/deep_link"),
         ("GET", "/?deep_link=../../x"),

@@ -54,6 +54,22 @@ def test_gradio_counts_no_calls(launched) -> None:
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
 
 
+def test_a_port_that_cannot_be_had_ends_in_one_sentence(launched, tmp_path, capsys, monkeypatch) -> None:
+    def launch(page: gr.Blocks, **options: object) -> None:
+        raise OSError("Cannot find empty port in range: 7899-7899. Set GRADIO_SERVER_PORT")
+
+    monkeypatch.setattr(gr.Blocks, "launch", launch)
+    for asked, sentence in (
+        (["--port", "7899"], "nothing can be served at this machine, port 7899"),
+        (["--host", "1.2.3.4"], "nothing can be served at 1.2.3.4, ports from 7860 on"),
+        (["--port", "99999"], "'99999' is no port"),
+        (["--port", "-1"], "--port"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(["--checkpoint", str(tmp_path / "tiny"), *asked])
+        assert sentence in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_checkpoint_that_is_none_ends_in_one_sentence(tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setattr("facevae.ui.cleaning.keep_clean", lambda folder: None)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "temp"))

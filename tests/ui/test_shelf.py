@@ -1,6 +1,9 @@
 """Several checkpoints in one process: a page for each, chosen by a link, opened when it is asked for, apart from each other."""
 
-from collections.abc import Iterator
+import shutil
+import time
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -106,6 +109,73 @@ def test_names_are_told_apart_and_commits_are_short(place: Path, tmp_path: Path)
     with pytest.raises(ValueError, match="there is no folder"):
         Shelf("tiny", [], [tmp_path / "nowhere"])
     assert Shelf("tiny", [], [tmp_path]).picker("") == ""  # nothing to choose from
+
+
+def test_what_has_an_address_keeps_it(place: Path, tmp_path: Path) -> None:
+    """A folder of the same name in an earlier place used to take the address over, and the page that was open answered for it."""
+    (tmp_path / "notes").mkdir()
+    shelf = Shelf("tiny", [], [tmp_path, place])
+    before = {entry.source: entry.slug for entry in shelf.entries()}
+    shutil.copytree(place / "one slider", tmp_path / "one slider")
+    after = {entry.source: (entry.slug, entry.name) for entry in shelf.entries()}
+    assert after[str(place / "one slider")] == (before[str(place / "one slider")], "one slider")
+    assert after[str(tmp_path / "one slider")] == ("one--slider-2", "one slider (2)")
+
+
+def test_a_place_that_goes_away_holds_nothing(place: Path, tmp_path: Path) -> None:
+    gone = shutil.copytree(place, tmp_path / "gone")
+    shelf = Shelf("tiny", ["a/b"], [gone])
+    assert len(shelf.entries()) == 4
+    shutil.rmtree(gone)
+    assert [entry.slug for entry in shelf.entries()] == ["", "a--b"] and str(tmp_path) not in shelf.picker("")
+
+
+def test_pages_that_nobody_uses_are_closed_and_leave_the_memory(
+    tiny_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from facevae.ui.page import build_page
+
+    opened: list[weakref.ref] = []
+
+    def open_editor(source: str) -> Editor:
+        editor = Editor(source)
+        opened.append(weakref.ref(editor.checkpoint))
+        return editor
+
+    monkeypatch.setattr("facevae.ui.shelf.Editor", open_editor)
+    monkeypatch.setattr("facevae.ui.shelf.MOST_OPEN", 2)
+    monkeypatch.setattr("facevae.ui.shelf.IDLE_SEC", 0)
+    for name in "abc":
+        save_checkpoint(tmp_path / name, tiny_checkpoint)
+    page, options = build_page(Editor(tiny_checkpoint), None, Shelf("tiny", [], [tmp_path]))
+    page.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1", **options)
+    try:
+        with httpx.Client(base_url=f"{page.local_url}checkpoints/", timeout=60) as http:
+
+            def generate(name: str) -> str:
+                answer = http.post(f"{name}/gradio_api/run/generate", json={"data": [1, 1, 0.8, "fitted", None]})
+                return answer.json()["data"][0][0]["path"]
+
+            with http.stream("GET", "a/gradio_api/heartbeat/x") as shown:  # a browser shows the first one
+                alive = shown.iter_text()  # without a name it would be over, and the request with it
+                next(alive)
+                kept = generate("a")
+                generate("b")
+                generate("c")
+                wait_until(lambda: [ref() is None for ref in opened] == [False, True, False])
+                assert generate("a") == kept and len(opened) == 3
+                assert Path(kept).is_file()  # of the same content as the result of the page that was closed
+            generate("b")  # is opened again, and what was used longest ago goes
+            wait_until(lambda: [ref() is None for ref in opened] == [False, True, True, False])
+    finally:
+        page.close(verbose=False)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not holds() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert holds()
 
 
 def test_the_picker_leads_from_page_to_page_and_knows_what_came_since(browser, address: str, place: Path) -> None:
