@@ -3,7 +3,7 @@
 Names are CelebA's labels. They are what annotators ticked, not facts about people.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
@@ -77,6 +77,13 @@ def in_words(name: str) -> tuple[str, bool]:
         if shown.name == name:
             return shown.word or shown.label, not shown.reversed or bool(shown.word)
     return name.replace("_", " ").capitalize(), True
+
+
+def check_askable(names: Iterable[str]) -> None:
+    """`ValueError` with the reason where one of these labels is withheld: nobody should ask for it."""
+    for name in names:
+        if name in WITHHELD:
+            raise ValueError(f"{name} cannot be asked for: {WITHHELD[name]}")
 
 
 def wanted_of(with_it: Sequence[str] | None, without: Sequence[str] | None) -> dict[str, bool]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-from facevae.attributes import WITHHELD, in_words
+from facevae.attributes import check_askable, in_words
 
 Sense = tuple[str, bool]
 """An attribute, and whether it is meant or its opposite: the page's "Beard" is ("No_Beard", False)."""
@@ -46,8 +46,7 @@ def wished(want: Iterable[str], avoid: Iterable[str], attributes: Collection[str
     found: dict[str, bool] = {}
     for given, wish in [*((g, True) for g in want), *((g, False) for g in avoid)]:
         name, itself = meant(given, attributes)
-        if name in WITHHELD:
-            raise ValueError(f"{name} cannot be asked for: {WITHHELD[name]}")
+        check_askable([name])
         if found.setdefault(name, wish == itself) != (wish == itself):
             raise ValueError(f"{in_words(name)[0]} is asked for and against: take it out of one of the two lists")
     return found

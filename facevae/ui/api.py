@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from facevae import __version__, file_names
+from facevae.attributes import WITHHELD
 from facevae.editor import Control, Direction, Editor, Face
 from facevae.morphing import MOST_FRAMES, FilmConfig, Way
 from facevae.order import Order, carry_out, redrawn
@@ -115,7 +116,7 @@ class Api:
         }
 
     def open_photo(self, photo: dict[str, Any], adjustment: Any = None, face: float = 0) -> tuple[str, dict[str, Any]]:
-        """Find the faces: the crop of one as PNG, a message, and what the classifier sees.
+        """Find the faces: the crop of one as PNG, a message, and what the classifier sees of the labels that are not withheld.
 
         `scores` are where the face stands along each direction, in σ from the mean face.
         `faces` is how many there are, the largest being number 0; `found` and `confidence` say whether there is a face
@@ -126,7 +127,7 @@ class Api:
             assert opened.alignment is not None
             return to_file(self.file, png_bytes(opened.crop, {}), f"{file_stem(opened)}-crop.png"), {
                 "message": opened.message,
-                "probabilities": self.editor.probabilities(opened),
+                "probabilities": {name: p for name, p in self.editor.probabilities(opened).items() if name not in WITHHELD},
                 "scores": {name: round(score, 3) for name, score in self.editor.scores(opened).items()},
                 "faces": sum(alignment.found for alignment in opened.faces),
                 "found": opened.alignment.found,
@@ -187,7 +188,7 @@ class Api:
                     "asked": dict(report.asked),
                     "guide": dict(report.guide),
                     "judge": None if report.judge is None else dict(report.judge),
-                    "moved": dict(report.moved),
+                    "moved": {name: sigma for name, sigma in report.moved if name not in WITHHELD},
                     "leakage": report.leakage,
                 },
             }

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from facevae.attributes import check_askable
 from facevae.editor import Adjustment
 from facevae.photo.animation import film_formats
 from facevae.recipe import MAX_NUMBER, Recipe, recipe_from
@@ -30,10 +31,11 @@ def strengths_of(given: Any) -> dict[str, float]:
 
 
 def wanted_of(given: Any) -> dict[str, bool]:
-    """Wanted labels by attribute name, from JSON."""
+    """Wanted labels by attribute name, from JSON; none of them may be withheld."""
     given = from_json(given)
     if not isinstance(given, dict) or not given or not all(isinstance(value, bool) for value in given.values()):
         raise ValueError('wanted labels are a JSON object of booleans, such as {"Smiling": true}')
+    check_askable(given)
     return {str(name): value for name, value in given.items()}
 
 

@@ -12,6 +12,8 @@ from gradio_client.exceptions import AppError
 from hand import GROUP_BOXES_PX
 from PIL import Image
 
+from facevae.attributes import WITHHELD
+
 ENDPOINTS = {"/controls", "/open_photo", "/edit", "/guide", "/morph", "/export_morph", "/generate", "/apply_recipe"}
 
 
@@ -187,8 +189,18 @@ def test_guide_reaches_what_was_wanted(client, astronaut):
     report = answer["report"]
     assert report["asked"] == {"Eyeglasses": True} and report["guide"]["Eyeglasses"] > 0.5
     assert report["judge"] is None or 0 <= report["judge"]["Eyeglasses"] <= 1
-    assert "Eyeglasses" not in report["moved"] and report["leakage"] >= 0
+    assert "Eyeglasses" not in report["moved"] and report["leakage"] >= 0 and not WITHHELD.keys() & report["moved"].keys()
     assert pixels(path).shape == pixels(astronaut).shape
+
+
+def test_what_is_withheld_is_neither_told_nor_done(client, astronaut):
+    _, answer = client.predict(handle_file(astronaut), api_name="/open_photo")
+    assert len(answer["probabilities"]) > 15 and not WITHHELD.keys() & answer["probabilities"].keys()
+    reason = "Attractive cannot be asked for: a judgement of the annotators"
+    with pytest.raises(AppError, match=reason):
+        client.predict(handle_file(astronaut), {"Attractive": True}, {}, api_name="/guide")
+    with pytest.raises(AppError, match=reason):
+        client.predict(5, 1, 0.8, "fitted", {"Attractive": True}, api_name="/generate")
 
 
 def test_generate_is_a_function_of_its_seed(client):
