@@ -58,6 +58,7 @@ def test_ctrl_c_while_reading_ends_in_a_word(command: str) -> None:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests that run in the background ignore it, and so would this
     )
     assert run.stdin is not None
     run.stdin.write(b" " * 2**17)  # more than a pipe holds: it has begun to read

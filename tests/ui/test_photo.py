@@ -162,6 +162,7 @@ def test_download_says_what_the_format_cannot_keep(page, group, tmp_path):
     expect(page.locator("#edit-status")).to_contain_text(re.compile("Opened group|Face 1 of 3"))
     page.locator("#refine input").uncheck()
     page.locator("#reset").click()
+    expect(page.locator("#edit-status")).to_contain_text("Back to the photo")
     saved = download(page, tmp_path)
     assert saved.name == "group-facevae.png"
     expect(page.locator("#edit-status")).to_contain_text("it is saved as PNG, as BMP cannot hold the edit")
