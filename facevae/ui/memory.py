@@ -1,7 +1,10 @@
-"""What the C library does with memory that is free again: what it would do by itself suits few threads, not many visitors."""
+"""What the C library does with free memory, and Python with garbage: by themselves they would suit few threads and short programs."""
 
 import ctypes
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 ARENA_MAX, MMAP_THRESHOLD, TRIM_THRESHOLD = -8, -3, -1
 """Names of glibc's settings, from malloc.h."""
@@ -28,3 +31,18 @@ def give_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):
         return
+
+
+@contextmanager
+def staying() -> Iterator[None]:
+    """What is made within stays for good: libraries, nets, the page.
+
+    Python would look through all of it for garbage, again and again while it grows (a quarter of a cold start), and later in the middle
+    of somebody's drag. Nothing of it is looked through any more, unless it ends in an error.
+    """
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()

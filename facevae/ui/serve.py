@@ -5,9 +5,11 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gradio import Blocks
+
     from facevae.editor import Editor
 
 
@@ -44,23 +46,16 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     # After each call Gradio would make a table of all of them, for a page of statistics that is closed here.
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"], os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = str(2**62), "1"
     from facevae.ui.cleaning import keep_clean, own_folder
-    from facevae.ui.memory import give_back, keep_small
+    from facevae.ui.memory import give_back, keep_small, staying
 
     keep_small()
     try:
         keep_clean(own_folder())
     except ValueError as error:
         parser.error(str(error))
-    with ThreadPoolExecutor(1) as thread:  # weights are read and checked while Gradio is imported, which takes longer
-        opening = thread.submit(open_editor, flags.checkpoint[0] if flags.checkpoint else None, flags.revision)
-        from facevae.ui.page import build_page
-        from facevae.ui.shelf import Shelf
-
     try:
-        editor = opening.result()
-        more = flags.checkpoint[1:] or flags.checkpoints
-        shelf = Shelf(editor.checkpoint.name, flags.checkpoint[1:], flags.checkpoints) if more else None
-        page, options = build_page(editor, flags.exhibits, shelf)
+        with staying():
+            page, options = open_page(flags)
     except ValueError as error:
         parser.error(str(error))
     give_back()  # what reading the checkpoint has freed
@@ -71,6 +66,19 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         at = f"{flags.host or 'this machine'}, {f'port {flags.port}' if flags.port else 'ports from 7860 on'}"
         parser.error(f"nothing can be served at {at}: the port is in use or not allowed, or the address is none of this machine")
     return 0
+
+
+def open_page(flags: argparse.Namespace) -> "tuple[Blocks, dict[str, Any]]":
+    """The page over the checkpoints that were asked for, and what `launch` needs to know. `ValueError` where one cannot be opened."""
+    with ThreadPoolExecutor(1) as thread:  # weights are read and checked while Gradio is imported, which takes longer
+        opening = thread.submit(open_editor, flags.checkpoint[0] if flags.checkpoint else None, flags.revision)
+        from facevae.ui.page import build_page
+        from facevae.ui.shelf import Shelf
+
+    editor = opening.result()
+    more = flags.checkpoint[1:] or flags.checkpoints
+    shelf = Shelf(editor.checkpoint.name, flags.checkpoint[1:], flags.checkpoints) if more else None
+    return build_page(editor, flags.exhibits, shelf)
 
 
 def port_of(text: str) -> int:

@@ -1,5 +1,6 @@
-"""Memory that is free goes back to the system."""
+"""Memory that is free goes back to the system, and what stays is not looked through for garbage."""
 
+import gc
 import platform
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from facevae.ui.memory import give_back, keep_small
+from facevae.ui.memory import give_back, keep_small, staying
 
 ROOT = Path(__file__).parents[2]
 # Ten threads at once, each with 40 MB in small pieces, and a photo that stays between them.
@@ -45,3 +46,16 @@ def test_what_somebody_else_has_set_stays(monkeypatch):
     monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
     assert not keep_small()
     give_back()
+
+
+def test_what_stays_is_looked_through_no_more_unless_it_ends_in_an_error():
+    before = gc.get_freeze_count()
+    try:
+        with pytest.raises(ValueError), staying():
+            raise ValueError
+        assert gc.isenabled() and gc.get_freeze_count() == before
+        with staying():
+            assert not gc.isenabled()
+        assert gc.isenabled() and gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()
