@@ -203,6 +203,15 @@ def test_a_folder_without_a_manifest_gets_one_and_stays_the_same(folder: Path) -
     assert Checkpoint.from_pretrained(folder).digest == before and verify(folder) == []
 
 
+def test_a_manifest_stays_where_the_folder_is_not_whole(folder: Path) -> None:
+    """It used to be deleted before anything was looked at."""
+    before = (folder / "manifest.json").read_bytes()
+    (folder / "README.md").write_text("# another card")
+    with pytest.raises(ValueError, match=r"README\.md is not the file that config\.json lists"):
+        add_manifest(folder)
+    assert (folder / "manifest.json").read_bytes() == before
+
+
 def test_what_is_measured_must_be_readable_again(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"evaluation\.json.*NaN is no number"):
         save_checkpoint(tmp_path / "nan", replace(tiny_checkpoint, evaluation={"edits": {"success": float("nan")}}))
