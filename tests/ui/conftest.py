@@ -85,6 +85,15 @@ def face(tab):
     return tab.editor.open_photo(pixels, Adjustment(zoom=1.2), name="noise")
 
 
+@pytest.fixture
+def visitor(tab, face):
+    """Who has just opened the face."""
+    from visitor import Visitor
+
+    found = Visitor(tab)
+    return found.take(tab.open_face(found.session, face)).read()
+
+
 @pytest.fixture(scope="session")
 def group(editor, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three drawn faces in one picture, as BMP: a format that cannot hold the edit's note."""
