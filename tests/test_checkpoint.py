@@ -207,7 +207,7 @@ def test_a_manifest_stays_where_the_folder_is_not_whole(folder: Path) -> None:
     """It used to be deleted before anything was looked at."""
     before = (folder / "manifest.json").read_bytes()
     (folder / "README.md").write_text("# another card")
-    with pytest.raises(ValueError, match=r"README\.md is not the file that config\.json lists"):
+    with pytest.raises(ValueError, match=r"README\.md has 14 bytes, manifest\.json lists"):
         add_manifest(folder)
     assert (folder / "manifest.json").read_bytes() == before
 

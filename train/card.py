@@ -35,8 +35,8 @@ saved pictures carry "AI-edited" and the recipe in their metadata.
 - **Labels are noisy.** Published re-annotation studies find about 12 of the 40 attributes consistent in 95 % of the images; the
   table below gives balanced accuracy and AUROC beside accuracy, and the majority baseline.
 - **The data are biased.** Celebrities, mostly young, light-skinned, made up and smiling, in posed photos. Other faces are
-  reconstructed worse, and directions carry the data's correlations (adding glasses ages; blond hair feminises,
-  and lightens skin, dark skin most).
+  reconstructed worse, and directions carry the data's correlations (adding glasses ages; blond hair feminises
+  and lightens skin).
 - **Faces are not found equally well.** The table of other sets' photos below counts; strong profiles fail, whoever they are of.
 - {sharpness} In a photo the editor keeps the photo's own pixels and adds only the change.
 """

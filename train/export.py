@@ -7,8 +7,7 @@ from typing import Any
 from torch.nn import Module
 
 from facevae.checkpoint import Checkpoint, load_checkpoint, read_config, save_checkpoint
-from facevae.files import write_atomic
-from facevae.manifest import MANIFEST, write_manifest
+from facevae.manifest import write_manifest
 from facevae.nets.judge import Judge
 from train.aligner import load_aligner
 from train.card import model_card
@@ -86,18 +85,10 @@ def add_evaluation(folder: Path, section: str, values: Any) -> Checkpoint:
 
 
 def add_manifest(folder: Path) -> dict[str, Any]:
-    """List the files of a checkpoint folder, which must be whole, in its manifest; gives the manifest.
+    """List the files of a checkpoint folder in its manifest; gives the manifest.
 
-    `ValueError` where it is not whole by the list in config.json; a manifest that was there stays then.
+    `ValueError` where the folder is not whole by config.json, and by the manifest that is there already; that one stays then.
     """
     config, _ = read_config(folder)
-    path = folder / MANIFEST
-    before = path.read_bytes() if path.is_file() else None
-    path.unlink(missing_ok=True)
-    try:
-        load_checkpoint(folder)
-    except BaseException:
-        if before is not None:
-            write_atomic(path, lambda file: file.write_bytes(before))
-        raise
+    load_checkpoint(folder)
     return write_manifest(folder, config["format"])
