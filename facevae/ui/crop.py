@@ -109,10 +109,10 @@ class CropPart:
             run = run.then(**step)
 
     def refine(self, session: Session, face: Face | None, wanted: bool) -> Iterator[dict[Any, Any]]:
-        """Stream the search for a nearer likeness; ends silently once another action has begun."""
+        """Stream the search for a nearer likeness; ends silently once another action has begun, and does not begin after one."""
         # Gradio sends the last message twice, the second time when the run ends: the last one must say nothing.
         silence = {self.status: gr.skip()}
-        if face is None or not wanted or not worth_refining(face) or not session.rests(SETTLE_SEC / 2):
+        if face is None or session.overtaken(face) or not wanted or not worth_refining(face) or not session.rests(SETTLE_SEC / 2):
             yield silence
             return
         turn, drawn_sec, step = session.take_turn(), 0.0, None

@@ -87,6 +87,7 @@ class LivePart:
         view, show, detail, *asked_for = values
         if show not in (EDITED, COMPARE) or not self.panel.current(session, asked_for):
             return None
+        session.hand = asked_for
         return self.answer(session, face, view, detail, asked_for)
 
     def answer(self, session: Session, face: Face, view: str, detail: float, values: Sequence[Any]) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from facevae.editor import Adjustment, Direction, Face
@@ -53,6 +55,8 @@ class Session:
     """By which the visitor's page, and nobody else's, asks for pictures past Gradio; see `find_session`."""
     shown: tuple[int, Face] | None = None
     """The face that the page shows, and the turn that showed it."""
+    hand: Sequence[Any] = ()
+    """What the sliders said when their last live picture was asked for, which is before any event of Gradio's tells it."""
 
     def take_turn(self) -> int:
         """A new action begins: whatever still runs with an older number may not touch the page any more."""
@@ -80,6 +84,10 @@ class Session:
     def face_now(self) -> Face | None:
         """The face on the page; None while a new action has begun and has shown none yet."""
         return self.shown[1] if self.shown is not None and self.shown[0] == self.turn else None
+
+    def overtaken(self, face: Face) -> bool:
+        """Whether something newer than this face goes on: what was to follow the face comes too late."""
+        return self.shown is not None and self.face_now is not face
 
     def open_key(self) -> str:
         """The visitor's key; it cannot be guessed, and is forgotten with the session."""

@@ -214,14 +214,16 @@ class SlidersPart:
     def settle(self, session: Session, face: Face | None, *values: Any) -> dict[Any, Any]:
         """The face was encoded anew: untouched sliders go to where it stands now, the others keep their change and their place.
 
+        A hand may have taken one since these values left the page, which its live picture told; it would be put back from under it.
         Nothing where another action has begun since: it puts the sliders itself.
         """
         if face is None or session.anew != session.turn or not self.current(session, values):
             return {self.held: gr.skip()}
         session.anew = -1
         at = self.asked(session, values).values
+        hand = self.asked(session, session.hand).values if session.hand and self.current(session, session.hand) else at
         now = {name: round(score, 1) for name, score in self.scores(session, face).items()}
-        moved = {name: score for name, score in now.items() if at[name] == session.starts.get(name) != score}
+        moved = {name: score for name, score in now.items() if at[name] == hand[name] == session.starts.get(name) != score}
         if not moved:
             return {self.held: gr.skip()}
         session.starts |= moved

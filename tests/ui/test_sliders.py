@@ -92,6 +92,15 @@ def test_where_the_face_is_encoded_anew_untouched_sliders_follow_and_the_others_
     assert tab.panel.settle(page.session, face, *page.values.values()) == silence  # another action puts the sliders itself
 
 
+def test_a_slider_that_a_hand_took_meanwhile_is_not_put_back_from_under_it(tab, face, page) -> None:
+    left = tuple(page.values.values())  # on their way to the server, when the hand takes the slider
+    page.move("Smiling", 1.0)
+    page.session.hand = tuple(page.values.values())
+    page.session.move_crop(0, Adjustment())
+    put = tab.panel.settle(page.session, replace(face, latent=face.latent + 0.5), *left)
+    assert page.slider("Young") in put and page.slider("Smiling") not in put
+
+
 def test_marks_say_where_the_photo_stands_what_is_seen_and_what_is_beyond(tab, face, page) -> None:
     seen = tab.editor.probabilities(face)
 
