@@ -32,7 +32,7 @@ def test_refinement_tells_its_progress_and_its_end(tab, face):
 
 @pytest.mark.parametrize(
     ("stream", "overtake"),
-    [pair for pair in product(("refine", "guide"), ("open", "choose", "adjust", "reset", "guide", "refine")) if pair != ("guide", "refine")],
+    [*product(("refine", "guide"), ("open", "choose", "adjust", "reset", "guide")), ("refine", "refine")],
 )
 def test_what_was_overtaken_falls_silent(tab, face, stream, overtake):
     session, look = Session(), ("Photo", "Edited", 0.5)
