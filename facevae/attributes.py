@@ -46,6 +46,9 @@ SHOWN: tuple[Attribute, ...] = (
     Attribute("Wearing_Hat", "Hat", "Accessories"),
 )
 
+SKIN_TONE = ("Pale_Skin", "Rosy_Cheeks")
+"""Labels that ask for another skin tone; all others leave it as it is."""
+
 # Attributes that stay out of the sliders, and why; the card and the About tab print this.
 WITHHELD: dict[str, str] = {
     "Attractive": "a judgement of the annotators, not a property of a face",

@@ -8,6 +8,7 @@ aligner.safetensors    the alignment net, float16 on disk
 directions.json/.safetensors, prior.safetensors (a mixture or a flow, as config.json says), likelihood.safetensors
 judge.safetensors      optional: the classifier that reports on edits and never guides, float16 on disk
 labels.safetensors     optional: how labels go together in the data, and how far logits spread over photos
+skin.safetensors       optional: the moves that change the tone of skin, which guidance holds
 evaluation.json        what was measured
 README.md              the model card
 """
@@ -63,8 +64,9 @@ from facevae.on_disk import (
 )
 from facevae.summary import EMBEDDED as EMBEDDED
 
-FORMAT = 4  # 2 added the alignment net, 3 the choice of prior, 4 the optional files
-READABLE = (2, 3, 4)
+FORMAT = 5  # 2 added the alignment net, 3 the choice of prior, 4 the optional files, 5 the tone of skin among them
+READABLE = (2, 3, 4, 5)
+SKIN_STEPS = 3  # lightness and two of hue
 KEYS = {"format", "net", "classifier", "aligner", "prior", "judge", "files"}
 
 
@@ -99,6 +101,8 @@ class Checkpoint:
     judge: Judge | None = None
     """Answers for the same attributes as `classifier`, in the same order; None in older folders."""
     labels: LabelStatistics | None = None
+    skin: Float[Tensor, "k d"] | None = None
+    """Moves that make skin lighter, redder and yellower; None in older folders."""
 
     @cached_property
     def cholesky(self) -> Float[Tensor, "d d"]:
@@ -179,7 +183,7 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     # The small ones first: most faults are found before the large ones are looked through.
     names = sorted((file for file in raw if file.endswith(".safetensors")), key=lambda file: len(raw[file]))
     tensors = {file: tensors_from(raw[file], folder / file) for file in names}
-    for file in ("directions.safetensors", "prior.safetensors", "likelihood.safetensors", "labels.safetensors"):
+    for file in ("directions.safetensors", "prior.safetensors", "likelihood.safetensors", "labels.safetensors", "skin.safetensors"):
         all_real(tensors.get(file, {}), folder / file)
     net, classifier, aligner = (
         fill(build(lambda: make(its), f"{where}: {key}"), tensors[file], folder / file)  # noqa: B023 (called at once)
@@ -210,14 +214,14 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         card=raw["README.md"].decode("utf-8", errors="replace"),
         name=name or folder.name,
         digest=digest,
-        **load_optional(folder, config, tensors, classifier_config.attributes),
+        **load_optional(folder, config, tensors, classifier_config.attributes, d),
     )
 
 
 def load_optional(
-    folder: Path, config: dict[str, Any], tensors: Mapping[str, dict[str, Tensor]], attributes: tuple[str, ...]
+    folder: Path, config: dict[str, Any], tensors: Mapping[str, dict[str, Tensor]], attributes: tuple[str, ...], latent: int
 ) -> dict[str, Any]:
-    """The fields `judge` and `labels` of a `Checkpoint`, as far as the folder has their files."""
+    """The fields `judge`, `labels` and `skin` of a `Checkpoint`, as far as the folder has their files."""
     found: dict[str, Any] = {}
     a, where = len(attributes), f"{folder / 'config.json'}: judge"
     if (held := tensors.get("judge.safetensors")) is not None:
@@ -229,6 +233,9 @@ def load_optional(
         need(held, {"correlation": (a, a), "guide_spread": (a,), "judge_spread": (a,)}, folder / "labels.safetensors")
         above_zero(held, ("guide_spread", "judge_spread"), folder / "labels.safetensors")
         found["labels"] = LabelStatistics(**held)
+    if (held := tensors.get("skin.safetensors")) is not None:
+        need(held, {"steps": (SKIN_STEPS, latent)}, folder / "skin.safetensors")
+        found["skin"] = held["steps"]
     return found
 
 
@@ -247,6 +254,8 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         write_tensors(folder / f"{name}.safetensors", small)
     if checkpoint.labels is not None:
         write_tensors(folder / "labels.safetensors", vars(checkpoint.labels))
+    if checkpoint.skin is not None:
+        write_tensors(folder / "skin.safetensors", {"steps": checkpoint.skin})
     # What another checkpoint left in the folder does not belong to this one.
     kept = [f for f in OPTIONAL if getattr(checkpoint, f.partition(".")[0]) is not None]
     for name in set(OPTIONAL) - set(kept):

@@ -7,13 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facevae.attributes import SKIN_TONE
 from facevae.faces import Face, GuideReport, GuideStep
 from facevae.latent.directions import displacement, hold
-from facevae.latent.guidance import GuidanceConfig, Wish
+from facevae.latent.guidance import GuidanceConfig, Tone, Wish
 from facevae.latent.guidance import guide as guide_latent
 from facevae.photo import images
 from facevae.photo.alignment import whole
 from facevae.photo.compositing import DETAIL, paste
+from facevae.photo.skin import cheeks
 from facevae.studio import Studio, as_pixels
 
 HEAD_STARTS = (0.2, 0.35, 0.5, 0.65, 0.8, 1.0, 1.2, 1.4)  # of the safe range
@@ -36,14 +38,18 @@ class Guiding(Studio):
         """Search for the wanted labels by gradient steps on z, step by step; stops at the target probability, or on a plateau.
 
         What counts is what the classifier sees in the crop as the user gets it. The steps' faces carry the guidance, and the
-        strengths that were set before, in `offset`. `locks` hold but for what is asked for. The same call gives the same steps.
+        strengths that were set before, in `offset`. `locks` hold but for what is asked for, and so does the tone of the skin.
+        The same call gives the same steps.
         """
         attributes = self.checkpoint.classifier.config.attributes
         if not wanted:
             raise ValueError("nothing was asked for: name at least one attribute")
         if unknown := sorted(set(wanted) - set(attributes)):
             raise ValueError(f"the classifier does not know {', '.join(unknown)}; it knows {', '.join(attributes)}")
-        held = self._locked([name for name in locks if name not in wanted])
+        held, tone = self._locked([name for name in locks if name not in wanted]), None
+        if self.checkpoint.skin is not None and not wanted.keys() & set(SKIN_TONE):
+            free = torch.stack([hold(step, held, self.checkpoint.cholesky) for step in self.checkpoint.skin])
+            held, tone = torch.cat([held, self.checkpoint.skin]), Tone(self._cheeks, free)
         values, mask = (torch.tensor([f(a) for a in attributes]) for f in (lambda a: wanted.get(a, False), lambda a: a in wanted))
         config = GuidanceConfig(steps=steps, target=target)
         pictures = torch.zeros(config.views, 3, self.size, self.size)
@@ -58,6 +64,7 @@ class Guiding(Studio):
             torch.Generator().manual_seed(0),
             lambda move: hold(move, held, self.checkpoint.cholesky),
             config,
+            tone,
         )
         while True:
             with self._lock:
@@ -97,6 +104,10 @@ class Guiding(Studio):
             moved=tuple(pair for pair in others[:MOST_MOVED] if abs(pair[1]) >= LEAST_MOVED_SIGMA),
             leakage=float(np.mean([abs(sigma) for _, sigma in others])) if others else 0.0,
         )
+
+    def _cheeks(self, pictures: Tensor) -> Tensor:
+        """Mean colour of the cheeks, (b, 3, s, s) -> (b, 3)."""
+        return torch.einsum("bchw,hw->bc", pictures, torch.tensor(cheeks(self.size)))
 
     def _renderer(self, face: Face, detail: float, views: int) -> Callable[[Tensor], Tensor]:
         """moves (b, d) -> pictures (b, 3, s, s) as the user gets them, with the gradient of crop + mask · (G(z') - G(z)).

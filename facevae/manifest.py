@@ -34,7 +34,7 @@ FILES = (
     "evaluation.json",
     CARD,
 )
-OPTIONAL = ("judge.safetensors", "labels.safetensors")
+OPTIONAL = ("judge.safetensors", "labels.safetensors", "skin.safetensors")
 KNOWN = ("config.json", *FILES, *OPTIONAL)
 """What a manifest may list, and all that is ever fetched from the Hub beside it."""
 MAX_FILE_BYTES = 200 * 2**20

@@ -93,8 +93,8 @@ def test_wrong_weights_are_named(folder: Path, change, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 2, 3 and 4: update facevae"),
-        (lambda c: c.update(format=1), "checkpoint format 1, this version of facevae reads 2, 3 and 4: export it again"),
+        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 2, 3, 4 and 5: update facevae"),
+        (lambda c: c.update(format=1), "checkpoint format 1, this version of facevae reads 2, 3, 4 and 5: export it again"),
         (lambda c: c["prior"].update(kind="oracle"), "there is no prior of kind 'oracle'; known are mixture and flow"),
         (lambda c: c["prior"].update(layers=3), "prior has unknown keys: layers"),
         (lambda c: c.update(prior=[]), "prior must be an object"),
@@ -249,18 +249,18 @@ def whole(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Path:
     a = len(attributes)
     labels = LabelStatistics(torch.eye(a), torch.ones(a), torch.full((a,), 2.0))
     judge = Judge(JudgeConfig(attributes, 16, (4, 8))).eval().requires_grad_(False)
-    save_checkpoint(tmp_path / "whole", replace(tiny_checkpoint, judge=judge, labels=labels))
+    save_checkpoint(tmp_path / "whole", replace(tiny_checkpoint, judge=judge, labels=labels, skin=torch.ones(3, 6)))
     return tmp_path / "whole"
 
 
 def test_what_is_optional_comes_back_too(whole: Path, tiny_checkpoint: Checkpoint) -> None:
     found = Checkpoint.from_pretrained(whole)
-    assert found.judge is not None and found.labels is not None
+    assert found.judge is not None and found.labels is not None and torch.equal(found.skin, torch.ones(3, 6))
     assert torch.equal(found.labels.judge_spread, torch.full((8,), 2.0))
     # Written over with a checkpoint that has none of it, nothing of the old one stays.
     save_checkpoint(whole, tiny_checkpoint)
     again = Checkpoint.from_pretrained(whole)
-    assert (again.judge, again.labels) == (None, None)
+    assert (again.judge, again.labels, again.skin) == (None, None, None)
     assert not [name for name in OPTIONAL if (whole / name).exists()]
 
 

@@ -115,6 +115,29 @@ def test_guidance_does_not_move_along_locks(editor: Editor, face: Face) -> None:
         assert abs(along.item()) < 1e-4 < np.abs(step.face.offset).max()
 
 
+def test_guidance_leaves_the_tone_of_the_skin_but_where_it_is_asked_for(
+    tiny_checkpoint: Checkpoint, face: Face, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_checkpoint.classifier.config
+    monkeypatch.setattr(tiny_checkpoint.classifier, "config", replace(config, attributes=("Pale_Skin", *config.attributes[1:])))
+    free = replace(tiny_checkpoint, directions={"Male": tiny_checkpoint.directions["Male"]})
+    editors = Editor(free), Editor(replace(free, skin=torch.randn(3, 6, generator=torch.Generator().manual_seed(0))))
+    moved = {}
+    for name, locks in (("Young", ()), ("Young", ("Male",)), ("Pale_Skin", ())):
+        for held, editor in enumerate(editors):
+            *_, last = editor.guide(face, {name: True}, target=0.99, steps=4, locks=locks)
+            moved[name, locks, held] = last.face.offset
+    before = editors[0]._cheeks(images.to_float(face.crop))
+    away = [
+        (editors[0]._cheeks(images.to_float(editors[0].edit(replace(face, offset=moved["Young", (), held])).crop)) - before).norm()
+        for held in (False, True)
+    ]
+    assert away[1] < 0.5 * away[0]
+    assert np.array_equal(moved["Pale_Skin", (), False], moved["Pale_Skin", (), True])
+    male = torch.cholesky_solve(editors[1].directions["Male"].step[:, None], free.cholesky)[:, 0]
+    assert abs(torch.from_numpy(moved["Young", ("Male",), True]) @ male) < 1e-4 < np.abs(moved["Young", ("Male",), True]).max()
+
+
 @pytest.mark.parametrize("judged", [False, True])
 def test_a_report_names_what_moved_with_its_sign(tiny_checkpoint: Checkpoint, face: Face, judged: bool) -> None:
     attributes = tiny_checkpoint.classifier.config.attributes

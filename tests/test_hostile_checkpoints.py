@@ -35,7 +35,7 @@ def whole(tiny_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory)
     a = len(tiny_checkpoint.classifier.config.attributes)
     judge = Judge(JudgeConfig(tiny_checkpoint.classifier.config.attributes, 16, (4, 8))).eval()
     labels = LabelStatistics(torch.eye(a), torch.ones(a), torch.ones(a))
-    save_checkpoint(folder, replace(tiny_checkpoint, judge=judge, labels=labels))
+    save_checkpoint(folder, replace(tiny_checkpoint, judge=judge, labels=labels, skin=torch.ones(3, 6)))
     return folder
 
 
@@ -140,7 +140,7 @@ for name, path, value in (
     ("a hash that is none", ("files", "model.safetensors"), 7),
     ("files from elsewhere", ("files", "../../etc/passwd"), "0" * 64),
     ("a module as a file", ("files", "modeling.py"), "0" * 64),
-    ("a future format", ("format",), 5),
+    ("a future format", ("format",), 6),
     ("a former format", ("format",), 1),
     ("a format in words", ("format",), "4"),
     ("a format that is true", ("format",), True),

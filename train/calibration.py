@@ -8,11 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from facevae.attributes import SHOWN
 from facevae.latent.directions import Direction
 from train.encodings import InPhoto, logit
 from train.estimators import auroc_of
 from train.learned import LearnedConfig
 
+REVERSED = frozenset(shown.name for shown in SHOWN if shown.reversed)
 MORE = 0.01
 """By so much the judge's mean probability must rise for a longer step to be the better one."""
 
@@ -75,15 +77,15 @@ class Bench:
     stranger: float
     """Cosine of two people's embeddings that 19 of 20 pairs stay below."""
 
-    def merit(self, rows: Int[np.ndarray, " m"], column: int, step: Float[Tensor, " d"], config: DirectionsConfig) -> float:
+    def merit(self, rows: Int[np.ndarray, " m"], column: int, step: Float[Tensor, " d"], sign: int, config: DirectionsConfig) -> float:
         """How far faces come on their way to a changed label, minus priced leakage and strangers, at the best of `choose_at`.
 
-        The way, from the judge's logit to 0, and not its end: or of a hard attribute the direction that does nothing would be best.
-        For the same reason a step that comes less than `least_way` along at its best strength is worth -inf.
+        `sign` -1 takes the label away. The way, from the judge's logit to 0, and not its end: or of a hard attribute the direction that
+        does nothing would be best. For the same reason a step that comes less than `least_way` along at its best strength is worth -inf.
         """
         values, before = [], logit(self.view.plain[rows, column])
         for strength in config.choose_at:
-            seen = self.view.look(rows, strength * step)
+            seen = self.view.look(rows, sign * strength * step)
             way = ((logit(seen.probabilities[:, column]) - before) / -before).clip(0, 1).mean()
             leak = self.view.leakage(rows, seen.probabilities, column)
             strangers = (seen.cosine < self.stranger).mean()
@@ -139,7 +141,9 @@ class Bench:
         """
         column = attributes.index(name)
         lack, have = probe_faces(self.view.plain[:, column], own, config.probe_faces)
-        merits = {estimator: self.merit(lack, column, step, config) for estimator, step in steps.items()}
+        # What a slider is for is at its right end: that of "Beard" takes No_Beard away, which is another task than shaving.
+        rows, sign = (have, -1) if name in REVERSED and len(have) else (lack, 1)
+        merits = {estimator: self.merit(rows, column, step, sign, config) for estimator, step in steps.items()}
         estimator = max(merits, key=merits.__getitem__)
         step = steps[estimator]
         high, upper, success = self.end_of_range(lack, column, step, +1, config)

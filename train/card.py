@@ -8,6 +8,7 @@ from facevae.checkpoint import Checkpoint
 from facevae.files import write_atomic
 from train.edit_tables import edits_text
 from train.protocol import sentences_of, spread, table_of
+from train.repainting import skin_text
 from train.tables import judged_by, percent, table
 
 HEAD = """---
@@ -35,11 +36,14 @@ saved pictures carry "AI-edited" and the recipe in their metadata.
 - **Labels are noisy.** Published re-annotation studies find about 12 of the 40 attributes consistent in 95 % of the images; the
   table below gives balanced accuracy and AUROC beside accuracy, and the majority baseline.
 - **The data are biased.** Celebrities, mostly young, light-skinned, made up and smiling, in posed photos. Other faces are
-  reconstructed worse, and directions carry the data's correlations (adding glasses ages; blond hair feminises
-  and lightens skin).
+  reconstructed worse, and directions carry the data's correlations (adding glasses ages; blond hair feminises).
+{skin}
 - **Faces are not found equally well.** The table of other sets' photos below counts; strong profiles fail, whoever they are of.
 - {sharpness} In a photo the editor keeps the photo's own pixels and adds only the change.
 """
+HELD = """- **Skin keeps its tone.** In the data blond goes with light skin and glasses with dark; every direction but that of pale
+  skin, and every search, is held from the moves that change the colour of cheeks. "The tone of skin" below says what is left."""
+REPAINTS = """- **Edits repaint skin**: in the data blond goes with light skin and glasses with dark, and nothing here is held from it."""
 BLURRY = "A {size} px likelihood model is blurry."
 SHARPENED = """An adversary sharpened the decoder's detail levels. **What is sharp is guessed, not remembered**: eyes, wrinkles and
   strands of hair look plausible and need not be those of the person, and a drawn face may have a scribble on its skin."""
@@ -144,11 +148,15 @@ def numbers(evaluation: dict[str, Any]) -> str:
     prior = ""
     if section := evaluation.get("prior"):
         prior = f"{PRIOR_NOTE}{judged_by(section)} `python -m train prior --data … --run …`:\n\n{prior_table(section)}\n"
+    skin = ""
+    if section := evaluation.get("skin"):
+        asked = f"--faces {section['n']} --guided {section['guided']}"
+        skin = f"**The tone of skin.** `python -m train evaluate skin --data … {asked}`. {skin_text(section)}\n"
     return (
         f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{prior}**Edits.** On {edits['n']} test faces, "
         f"`python -m train evaluate edits --data … --run … --faces {edits['n']} --compared {edits.get('compared', 0)} --guided {guided}`. "
         f"{edits_text(edits)}\n"
-        f"The whole table per attribute: `python -m train evaluate show`.\n\n"
+        f"The whole table per attribute: `python -m train evaluate show`.\n\n{skin}"
         f"**Finding faces.** {FINDING_NOTE} `python -m train evaluate alignment --celeba … --photos … --sheets … "
         f"--faces {evaluation['alignment']['n']}`:\n\n"
         f"{finding_tables(evaluation['alignment'])}\n"
@@ -197,6 +205,7 @@ def model_card(checkpoint: Checkpoint) -> str:
         size=net.config.size,
         sharpness=SHARPENED if getattr(net.config, "detail_widths", ()) else BLURRY.format(size=net.config.size),
         latent=net.config.latent,
+        skin=REPAINTS if checkpoint.skin is None else HELD,
         parameters=sum(p.numel() for p in net.parameters()) / 1e6,
         nimg=evaluation.get("training", {}).get("nimg", 0),
     )
@@ -214,6 +223,8 @@ def model_card(checkpoint: Checkpoint) -> str:
         text += f"\n## Prior\n{PRIOR_NOTE}{judged_by(section)}\n\n{prior_table(section)}"
     if section := evaluation.get("edits"):
         text += f"\n## Edits, {section['n']} held-out faces\n{edits_text(section)}"
+    if section := evaluation.get("skin"):
+        text += f"\n## The tone of skin\n{skin_text(section)}"
     if section := evaluation.get("alignment"):
         text += f"\n## Finding faces, {section['n']} frames\n{FINDING_NOTE}\n\n{finding_tables(section)}"
     if section := evaluation.get("inversion"):

@@ -12,10 +12,10 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 from tqdm import tqdm
 
-from facevae.attributes import SHOWN
+from facevae.attributes import SHOWN, SKIN_TONE
 from facevae.checkpoint import LabelStatistics
 from facevae.files import write_json, write_tensors
-from facevae.latent.directions import Direction, partial_centroid
+from facevae.latent.directions import Direction, hold, partial_centroid
 from facevae.manifest import tensors_from
 from facevae.on_disk import describe_direction, direction_tensors
 from facevae.on_disk import read_directions as from_table
@@ -27,6 +27,7 @@ from train.estimators import auroc_of, fit_steps, unit_of_score
 from train.identity import identity_from
 from train.learned import Classroom, learn_steps
 from train.pictures import outputs_of
+from train.skin import fit_skin, tones_at
 
 
 def find_directions(
@@ -67,7 +68,8 @@ def find_directions(
         name: unfit(data.label(name)[train], said_held[:, attributes.index(name)], data.label(name)[valid], config) for name in shown
     }
     names = [name for name in shown if not withheld[name]]
-    steps = all_steps(room, names, said, held, valid, precision, config, run)
+    skin, explained = fit_skin(room.z, tones_at(data.images, train), room.cholesky)
+    steps = all_steps(room, names, said, held, valid, precision, config, run, skin)
 
     found, report = {}, {}
     for name in tqdm(names, desc="directions"):
@@ -77,11 +79,12 @@ def find_directions(
         else:
             why = f"at the end of its safe range it moves the judge's logit by {row['shift']:.1f} σ, less than {config.least_shift:g}"
             withheld[name] = why
+    write_tensors(run / "skin.safetensors", {"steps": skin})
     tried = {f"{name} {estimator}": step for name, own in steps.items() for estimator, step in own.items()}
     write_tensors(run / "estimators.safetensors", (read_estimators(run) if only else {}) | tried)
     spreads = {"guide_spread": room.spread(config.learned.spread_faces), "judge_spread": torch.from_numpy(logit(view.plain).std(0))}
     write_tensors(run / "labels.safetensors", {"correlation": room.correlation(), **spreads})
-    return write_found(run, config, found, report, {name: why for name, why in withheld.items() if why}, only)
+    return write_found(run, config, found, report, {name: why for name, why in withheld.items() if why}, only, explained.tolist())
 
 
 def all_steps(
@@ -93,10 +96,12 @@ def all_steps(
     precision: Float[Tensor, "d d"],
     config: DirectionsConfig,
     run: Path,
+    skin: Float[Tensor, "3 d"],
 ) -> dict[str, dict[str, Float[Tensor, " d"]]]:
-    """attribute -> estimator -> the step of one σ, in one unit for all.
+    """attribute -> estimator -> the step of one σ, in one unit for all, and none moves the skin's tone but those that are for it.
 
-    `said` are the guide's probabilities for the first faces of the room; `held` and `valid` the held-out faces, encoded and by number.
+    In the data blond goes with light skin and glasses with dark: a direction that only follows labels would repaint people. `said`
+    are the guide's probabilities for the first faces of the room; `held` and `valid` the held-out faces, encoded and by number.
     """
     data, attributes = room.data, list(room.guide.config.attributes)
     labels = data.labels[room.index].astype(bool)
@@ -105,6 +110,8 @@ def all_steps(
     for name in tqdm(names, desc="estimators"):
         seen, own = said[:, attributes.index(name)], data.label(name)[valid].astype(bool)
         fitted = fit_steps(room.z, labels, seen, held, own, data.attributes, name) | learned[name]
+        if name not in SKIN_TONE:
+            fitted = {e: hold(torch.as_tensor(step).float(), skin, room.cholesky).numpy() for e, step in fitted.items()}
         steps[name] = {e: torch.from_numpy(unit_of_score(step, precision.double().numpy())).float() for e, step in fitted.items()}
     return steps
 
@@ -143,6 +150,7 @@ def write_found(
     report: dict[str, dict],
     withheld: dict[str, str],
     only: tuple[str, ...],
+    skin_explained: list[float],
 ) -> dict[str, Direction]:
     """Write what was found, and warn of what was not; gives all directions that the run now has."""
     if only and (run / "directions.json").is_file():
@@ -150,17 +158,26 @@ def write_found(
         report = {k: v for k, v in kept["report"].items() if k not in only} | report
         withheld = {k: v for k, v in kept["withheld"].items() if k not in only} | withheld
         found = {k: v for k, v in read_directions(run).items() if k not in only} | found
+        report, found = ({s.name: part[s.name] for s in SHOWN if s.name in part} for part in (report, found))
     for name, why in withheld.items():
         warnings.warn(f"attribute {name} is left out: {why}", stacklevel=3)
     table = {name: describe_direction(d) for name, d in found.items()}
     write_tensors(run / "directions.safetensors", direction_tensors(found))
-    write_json(run / "directions.json", {"config": asdict(config), "directions": table, "report": report, "withheld": withheld})
+    write_json(
+        run / "directions.json",
+        {"config": asdict(config), "directions": table, "report": report, "withheld": withheld, "skin_r2": skin_explained},
+    )
     return found
 
 
 def read_withheld(run: Path) -> dict[str, str]:
     """The attributes that `find_directions` left out, and why."""
     return json.loads((run / "directions.json").read_text()).get("withheld", {})
+
+
+def skin_explained(run: Path) -> list[float]:
+    """R² of the linear fit of the cheeks' lightness, redness and yellowness, on the faces that it was fitted to."""
+    return json.loads((run / "directions.json").read_text())["skin_r2"]
 
 
 def read_directions(run: Path) -> dict[str, Direction]:

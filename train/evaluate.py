@@ -28,8 +28,9 @@ from train.judge import SCORES, Scorer, score_pictures
 from train.matrix import MAIN, edit_matrix, lock_table, open_room, shipped_steps, slider_table, summary
 from train.prior import read_prior
 from train.protocol import evaluate_reconstruction, fit_gaussian, measure_protocol, print_protocol
+from train.repainting import evaluate_skin, skin_text
 
-SECTIONS = ("protocol", "reconstruction", "classifier", "edits", "alignment", "inversion")
+SECTIONS = ("protocol", "reconstruction", "classifier", "edits", "skin", "alignment", "inversion")
 LIKENESS = ("n", "distortion_nats", "rate_nats", "bits_per_dim", "psnr_db")
 
 
@@ -90,6 +91,8 @@ def evaluate(
             else:
                 values = evaluate_reconstruction(checkpoint.net, checkpoint.variance, prepared, index)
             yield section, {"split": split} | values
+        elif section == "skin":
+            yield section, {"split": split} | evaluate_skin(checkpoint, prepared, split, faces, guided)
         elif section == "classifier":
             yield section, {"split": split} | evaluate_classifier(checkpoint, prepared, split)
         else:
@@ -198,6 +201,8 @@ def print_tables(evaluation: dict[str, Any]) -> None:
             print(f"{name:24}" + "".join(f"{'-':>10}" if c is None else f"{c:10.3f}" for c in cells))
     if section := evaluation.get("edits"):
         print(f"\nEdits, {section['n']} faces. {edits_text(section)}")
+    if section := evaluation.get("skin"):
+        print(f"\nSkin. {skin_text(section)}")
     if section := evaluation.get("alignment"):
         print_alignment(section)
     if section := evaluation.get("inversion"):

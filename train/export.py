@@ -15,6 +15,7 @@ from train.classifier import guide_from, judge_from
 from train.directions import read_directions, read_labels, read_withheld
 from train.encodings import load_run
 from train.prior import read_choice, read_prior
+from train.skin import read_skin
 
 
 def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path, judge: Path | None = None) -> Checkpoint:
@@ -48,6 +49,7 @@ def parts_of_directions(run: Path, judge: Path | None, attributes: tuple[str, ..
     return {
         "directions": read_directions(run),
         "labels": read_labels(run),
+        "skin": read_skin(run),
         "judge": scorer if reports else None,
     }
 
@@ -58,8 +60,8 @@ def add_directions(folder: Path, run: Path, judge: Path | None = None) -> Checkp
     net, _, _, _ = load_run(run)
     if not same_weights(net, checkpoint.net):
         raise ValueError(f"{run} and {folder} hold different weights: directions of the one mean nothing to the other")
-    # Both sections moved faces along the directions that go.
-    kept = {k: v for k, v in checkpoint.evaluation.items() if k not in ("edits", "inversion")}
+    # These sections moved faces along the directions that go.
+    kept = {k: v for k, v in checkpoint.evaluation.items() if k not in ("edits", "inversion", "skin")}
     evaluation = kept | {"withheld": read_withheld(run)}
     return write_with_card(
         folder, replace(checkpoint, evaluation=evaluation, **parts_of_directions(run, judge, checkpoint.classifier.config.attributes))

@@ -11,6 +11,9 @@ from torch import Tensor
 MOMENTUM = (0.8, 0.95)  # Adam's: of the gradient, and of its length
 SHIFT = 0.03  # of the picture's side
 LIGHT = 0.15  # of the contrast
+TONE_STEPS = 2  # of Newton's method, before a start is begun with
+LEAST_RESPONSE = 0.05  # of the strongest: ways in which the tone hardly answers (all but one, in a grey photo) are not used
+MOST_TONE = 6.0  # longest move along each of the tone's steps, in standard deviations of the encodings
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,14 @@ class Wish:
         return cls(wanted, mask, (1 - correlation[mask].abs().amax(dim=0)).clamp(min=0) / spread.square() * ~mask)
 
 
+@dataclass(frozen=True)
+class Tone:
+    """What guidance leaves as it is besides labels: `read` finds it in pictures (b, c, h, w) -> (b, k), moves along `steps` put it back."""
+
+    read: Callable[[Tensor], Tensor]
+    steps: Float[Tensor, "m d"]
+
+
 def guide(
     render: Callable[[Tensor], Tensor],
     embed: Callable[[Tensor], Tensor],
@@ -97,6 +108,7 @@ def guide(
     generator: torch.Generator,
     project: Callable[[Tensor], Tensor] | None = None,
     config: GuidanceConfig = GuidanceConfig(),
+    tone: Tone | None = None,
 ) -> Iterator[Step]:
     """Yield moves of z, from `origin` on, towards the wish.
 
@@ -108,13 +120,14 @@ def guide(
         summed cross-entropy of the wanted labels + keep · change of the other logits + identity · change of the features + prior · |u|²/2,
 
     the mean over the picture itself and views of it, moved at random in z, shifted, mirrored, in other light and noisy: what
-    convinces the classifier in all of them is less likely to convince nobody else. Weights of the networks stay as they are;
+    convinces the classifier in all of them is less likely to convince nobody else. Where a `tone` is given, each step begins with the
+    move along its steps that takes back, to first order, what the step before has done to it. Weights of the networks stay as they are;
     works from any thread and any gradient mode; the same generator state gives the same steps.
     """
     with torch.inference_mode(False), torch.no_grad():
         # Tensors born under inference_mode cannot take part in a gradient: the search works on its own copies.
         wish = Wish(wish.wanted.clone(), wish.mask.clone(), wish.keep.clone())
-        objective = _Objective(render, embed, head, origin.clone(), cholesky.clone(), wish, project, config)
+        objective = _Objective(render, embed, head, origin.clone(), cholesky.clone(), wish, project, config, tone)
         u = objective.choose(starts)
         walk, length = torch.zeros_like(u), torch.zeros(())
     best: list[float] = []
@@ -139,6 +152,7 @@ def guide(
             length = MOMENTUM[1] * length + (1 - MOMENTUM[1]) * gradient.square().mean()
             mean, scale = walk / (1 - MOMENTUM[0] ** (index + 1)), (length / (1 - MOMENTUM[1] ** (index + 1))).sqrt()
             u = objective.within(u.detach() - config.rate * mean / (scale + 1e-12))
+            objective.settle(objective.seen[0])
 
 
 class _Objective:
@@ -154,15 +168,33 @@ class _Objective:
         wish: Wish,
         project: Callable[[Tensor], Tensor] | None,
         config: GuidanceConfig,
+        tone: Tone | None = None,
     ) -> None:
         self.render, self.embed, self.head, self.origin, self.cholesky = render, embed, head, origin, cholesky
         self.wish, self.project, self.config = wish, project, config
-        self.features = embed(render(origin[None]))
+        nothing = Tone(lambda x: x.new_zeros(len(x), 1), cholesky.new_zeros(0, len(origin)))
+        self.tone = nothing if tone is None else Tone(tone.read, tone.steps.clone())
+        before = render(origin[None])
+        self.features = embed(before)
         self.logits = head(self.features)
+        self.level = self.tone.read(before)[0]
+        self.seen = self.level[None]
+        """The tone in the pictures that were looked at last."""
+        self.back = torch.zeros(len(self.tone.steps))
+        """What takes the tone back to its level, along its steps."""
+        if len(self.back):
+            answer = self.tone.read(render(origin + self.tone.steps)) - self.level  # (m, k)
+            self.inverse = torch.linalg.pinv(answer, rtol=LEAST_RESPONSE)
 
     def move(self, u: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         added = u @ self.cholesky.T
-        return self.origin + (added if self.project is None else torch.stack([self.project(row) for row in added]))
+        added = added if self.project is None else torch.stack([self.project(row) for row in added])
+        return self.origin + added + self.back @ self.tone.steps
+
+    def settle(self, seen: Float[Tensor, " k"]) -> None:
+        """One step of Newton's method towards the tone's level, from what was seen."""
+        if len(self.back):
+            self.back = (self.back - (seen - self.level) @ self.inverse).clamp(-MOST_TONE, MOST_TONE)
 
     def within(self, u: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
         """Cut to the longest move."""
@@ -173,7 +205,12 @@ class _Objective:
         u = self.within(torch.linalg.solve_triangular(self.cholesky, starts.T, upper=False).T)
         losses, logits = self(u)
         reached = (self.probability(logits) >= self.config.target).nonzero()[:, 0]
-        return u[reached[0] if len(reached) else losses.argmin()].clone()
+        chosen = reached[0] if len(reached) else losses.argmin()
+        start, seen = u[chosen].clone(), self.seen[chosen]
+        for _ in range(TONE_STEPS if len(self.back) and start.any() else 0):
+            self.settle(seen)
+            seen = self.tone.read(self.render(self.move(start[None])))[0]
+        return start
 
     def probability(self, logits: Float[Tensor, "b a"]) -> Float[Tensor, " b"]:
         """That of the hardest wanted label."""
@@ -183,6 +220,7 @@ class _Objective:
     def __call__(self, u: Float[Tensor, "b d"], generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Losses (b,) and logits (b, a); with a generator all pictures but the first are roughened."""
         pictures, config, wish = self.render(self.move(u)), self.config, self.wish
+        self.seen = self.tone.read(pictures.detach())
         if generator is not None and len(pictures) > 1:
             pictures = torch.cat([pictures[:1], _roughen(pictures[1:], generator, config.grain)])
         features = self.embed(pictures)

@@ -24,6 +24,7 @@ NOTE = (
     "A slider starts where the photo stands, which the tick keeps, in σ from the average face. "
     "Where the track is dotted, nobody measured what it does. The percentage is what the classifier sees."
 )
+SKIN_NOTE = " The tone of the skin stays as it is, but for its own slider."
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,12 @@ class SlidersPart:
         self.controls: list[Control] = sorted(plain, key=lambda control: groups.index(control.group))
         self.attributes = set(editor.checkpoint.classifier.config.attributes)
         self._lay_out_locks()
-        gr.HTML(f'<p class="note">{NOTE}</p>', apply_default_css=False, elem_classes="plain", elem_id="sliders-note")
+        gr.HTML(
+            f'<p class="note">{NOTE}{SKIN_NOTE if editor.checkpoint.skin is not None else ""}</p>',
+            apply_default_css=False,
+            elem_classes="plain",
+            elem_id="sliders-note",
+        )
         self.sliders: list[gr.Slider] = []
         for group in groups:
             heading(group)

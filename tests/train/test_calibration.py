@@ -1,6 +1,6 @@
 """The judge's choice among directions and the ends of their ranges, in a world where every logit is a straight line in z."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ CONFIG = DirectionsConfig(choose_at=(2, 4), ladder=(1, 2, 3, 4, 5, 6, 7, 8), lea
 
 def test_of_two_ways_to_one_label_the_one_that_moves_less_else_is_worth_more() -> None:
     tried = bench(StraightLines(WEIGHTS))
-    clean, leaky, nothing = (tried.merit(FACES, 0, step, CONFIG) for step in AXES[:3])
+    clean, leaky, nothing = (tried.merit(FACES, 0, step, 1, CONFIG) for step in AXES[:3])
     assert clean == pytest.approx(1, abs=1e-4)  # all the way to 0, at 4 σ, for nothing
     assert leaky == pytest.approx(max(w - 0.5 * leak for w, leak in ((0.5, 1.0), (1.0, 2.0))), abs=1e-4)
     assert nothing == -np.inf
@@ -62,7 +62,7 @@ def test_of_two_ways_to_one_label_the_one_that_moves_less_else_is_worth_more() -
 
 def test_strangers_have_their_price() -> None:
     tried = bench(StraightLines(WEIGHTS, cost=0.2))
-    assert tried.merit(FACES, 0, AXES[0], CONFIG) == pytest.approx(0.5, abs=1e-4)  # half of the way, or all of it less 0.5
+    assert tried.merit(FACES, 0, AXES[0], 1, CONFIG) == pytest.approx(0.5, abs=1e-4)  # half of the way, or all of it less 0.5
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,24 @@ def test_a_direction_carries_what_it_was_chosen_by() -> None:
     assert report["merits"]["natural"] is None and report["merits"]["leaky"] < report["merits"]["clean"]
     assert report["shift"] == pytest.approx(7, abs=1e-3) and direction.leakage == {"Male": 0, "Young": 0}
     torch.testing.assert_close(direction.reader, AXES[2])
+
+
+class OneWay(StraightLines):
+    """Two faces lack Male and two have it; along the second axis no face ever loses it."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.z[2:] *= -1
+        self.plain = (self.z @ self.weights).sigmoid().numpy()
+
+    def look(self, rows: np.ndarray, move: torch.Tensor) -> Seen:
+        return super().look(rows, torch.cat([move[:1], move[1:2].clamp(min=0), move[2:]]) + 1e-9)
+
+
+def test_a_reversed_slider_gets_the_direction_that_takes_its_label_away_best() -> None:
+    weights = torch.zeros(4, 3)
+    weights[:2] = 1.0
+    tried, steps = bench(OneWay(weights)), {"both ways": 0.5 * AXES[0], "one way": AXES[1], "natural": AXES[2]}
+    config, own = replace(CONFIG, leakage_price=0.0), np.array([False, False, True, True])
+    for name, chosen in (("Smiling", "one way"), ("Male", "both ways")):
+        assert tried.calibrate(name, steps, own, ATTRIBUTES, config)[0].estimator == chosen

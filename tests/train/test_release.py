@@ -68,11 +68,25 @@ def test_a_release_is_measured_whole_and_keeps_what_has_not_changed(
     save_checkpoint(tmp_path / "before", tiny_checkpoint)
     out = tmp_path / "out"
     checkpoint = make(parts, tmp_path / "before", out)
-    assert set(checkpoint.evaluation) == {"training", "withheld", "prior", "reconstruction", "protocol", "classifier", "edits", "inversion"}
+    assert set(checkpoint.evaluation) == {
+        "training",
+        "withheld",
+        "prior",
+        "reconstruction",
+        "protocol",
+        "classifier",
+        "edits",
+        "skin",
+        "inversion",
+    }
     assert checkpoint.evaluation["training"]["nimg"] == 640
     # What the protocol has measured already is what a measurement of its own finds.
     ((_, again),) = evaluate(out, "reconstruction", parts / "data", None, None, None, None, False, "test", 8, 0)
     assert checkpoint.evaluation["reconstruction"] == again
+    assert checkpoint.skin is not None
+    for name in set(checkpoint.directions) - {"Pale_Skin"}:
+        step = checkpoint.directions[name].step
+        assert (torch.cholesky_solve(checkpoint.skin.T, checkpoint.cholesky).T @ step).abs().max() < 0.05 * step.norm()
     assert {checkpoint.evaluation[k]["judge"] for k in ("protocol", "edits", "inversion")} == {checkpoint.evaluation["protocol"]["judge"]}
     for name, why in checkpoint.evaluation["withheld"].items():
         assert name not in checkpoint.directions and f"- {name}: {why}" in checkpoint.card

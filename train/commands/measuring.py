@@ -12,7 +12,8 @@ class Evaluate:
     """Measure a checkpoint on held-out faces and print the tables; --write keeps them in the checkpoint and its card."""
 
     what: Annotated[
-        Literal["all", "reconstruction", "protocol", "classifier", "edits", "alignment", "inversion", "run", "show"], tyro.conf.Positional
+        Literal["all", "reconstruction", "protocol", "classifier", "edits", "skin", "alignment", "inversion", "run", "show"],
+        tyro.conf.Positional,
     ] = "all"
     """"show" prints what the checkpoint already holds; "all" leaves out "alignment" without --celeba; "run" measures the protocol on the
     training run --run and writes its evaluation.json."""
@@ -41,7 +42,7 @@ class Evaluate:
     split: Literal["train", "valid", "test"] = "test"
     """For all but "protocol", whose faces are fixed."""
     faces: int = 300
-    """Faces of the edit table, of "alignment" and of "inversion"."""
+    """Faces of the edit table, of each group of "skin", of "alignment" and of "inversion"."""
     guided: int = 20
     """Faces for each goal of guidance; 0 leaves guidance out."""
     compared: int = 100

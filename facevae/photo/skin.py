@@ -1,0 +1,20 @@
+"""Where skin is seen in a crop: beside the nose, where neither hair nor beard nor glasses usually are."""
+
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float32
+
+from facevae.photo.compositing import Oval
+
+CHEEKS = (Oval(0.33, 0.63, 0.06, 0.06, 0.5), Oval(0.67, 0.63, 0.06, 0.06, 0.5))
+"""In the unit crop."""
+
+
+@lru_cache(maxsize=4)
+def cheeks(size_px: int) -> Float32[np.ndarray, "s s"]:
+    """Weights of a mean over the cheeks; their sum is 1. The same array for the same size: nobody writes to it."""
+    drawn = np.maximum(*(oval.draw(size_px) for oval in CHEEKS))
+    weights = (drawn / drawn.sum()).astype(np.float32)
+    weights.setflags(write=False)
+    return weights
