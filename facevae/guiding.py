@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facevae.attributes import SKIN_TONE
 from facevae.faces import Face, GuideReport, GuideStep
-from facevae.latent.directions import displacement, hold
+from facevae.latent.directions import displacement, hold, holding
 from facevae.latent.guidance import GuidanceConfig, Tone, Wish
 from facevae.latent.guidance import guide as guide_latent
 from facevae.photo import images
@@ -50,6 +50,8 @@ class Guiding(Studio):
         if self.checkpoint.skin is not None and not wanted.keys() & set(SKIN_TONE):
             free = torch.stack([hold(step, held, self.checkpoint.cholesky) for step in self.checkpoint.skin])
             held, tone = torch.cat([held, self.checkpoint.skin]), Tone(self._cheeks, free)
+        with torch.inference_mode(False):  # what comes of it takes part in gradients
+            project = holding(held.clone(), self.checkpoint.cholesky)
         values, mask = (torch.tensor([f(a) for a in attributes]) for f in (lambda a: wanted.get(a, False), lambda a: a in wanted))
         config = GuidanceConfig(steps=steps, target=target)
         pictures = torch.zeros(config.views, 3, self.size, self.size)
@@ -62,7 +64,7 @@ class Guiding(Studio):
             self.checkpoint.cholesky,
             Wish.of(values, mask, self._statistics.correlation, self._statistics.guide_spread),
             torch.Generator().manual_seed(0),
-            lambda move: hold(move, held, self.checkpoint.cholesky),
+            project.mv if len(held) else None,
             config,
             tone,
         )

@@ -154,6 +154,14 @@ def hold(move: Float[Tensor, " d"], locked: Float[Tensor, "k d"], cholesky: Floa
     return cholesky @ kept.to(move.dtype)
 
 
+def holding(locked: Float[Tensor, "k d"], cholesky: Float[Tensor, "d d"]) -> Float[Tensor, "d d"]:
+    """The matrix of `hold`, for who holds many moves: matrix @ move."""
+    lower = cholesky.double()
+    axes = torch.linalg.solve_triangular(lower, locked.double().T, upper=False)  # (d, k)
+    kept = lower - lower @ axes @ torch.linalg.pinv(axes)
+    return torch.linalg.solve_triangular(lower, kept, upper=False, left=False).to(cholesky.dtype)
+
+
 def remaining(direction: Direction, locked: Float[Tensor, "k d"], cholesky: Float[Tensor, "d d"]) -> float:
     """Share of a direction's strength that is left while others are locked: how far its score still rises, 0 to 1."""
     held = torch.stack([direction.step, hold(direction.step, locked, cholesky)], dim=1)

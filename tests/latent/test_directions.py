@@ -13,6 +13,7 @@ from facevae.latent.directions import (
     exclusive_centroid,
     from_examples,
     hold,
+    holding,
     natural,
     need_both,
     partial_centroid,
@@ -146,6 +147,7 @@ def test_all_locked_scores_stay_at_once_and_the_rest_is_as_near_as_can_be() -> N
     own, *others = steps_of(4, cholesky)
     locked = torch.stack([d.step for d in others])
     kept = hold(own.step, locked, cholesky)
+    torch.testing.assert_close(holding(locked, cholesky) @ own.step, kept, atol=1e-5, rtol=1e-5)
     scores = readout(others, cholesky)  # (d, 3)
     assert (own.step @ scores).abs().min() > 0.05  # it would have moved all of them ...
     torch.testing.assert_close(kept @ scores, torch.zeros(3), atol=1e-4, rtol=0)  # ... and now moves none
