@@ -51,7 +51,7 @@ class Guiding(Studio):
             free = torch.stack([hold(step, held, self.checkpoint.cholesky) for step in self.checkpoint.skin])
             held, tone = torch.cat([held, self.checkpoint.skin]), Tone(self._cheeks, free)
         with torch.inference_mode(False):  # what comes of it takes part in gradients
-            project = holding(held.clone(), self.checkpoint.cholesky)
+            project = holding(held.clone(), self.checkpoint.cholesky).mv if len(held) else None
         values, mask = (torch.tensor([f(a) for a in attributes]) for f in (lambda a: wanted.get(a, False), lambda a: a in wanted))
         config = GuidanceConfig(steps=steps, target=target)
         pictures = torch.zeros(config.views, 3, self.size, self.size)
@@ -64,7 +64,7 @@ class Guiding(Studio):
             self.checkpoint.cholesky,
             Wish.of(values, mask, self._statistics.correlation, self._statistics.guide_spread),
             torch.Generator().manual_seed(0),
-            project.mv if len(held) else None,
+            project,
             config,
             tone,
         )

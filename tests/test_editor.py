@@ -127,6 +127,9 @@ def test_guidance_leaves_the_tone_of_the_skin_but_where_it_is_asked_for(
         for held, editor in enumerate(editors):
             *_, last = editor.guide(face, {name: True}, target=0.99, steps=4, locks=locks)
             moved[name, locks, held] = last.face.offset
+    with torch.inference_mode():
+        *_, last = editors[1].guide(face, {"Young": True}, target=0.99, steps=4, locks=("Male",))
+    assert np.array_equal(last.face.offset, moved["Young", ("Male",), True])
     before = editors[0]._cheeks(images.to_float(face.crop))
     away = [
         (editors[0]._cheeks(images.to_float(editors[0].edit(replace(face, offset=moved["Young", (), held])).crop)) - before).norm()

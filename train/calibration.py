@@ -136,8 +136,8 @@ class Bench:
     ) -> tuple[Direction, dict[str, Any]]:
         """The direction of the estimator that the judge likes best, with its range, and what it was chosen by.
 
-        `steps` of one σ, by estimator; `own` are the held-out faces' labels. "shift" is how far the end of the range moves the judge's
-        own logit, in σ.
+        `steps` of one σ, by estimator; `own` are the held-out faces' labels. "shift" is how far the end that the slider is named
+        for moves the judge's own logit, in σ.
         """
         column = attributes.index(name)
         lack, have = probe_faces(self.view.plain[:, column], own, config.probe_faces)
@@ -151,6 +151,8 @@ class Bench:
         shift = leakage.pop(name)
         # Nobody who has it among the held-out faces: the other end mirrors this one.
         low, lower, removal = self.end_of_range(have, column, step, -1, config) if len(have) else (high, upper, None)
+        if sign < 0:
+            shift = -self.shifts(have, -low * step, attributes)[name]
         auroc = auroc_of((self.centred @ self.precision @ steps["natural"]).numpy(), own)
         sigma = float(step.norm())
         found = Direction(name, estimator, step / sigma, sigma, -low, high, auroc, (lower, upper), leakage, steps["natural"])

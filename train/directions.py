@@ -45,6 +45,8 @@ def find_directions(
     out, and `directions.json` says why. The judge chooses between estimators, in the photo, on valid faces. With `only`, what
     `run` has of the others stays. `ValueError` where judge and guide do not answer for the same attributes.
     """
+    if only and not (run / "skin.safetensors").is_file() and (run / "directions.json").is_file():
+        raise ValueError(f"the directions of {run} are from before the tone of skin was held: find all of them again, without --only")
     net, _, _, _ = load_run(run)
     guide, (scorer, _), (embedding, _, people) = guide_from(classifier_run), judge_from(judge), identity_from(identity)
     attributes = list(guide.config.attributes)
@@ -68,7 +70,7 @@ def find_directions(
         name: unfit(data.label(name)[train], said_held[:, attributes.index(name)], data.label(name)[valid], config) for name in shown
     }
     names = [name for name in shown if not withheld[name]]
-    skin, explained = fit_skin(room.z, tones_at(data.images, train), room.cholesky)
+    skin = fit_skin(room.z, tones_at(data.images, train), room.cholesky)
     steps = all_steps(room, names, said, held, valid, precision, config, run, skin)
 
     found, report = {}, {}
@@ -84,7 +86,7 @@ def find_directions(
     write_tensors(run / "estimators.safetensors", (read_estimators(run) if only else {}) | tried)
     spreads = {"guide_spread": room.spread(config.learned.spread_faces), "judge_spread": torch.from_numpy(logit(view.plain).std(0))}
     write_tensors(run / "labels.safetensors", {"correlation": room.correlation(), **spreads})
-    return write_found(run, config, found, report, {name: why for name, why in withheld.items() if why}, only, explained.tolist())
+    return write_found(run, config, found, report, {name: why for name, why in withheld.items() if why}, only)
 
 
 def all_steps(
@@ -110,7 +112,7 @@ def all_steps(
     for name in tqdm(names, desc="estimators"):
         seen, own = said[:, attributes.index(name)], data.label(name)[valid].astype(bool)
         fitted = fit_steps(room.z, labels, seen, held, own, data.attributes, name) | learned[name]
-        if name not in SKIN_TONE:
+        if name not in SKIN_TONE and room.z.shape[1] > len(skin):  # of a latent of three nothing would be left
             fitted = {e: hold(torch.as_tensor(step).float(), skin, room.cholesky).numpy() for e, step in fitted.items()}
         steps[name] = {e: torch.from_numpy(unit_of_score(step, precision.double().numpy())).float() for e, step in fitted.items()}
     return steps
@@ -150,7 +152,6 @@ def write_found(
     report: dict[str, dict],
     withheld: dict[str, str],
     only: tuple[str, ...],
-    skin_explained: list[float],
 ) -> dict[str, Direction]:
     """Write what was found, and warn of what was not; gives all directions that the run now has."""
     if only and (run / "directions.json").is_file():
@@ -163,21 +164,13 @@ def write_found(
         warnings.warn(f"attribute {name} is left out: {why}", stacklevel=3)
     table = {name: describe_direction(d) for name, d in found.items()}
     write_tensors(run / "directions.safetensors", direction_tensors(found))
-    write_json(
-        run / "directions.json",
-        {"config": asdict(config), "directions": table, "report": report, "withheld": withheld, "skin_r2": skin_explained},
-    )
+    write_json(run / "directions.json", {"config": asdict(config), "directions": table, "report": report, "withheld": withheld})
     return found
 
 
 def read_withheld(run: Path) -> dict[str, str]:
     """The attributes that `find_directions` left out, and why."""
     return json.loads((run / "directions.json").read_text()).get("withheld", {})
-
-
-def skin_explained(run: Path) -> list[float]:
-    """R² of the linear fit of the cheeks' lightness, redness and yellowness, on the faces that it was fitted to."""
-    return json.loads((run / "directions.json").read_text())["skin_r2"]
 
 
 def read_directions(run: Path) -> dict[str, Direction]:

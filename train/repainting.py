@@ -14,8 +14,8 @@ from facevae.editor import Editor, Face
 from facevae.photo.alignment import whole
 from train.data import PreparedData
 from train.encodings import encode_many
-from train.skin import tones, tones_at
-from train.tables import table
+from train.skin import explained, tones, tones_at
+from train.tables import percent, table
 
 SCREENED = 1500
 SHARE = 0.1
@@ -71,8 +71,8 @@ def evaluate_skin(checkpoint: Checkpoint, data: PreparedData, split: str, faces:
     groups = choose(tone[:, 0], faces)
     rows = np.unique(np.concatenate(list(groups.values())))
     groups = {name: np.searchsorted(rows, own).tolist() for name, own in groups.items()}
-    z, pictures = encode_many(checkpoint.net, data, index[rows]), np.stack([data.images[k] for k in index[rows]])
-    people = People(Editor(checkpoint), pictures, z, tone[rows])
+    z, pictures = encode_many(checkpoint.net, data, index), np.stack([data.images[k] for k in index[rows]])
+    people = People(Editor(checkpoint), pictures, z[rows], tone[rows])
 
     sliders: dict[str, Any] = {}
     for name, direction in tqdm(checkpoint.directions.items(), desc="skin, sliders"):
@@ -84,7 +84,9 @@ def evaluate_skin(checkpoint: Checkpoint, data: PreparedData, split: str, faces:
         found = {group: people.guided(own, goal, guided) for group, own in groups.items()}
         goals[goal.name] = {group: row for group, row in found.items() if row}
     lightness = {group: round(float(people.tone[own, 0].mean()), 1) for group, own in groups.items()}
-    return {"n": faces, "screened": len(index), "guided": guided, "lightness": lightness, "sliders": sliders, "guidance": goals}
+    found = {} if checkpoint.skin is None else {"explained": explained(z, tone, checkpoint.skin, checkpoint.cholesky)}
+    measured = {"lightness": lightness, "sliders": sliders, "guidance": goals}
+    return {"n": faces, "screened": len(index), "guided": guided} | found | measured
 
 
 def choose(lightness: Float32[np.ndarray, " n"], count: int) -> dict[str, Int[np.ndarray, " m"]]:
@@ -101,7 +103,12 @@ def skin_text(section: dict[str, Any]) -> str:
     for name, ends in section["sliders"].items():
         rows.append([name, *(cell for side in ("add", "remove") for cell in (f"{ends[side]['strength']:g}", *cells(ends[side])))])
     light = ", ".join(f"{section['lightness'][group]:.0f}" for group in GROUPS)
-    text = f"{NOTE} At most {section['n']} faces each, of L* {light} on average.\n\n"
+    text = f"{NOTE} At most {section['n']} faces each, of L* {light} on average."
+    if shares := section.get("explained"):
+        text += (
+            f" Moves along which a straight line explains {', '.join(map(percent, shares))} of lightness, redness and yellowness are held."
+        )
+    text += "\n\n"
     text += table(["slider", "add at σ", *head, "remove at σ", *head], rows)
     if section["guidance"]:
         rows = [[name.replace("_", " "), *cells(found)] for name, found in section["guidance"].items()]

@@ -29,17 +29,23 @@ def tones_at(images: UInt8[np.ndarray, "n s s 3"], index: Int[np.ndarray, " m"])
     return np.concatenate([tones(np.asarray(images[index[start : start + CHUNK]])) for start in range(0, len(index), CHUNK)])
 
 
-def fit_skin(
-    z: Float32[np.ndarray, "n d"], tone: Float32[np.ndarray, "n 3"], cholesky: Float[Tensor, "d d"]
-) -> tuple[Float[Tensor, "3 d"], Float[np.ndarray, " 3"]]:
-    """The cheapest moves that make skin lighter, redder and yellower, each of Mahalanobis length 1; and R² of the linear fit.
+def fit_skin(z: Float32[np.ndarray, "n d"], tone: Float32[np.ndarray, "n 3"], cholesky: Float[Tensor, "d d"]) -> Float[Tensor, "3 d"]:
+    """The cheapest moves that make skin lighter, redder and yellower, each of Mahalanobis length 1.
 
     Ridge regression of the tone on whitened encodings; its penalty is chosen by leaving faces out.
     """
     white = torch.linalg.solve_triangular(cholesky, torch.from_numpy(z - z.mean(0)).float().T, upper=False).T.numpy()
     fits = [RidgeCV(alphas=PENALTIES).fit(white, column) for column in tone.T]
     axes = torch.from_numpy(np.stack([fit.coef_ / max(np.linalg.norm(fit.coef_), 1e-12) for fit in fits])).float()
-    return axes @ cholesky.T, np.array([fit.score(white, column) for fit, column in zip(fits, tone.T, strict=True)])
+    return axes @ cholesky.T
+
+
+def explained(
+    z: Float32[np.ndarray, "n d"], tone: Float32[np.ndarray, "n 3"], skin: Float[Tensor, "3 d"], cholesky: Float[Tensor, "d d"]
+) -> list[float]:
+    """Squared correlation of the tone's lightness, redness and yellowness with the scores whose cheapest moves are `skin`."""
+    scores = (torch.from_numpy(z).float() @ torch.cholesky_solve(skin.T, cholesky)).numpy()
+    return [round(float(np.corrcoef(score, column)[0, 1] ** 2), 3) for score, column in zip(scores.T, tone.T, strict=True)]
 
 
 def read_skin(run: Path) -> Float[Tensor, "3 d"] | None:

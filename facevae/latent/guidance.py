@@ -12,8 +12,10 @@ MOMENTUM = (0.8, 0.95)  # Adam's: of the gradient, and of its length
 SHIFT = 0.03  # of the picture's side
 LIGHT = 0.15  # of the contrast
 TONE_STEPS = 2  # of Newton's method, before a start is begun with
-LEAST_RESPONSE = 0.05  # of the strongest: ways in which the tone hardly answers (all but one, in a grey photo) are not used
-MOST_TONE = 6.0  # longest move along each of the tone's steps, in standard deviations of the encodings
+LEAST_RESPONSE = 0.05  # of the strongest: ways in which the tone hardly answers (all but one, in a grey photo) are not used ...
+LEAST_ANSWER = 0.005  # ... nor those where it does not answer at all, being black or white already
+TONE_ENOUGH = 0.004  # nearer to its level than this the tone is not put back: a grey level
+MOST_TONE = 3.0  # longest move that puts the tone back, in standard deviations of the encodings; faces mostly need 0.3 to 1.5
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class GuidanceConfig:
     prior: float = 0.002
     """Weight of half the squared Mahalanobis length of the move."""
     radius: float = 7.0
-    """Longest move, in standard deviations of the encodings: further away skin turns golden with the hair and eyes go black."""
+    """Longest move, but for what puts a tone back, in standard deviations of the encodings: further away skin turns golden with the hair
+    and eyes go black."""
     views: int = 2
     """Pictures a step: the one that the user gets, and others near it."""
     noise: float = 0.3
@@ -115,14 +118,14 @@ def guide(
     `render` gives the pictures (b, c, h, w) of moves (b, d), `embed` a classifier's features of them, `head` the logits of
     features. What guidance adds to `origin` is project(L·u), with L Lᵀ the covariance of the encodings, so that steps on u
     walk where faces differ from each other. It begins with the gentlest of `starts` (in that order) that reaches the target,
-    else with that of the least loss. The loss is
+    before any tone is put back, else with that of the least loss. The loss is
 
         summed cross-entropy of the wanted labels + keep · change of the other logits + identity · change of the features + prior · |u|²/2,
 
     the mean over the picture itself and views of it, moved at random in z, shifted, mirrored, in other light and noisy: what
     convinces the classifier in all of them is less likely to convince nobody else. Where a `tone` is given, each step begins with the
-    move along its steps that takes back, to first order, what the step before has done to it. Weights of the networks stay as they are;
-    works from any thread and any gradient mode; the same generator state gives the same steps.
+    move along its steps that takes back, to first order, what the step before has done to it; the last one is put back, too. Weights of
+    the networks stay as they are; works from any thread and any gradient mode; the same generator state gives the same steps.
     """
     with torch.inference_mode(False), torch.no_grad():
         # Tensors born under inference_mode cannot take part in a gradient: the search works on its own copies.
@@ -140,6 +143,11 @@ def guide(
             best.append(max([probability, *best[-1:]]))
             stuck = index >= config.patience and best[-1] < best[-1 - config.patience] + config.gain
             reason = "target" if probability >= config.target else "steps" if index == config.steps else "plateau" if stuck else ""
+            if reason:
+                with torch.no_grad():
+                    logits, reached = objective.finish(u.detach(), logits[:1], config.target if reason == "target" else 0.0)
+                probability = objective.probability(logits)[0].item()
+                reason = reason if reached else "steps" if index == config.steps else ""
             if not reason:
                 (gradient,) = torch.autograd.grad(loss, [u])
             move = objective.move(u.detach()[None])[0]
@@ -183,8 +191,8 @@ class _Objective:
         self.back = torch.zeros(len(self.tone.steps))
         """What takes the tone back to its level, along its steps."""
         if len(self.back):
-            answer = self.tone.read(render(origin + self.tone.steps)) - self.level  # (m, k)
-            self.inverse = torch.linalg.pinv(answer, rtol=LEAST_RESPONSE)
+            up, down = self.tone.read(render(origin + torch.cat([self.tone.steps, -self.tone.steps]))).chunk(2)
+            self.inverse = torch.linalg.pinv((up - down) / 2, atol=LEAST_ANSWER, rtol=LEAST_RESPONSE)  # of (m, k)
 
     def move(self, u: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         added = u @ self.cholesky.T
@@ -194,7 +202,26 @@ class _Objective:
     def settle(self, seen: Float[Tensor, " k"]) -> None:
         """One step of Newton's method towards the tone's level, from what was seen."""
         if len(self.back):
-            self.back = (self.back - (seen - self.level) @ self.inverse).clamp(-MOST_TONE, MOST_TONE)
+            back = self.back - (seen - self.level) @ self.inverse
+            self.back = back * (MOST_TONE / back.norm().clamp(min=1e-12)).clamp(max=1)
+
+    def finish(self, u: Float[Tensor, " d"], logits: Float[Tensor, "1 a"], target: float) -> tuple[Float[Tensor, "1 a"], bool]:
+        """Put the tone of the last picture back, where that helps: the logits then, and whether they still reach the target."""
+        away, back = self.away(self.seen[0]), self.back
+        if not len(back) or away < TONE_ENOUGH:
+            return logits, True
+        self.settle(self.seen[0])
+        pictures = self.render(self.move(u[None]))
+        seen = self.tone.read(pictures)
+        if self.away(seen[0]) >= away:
+            self.back = back
+            return logits, True
+        self.seen, logits = seen, self.head(self.embed(pictures))
+        return logits, self.probability(logits)[0].item() >= target
+
+    def away(self, seen: Float[Tensor, " k"]) -> float:
+        """How far a tone is from its level."""
+        return float((seen - self.level).norm())
 
     def within(self, u: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
         """Cut to the longest move."""
@@ -208,8 +235,12 @@ class _Objective:
         chosen = reached[0] if len(reached) else losses.argmin()
         start, seen = u[chosen].clone(), self.seen[chosen]
         for _ in range(TONE_STEPS if len(self.back) and start.any() else 0):
-            self.settle(seen)
+            back, before = self.back, seen
+            self.settle(before)
             seen = self.tone.read(self.render(self.move(start[None])))[0]
+            if self.away(seen) >= self.away(before):  # where levels are clipped, no straight line is right
+                self.back = back
+                break
         return start
 
     def probability(self, logits: Float[Tensor, "b a"]) -> Float[Tensor, " b"]:

@@ -85,9 +85,11 @@ class LivePart:
         if session is None or face is None or values is None:
             return None
         view, show, detail, *asked_for = values
-        if show not in (EDITED, COMPARE) or not self.panel.current(session, asked_for):
+        if not self.panel.current(session, asked_for):
             return None
         session.hand = asked_for
+        if show not in (EDITED, COMPARE):
+            return None
         return self.answer(session, face, view, detail, asked_for)
 
     def answer(self, session: Session, face: Face, view: str, detail: float, values: Sequence[Any]) -> dict[str, str]:

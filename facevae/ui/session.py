@@ -56,7 +56,7 @@ class Session:
     shown: tuple[int, Face] | None = None
     """The face that the page shows, and the turn that showed it."""
     hand: Sequence[Any] = ()
-    """What the sliders said when their last live picture was asked for, which is before any event of Gradio's tells it."""
+    """What the sliders said last while a hand moved them: the request for a live picture tells it before any event of Gradio's does."""
 
     def take_turn(self) -> int:
         """A new action begins: whatever still runs with an older number may not touch the page any more."""

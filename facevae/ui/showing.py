@@ -122,6 +122,8 @@ class Showing:
 
     def read_slowly(self, session: Session, face: Face | None, detail: float, *values: Any) -> Any:
         """Readings while a slider moves: waiting first leaves the model to the pictures; always_last brings the end."""
+        if self.panel.current(session, values):
+            session.hand = values
         return self.read(session, face, detail, *values, wait_sec=SCORES_SEC)
 
     def readings_of(self, session: Session, face: Face, asked: Asked, detail: float, held: Any = ()) -> dict[Any, Any]:

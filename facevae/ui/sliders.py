@@ -24,7 +24,7 @@ NOTE = (
     "A slider starts where the photo stands, which the tick keeps, in σ from the average face. "
     "Where the track is dotted, nobody measured what it does. The percentage is what the classifier sees."
 )
-SKIN_NOTE = " The tone of the skin stays as it is, but for its own slider."
+SKIN_NOTE = " The tone of the skin is held, but for its own slider and yours."
 
 
 @dataclass(frozen=True)

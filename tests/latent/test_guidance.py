@@ -70,7 +70,10 @@ def test_a_tone_stays_though_the_way_to_the_label_bends_it() -> None:
 
     def render(moves: Tensor) -> Tensor:
         first, second, third, fourth = moves.unbind(1)
-        return torch.stack([first, second + 0.1 * first**2 + 0.5 * fourth, third, fourth], dim=1).reshape(-1, 1, 2, 2)
+        return torch.stack([first, second + 0.1 * first**2 + fourth, third, fourth], dim=1).reshape(-1, 1, 2, 2)
+
+    def clipped(moves: Tensor) -> Tensor:
+        return render(moves).clamp(max=2.4)
 
     lone, grey = (Tone(lambda x, n=n: x.flatten(1)[:, 1:2].expand(-1, n), torch.eye(4)[4 - n :]) for n in (1, 2))
     lock = {"render": render, "project": lambda move: move * torch.tensor([1.0, 0, 0, 0]), "config": replace(QUIET, keep=0.0)}
@@ -79,6 +82,12 @@ def test_a_tone_stays_though_the_way_to_the_label_bends_it() -> None:
         free, kept, also = (render(walk(**lock, starts=starts, tone=tone)[-1].move[None]).flatten() for tone in (None, lone, grey))
         assert free[1] > 1 and abs(kept[1]) < rest and torch.allclose(kept, also, atol=1e-4)
         assert kept[0] > 4
+    # Where levels end at white, the tone is left rather than moved further away, and nothing goes further than it may.
+    over = dict(lock, render=clipped, starts=torch.tensor([[5.0, 0.0, 0.0, 0.0]]), config=replace(QUIET, keep=0.0, target=0.6))
+    white, left = (walk(**over, tone=tone)[-1] for tone in (lone, None))
+    assert clipped(white.move[None]).flatten()[1] <= clipped(left.move[None]).flatten()[1]
+    far = walk(**lock, starts=torch.tensor([[7.0, 0.0, 0.0, 0.0]]), tone=lone)[-1].move
+    assert abs(far[3]) <= 3.001
 
 
 def test_a_natural_companion_is_not_punished() -> None:

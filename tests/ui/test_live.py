@@ -43,7 +43,9 @@ def test_the_picture_is_the_one_that_gradio_brings_when_the_hand_rests(tab, face
     buffer = io.BytesIO()
     at_rest["value"].save(buffer, "JPEG")  # as Gradio does
     assert base64.b64decode(answer["picture"].removeprefix(JPEG)) == buffer.getvalue() and at_rest["alt_text"] == answer["words"]
-    assert tab.live.draw(look | {"show": COMPARE}) == answer and tab.live.draw(look | {"show": ORIGINAL}) is None
+    assert tab.live.draw(look | {"show": COMPARE}) == answer
+    session.hand = ()
+    assert tab.live.draw(look | {"show": ORIGINAL}) is None and list(session.hand) == values  # nothing to draw, but the hand is there
     held = tab.live.draw(look | {"locks": ["Young", "Male", "gone"]})
     assert not np.array_equal(pixels(held), pixels(answer))
 

@@ -29,15 +29,13 @@ class Directions:
 
     def run(self) -> None:
         from train.data import PreparedData
-        from train.directions import find_directions, skin_explained
+        from train.directions import find_directions
         from train.export import add_directions
 
         found = find_directions(self.run_dir, self.classifier, PreparedData(self.data), self.config, self.judge, self.identity, self.only)
         for name, d in found.items():
             ends = f"{d.low:g} ({d.limits[0]}) … {d.high:g} ({d.limits[1]}) σ"
             print(f"{name:22} {d.estimator:12} AUROC {d.auroc:.3f}  safe range {ends}")
-        explained = ", ".join(f"{share:.0%}" for share in skin_explained(self.run_dir))
-        print(f"a linear map of the latent explains {explained} of the cheeks' lightness, redness and yellowness")
         if self.write is not None:
             print(f"{self.write}: {add_directions(self.write, self.run_dir, self.judge).digest}")
 
