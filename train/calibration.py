@@ -14,7 +14,8 @@ from train.encodings import InPhoto, logit
 from train.estimators import auroc_of
 from train.learned import LearnedConfig
 
-REVERSED = frozenset(shown.name for shown in SHOWN if shown.reversed)
+TWO_SIDED = frozenset(shown.name for shown in SHOWN if shown.reversed and "↔" in shown.label)
+TAKEN_AWAY = frozenset(shown.name for shown in SHOWN if shown.reversed) - TWO_SIDED
 MORE = 0.01
 """By so much the judge's mean probability must rise for a longer step to be the better one."""
 
@@ -77,7 +78,7 @@ class Bench:
     stranger: float
     """Cosine of two people's embeddings that 19 of 20 pairs stay below."""
 
-    def merit(self, rows: Int[np.ndarray, " m"], column: int, step: Float[Tensor, " d"], sign: int, config: DirectionsConfig) -> float:
+    def merit(self, rows: Int[np.ndarray, " m"], sign: int, column: int, step: Float[Tensor, " d"], config: DirectionsConfig) -> float:
         """How far faces come on their way to a changed label, minus priced leakage and strangers, at the best of `choose_at`.
 
         `sign` -1 takes the label away. The way, from the judge's logit to 0, and not its end: or of a hard attribute the direction that
@@ -141,9 +142,11 @@ class Bench:
         """
         column = attributes.index(name)
         lack, have = probe_faces(self.view.plain[:, column], own, config.probe_faces)
-        # What a slider is for is at its right end: that of "Beard" takes No_Beard away, which is another task than shaving.
-        rows, sign = (have, -1) if name in REVERSED and len(have) else (lack, 1)
-        merits = {estimator: self.merit(rows, column, step, sign, config) for estimator, step in steps.items()}
+        # What a slider is named for is what it is for: "Beard" takes No_Beard away, another task than shaving; "Young ↔ older" is for both.
+        both = [(lack, 1), (have, -1)]
+        sides = both if name in TWO_SIDED else both[1:] if name in TAKEN_AWAY else both[:1]
+        sides = [side for side in sides if len(side[0])] or both[:1]
+        merits = {e: float(np.mean([self.merit(*faces, column, step, config) for faces in sides])) for e, step in steps.items()}
         estimator = max(merits, key=merits.__getitem__)
         step = steps[estimator]
         high, upper, success = self.end_of_range(lack, column, step, +1, config)
@@ -151,7 +154,7 @@ class Bench:
         shift = leakage.pop(name)
         # Nobody who has it among the held-out faces: the other end mirrors this one.
         low, lower, removal = self.end_of_range(have, column, step, -1, config) if len(have) else (high, upper, None)
-        if sign < 0:
+        if sides[0][1] < 0:
             shift = -self.shifts(have, -low * step, attributes)[name]
         auroc = auroc_of((self.centred @ self.precision @ steps["natural"]).numpy(), own)
         sigma = float(step.norm())

@@ -54,7 +54,7 @@ CONFIG = DirectionsConfig(choose_at=(2, 4), ladder=(1, 2, 3, 4, 5, 6, 7, 8), lea
 
 def test_of_two_ways_to_one_label_the_one_that_moves_less_else_is_worth_more() -> None:
     tried = bench(StraightLines(WEIGHTS))
-    clean, leaky, nothing = (tried.merit(FACES, 0, step, 1, CONFIG) for step in AXES[:3])
+    clean, leaky, nothing = (tried.merit(FACES, 1, 0, step, CONFIG) for step in AXES[:3])
     assert clean == pytest.approx(1, abs=1e-4)  # all the way to 0, at 4 σ, for nothing
     assert leaky == pytest.approx(max(w - 0.5 * leak for w, leak in ((0.5, 1.0), (1.0, 2.0))), abs=1e-4)
     assert nothing == -np.inf
@@ -62,7 +62,7 @@ def test_of_two_ways_to_one_label_the_one_that_moves_less_else_is_worth_more() -
 
 def test_strangers_have_their_price() -> None:
     tried = bench(StraightLines(WEIGHTS, cost=0.2))
-    assert tried.merit(FACES, 0, AXES[0], 1, CONFIG) == pytest.approx(0.5, abs=1e-4)  # half of the way, or all of it less 0.5
+    assert tried.merit(FACES, 1, 0, AXES[0], CONFIG) == pytest.approx(0.5, abs=1e-4)  # half of the way, or all of it less 0.5
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_direction_carries_what_it_was_chosen_by() -> None:
 
 
 class OneWay(StraightLines):
-    """Two faces lack Male and two have it; along the second axis no face ever loses it."""
+    """Two faces lack the label and two have it; along the second axis nobody ever loses it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -102,10 +102,12 @@ class OneWay(StraightLines):
         return super().look(rows, torch.cat([move[:1], move[1:2].clamp(min=0), move[2:]]) + 1e-9)
 
 
-def test_a_reversed_slider_gets_the_direction_that_takes_its_label_away_best() -> None:
+@pytest.mark.parametrize(("name", "chosen"), [("Smiling", "one way"), ("No_Beard", "both ways"), ("Young", "both ways")])
+def test_a_direction_is_chosen_by_what_its_slider_is_named_for(name: str, chosen: str) -> None:
+    """Adding a label, taking it away, or both."""
     weights = torch.zeros(4, 3)
     weights[:2] = 1.0
     tried, steps = bench(OneWay(weights)), {"both ways": 0.5 * AXES[0], "one way": AXES[1], "natural": AXES[2]}
     config, own = replace(CONFIG, leakage_price=0.0), np.array([False, False, True, True])
-    for name, chosen in (("Smiling", "one way"), ("Male", "both ways")):
-        assert tried.calibrate(name, steps, own, ATTRIBUTES, config)[0].estimator == chosen
+    direction, report = tried.calibrate(name, steps, own, [name, "Bangs", "Hat"], config)
+    assert direction.estimator == chosen and report["shift"] > 1
