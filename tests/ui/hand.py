@@ -88,6 +88,14 @@ def change(page, slider: str) -> float:
     return round(value(page, slider) - start(page, slider), 6)
 
 
+def comes_to(page, slider: str, expected: float) -> bool:
+    """Whether what the slider asks for comes to this: a busy machine shows thumb and start one after the other."""
+    end_sec = time.monotonic() + 10
+    while (found := change(page, slider)) != expected and time.monotonic() < end_sec:
+        page.wait_for_timeout(QUIET_MS)
+    return found == expected
+
+
 def choose(page, menu: str, *names: str) -> None:
     """Choose from a menu that takes several."""
     field = page.locator(f"{menu} input")

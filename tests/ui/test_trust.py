@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from hand import GROUP_BOXES_PX, GROUP_PX, change, choose, drag, drop, source, start, value, wait_for_change
+from hand import GROUP_BOXES_PX, GROUP_PX, change, choose, comes_to, drag, drop, source, start, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -126,7 +126,7 @@ def test_wishes_are_guided_to_and_end_in_a_report(page, editor):
     if editor.checkpoint.judge is not None:
         expect(report).to_contain_text(re.compile(r"An independent classifier sees Bangs at \d+%, no smile at \d+%\."))
     expect(report).to_contain_text(re.compile(r"What else moved: .* [+−]\d\.\d σ|Nothing else moved"))
-    assert change(page, "#slider-smiling") == 0  # the thumb stands where the face is now …
+    assert comes_to(page, "#slider-smiling", 0)  # the thumb stands where the face is now …
     assert float(painted(page, "#slider-smiling", "--photo")) > value(page, "#slider-smiling")  # … and the tick where the photo was
     page.locator("#reset").click()
     expect(report.locator("svg")).to_have_count(0)
