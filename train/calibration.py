@@ -14,6 +14,7 @@ from train.encodings import InPhoto, logit
 from train.estimators import auroc_of
 from train.learned import LearnedConfig
 
+# Whose right end is the other of two names, not the label: people move them both ways alike.
 TWO_SIDED = frozenset(shown.name for shown in SHOWN if shown.reversed and "↔" in shown.label)
 TAKEN_AWAY = frozenset(shown.name for shown in SHOWN if shown.reversed) - TWO_SIDED
 MORE = 0.01

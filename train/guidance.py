@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Int, UInt8
 from tqdm import tqdm
 
 from facevae.attributes import Goal
@@ -62,8 +62,7 @@ def compare_guidance(
         rows = np.flatnonzero(hardest(seen, attributes, goal) < 0.2)[:faces]
         found: dict[str, list[list[float]]] = {method: [] for method in methods}
         for row in rows:
-            picture = np.array(data.images[index[row]])
-            face = Face(z[row], np.zeros_like(z[row]), picture, photo=picture, screen=picture, alignment=whole(editor.size))
+            face = as_opened(np.array(data.images[index[row]]), z[row])
             for method in methods:
                 start = time.perf_counter()
                 end, steps = METHODS[method](editor, face, goal)
@@ -79,6 +78,11 @@ def compare_guidance(
             means = {column: round(float(np.mean([row[column] for row in table.values()])), 3) for column in COLUMNS}
             tables[method] = table | {"mean": means}
     return tables
+
+
+def as_opened(picture: UInt8[np.ndarray, "s s 3"], latent: Float32[np.ndarray, " d"]) -> Face:
+    """A prepared picture as the editor would have opened it."""
+    return Face(latent, np.zeros_like(latent), picture, photo=picture, screen=picture, alignment=whole(len(picture)))
 
 
 def hardest(logits: Float32[np.ndarray, "n a"], attributes: Sequence[str], goal: Goal) -> Float32[np.ndarray, " n"]:

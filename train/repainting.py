@@ -11,9 +11,9 @@ from tqdm import tqdm
 from facevae.attributes import Goal
 from facevae.checkpoint import Checkpoint
 from facevae.editor import Editor, Face
-from facevae.photo.alignment import whole
 from train.data import PreparedData
 from train.encodings import encode_many
+from train.guidance import as_opened
 from train.skin import explained, tones, tones_at
 from train.tables import percent, table
 
@@ -39,8 +39,7 @@ class People:
 
     def face(self, row: int) -> Face:
         """One of them."""
-        picture, latent = self.pictures[row], self.z[row]
-        return Face(latent, np.zeros_like(latent), picture, photo=picture, screen=picture, alignment=whole(self.editor.size))
+        return as_opened(self.pictures[row], self.z[row])
 
     def change(self, edited: Mapping[int, UInt8[np.ndarray, "s s 3"]]) -> dict[str, float]:
         """What edits did to those whose crops, by number, are given: mean change of L*, and mean distance."""

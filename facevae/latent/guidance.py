@@ -15,7 +15,7 @@ TONE_STEPS = 2  # of Newton's method, before a start is begun with
 LEAST_RESPONSE = 0.05  # of the strongest: ways in which the tone hardly answers (all but one, in a grey photo) are not used ...
 LEAST_ANSWER = 0.005  # ... nor those where it does not answer at all, being black or white already
 TONE_ENOUGH = 0.004  # nearer to its level than this the tone is not put back: a grey level
-MOST_TONE = 3.0  # longest move that puts the tone back, in standard deviations of the encodings; faces mostly need 0.3 to 1.5
+MOST_TONE = 3.0  # longest move that puts the tone back, in standard deviations of the encodings
 
 
 @dataclass(frozen=True)
