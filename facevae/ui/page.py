@@ -22,6 +22,7 @@ from facevae.ui.parts import QUEUED
 from facevae.ui.session import Session
 from facevae.ui.shelf import Shelf
 from facevae.ui.store import STORE
+from facevae.ui.streams import send_whole
 
 HERE = Path(__file__).parent
 TITLE = "<h1>facevae</h1><p>Change a face in a photo, morph several, or meet new ones. Photos stay on this machine.</p>"
@@ -47,6 +48,7 @@ def build_page(
     `shelf` holds the other checkpoints that can be chosen, and `current` is this one's place among them, "" being the root.
     `ValueError` where an exhibit is not as it was written.
     """
+    send_whole()
     examples, exhibits = Examples(editor), open_exhibits(editor.checkpoint.net, more_exhibits)
     with gr.Blocks(title="facevae", analytics_enabled=False, delete_cache=DELETE_CACHE_SEC, fill_width=True) as page:
         Api(editor)  # first: endpoint names are given in order, and those of the page's own handlers yield

@@ -93,6 +93,8 @@ def comes_to(page, slider: str, expected: float) -> bool:
     end_sec = time.monotonic() + 10
     while (found := change(page, slider)) != expected and time.monotonic() < end_sec:
         page.wait_for_timeout(QUIET_MS)
+    if found != expected:
+        print(f"{slider} stands at {value(page, slider)}, its start is {start(page, slider)}")  # pytest shows it where the test fails
     return found == expected
 
 
