@@ -70,15 +70,11 @@ def large_photo() -> bytes:
     return file.getvalue()
 
 
-def interleave(calls: dict[str, Callable[[], object]], rounds: int, rest_sec: float = 0.0) -> dict[str, float]:
-    """Median seconds of each call; all take their turns in each round, so that a busy machine is busy for all. One round warms up.
-
-    `rest_sec` lies between two calls, for threads of the one before to go to sleep.
-    """
+def interleave(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Median seconds of each call; all take their turns in each round, so that a busy machine is busy for all. One round warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
         for name, call in calls.items():
-            time.sleep(rest_sec)
             start = time.perf_counter()
             call()
             if number:

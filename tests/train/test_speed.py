@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,11 +13,11 @@ from facevae.editor import Editor
 from facevae.nets.convolutional import ConvolutionalConfig
 from facevae.nets.residual import ResidualVAE
 from tests.conftest import TINY
-from train import step_bench
+from train import editor_bench, step_bench
 from train.config import TrainConfig
 from train.data import CELEBA_CROP_PX, PreparedData, list_celeba, prepare
 from train.data_bench import bench_data, print_data
-from train.editor_bench import Repeated, list_pairs, print_editor
+from train.editor_bench import Repeated, list_pairs, print_editor, time_rows
 from train.peers import PEERS
 from train.step_bench import Clock, bench_peers, clocked, operations, ours, print_step
 from train.synthetic import write_celeba_layout
@@ -146,6 +147,19 @@ def test_more_pictures_are_counted_in_processes_of_their_own(celeba: Path, capsy
 # ---- the editor
 
 
+def test_the_first_call_after_a_rest_counts_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, order = [0.0], []
+
+    def call(name: str) -> None:
+        now[0] += 1.0 if order and order[-1] == name else 20.0
+        order.append(name)
+
+    monkeypatch.setattr(editor_bench, "time", SimpleNamespace(sleep=lambda sec: None, perf_counter=lambda: now[0]))
+    found = time_rows({"a": lambda: call("a"), "b": lambda: call("b")}, rounds=2)
+    assert order == (["a"] * 6 + ["b"] * 6) * 3
+    assert {name: times.tolist() for name, times in found.items()} == {"a": [20.0, 1.0], "b": [20.0, 1.0]}
+
+
 def test_a_search_that_ends_begins_anew() -> None:
     begun = []
     steps = Repeated(lambda: begun.append(1) or iter([1, 2, 3]))
@@ -165,7 +179,7 @@ def test_every_call_of_the_editor_has_a_floor_that_computes_the_same(tiny_checkp
 
 
 def test_goals_of_the_editor_are_told(capsys: pytest.CaptureFixture) -> None:
-    row = {"ms": 12.0, "floor_ms": 10.0, "ratio": 1.2}
+    row = {"ms": 12.0, "floor_ms": 10.0, "ratio": 1.2, "rested_ms": 20.0, "rested_ratio": 1.7}
     rows = dict.fromkeys(("decode", "decode, 8 users at once, each", "guidance step"), row)
     print_editor({**MACHINE, "threads": 2, "rounds": 3, "rows": rows, "app_peak_mb": 900.0})
     out = capsys.readouterr().out
