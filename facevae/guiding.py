@@ -14,7 +14,7 @@ from facevae.latent.guidance import GuidanceConfig, Tone, Wish
 from facevae.latent.guidance import guide as guide_latent
 from facevae.photo import images
 from facevae.photo.alignment import whole
-from facevae.photo.compositing import DETAIL, paste
+from facevae.photo.compositing import DETAIL
 from facevae.photo.skin import cheeks
 from facevae.studio import Studio, as_pixels
 
@@ -127,7 +127,7 @@ class Guiding(Studio):
             if face.photo is not None:
                 near = crop + self._mask * (after - before)
                 layers = after.detach().split(1)
-                pictures = np.stack([paste(face.crop, as_pixels(before), as_pixels(layer), place, detail) for layer in layers])
+                pictures = np.stack([self._paste(face.crop, as_pixels(before), as_pixels(layer), place, detail) for layer in layers])
             return near + (images.to_float(pictures) - near).detach()
 
         return render

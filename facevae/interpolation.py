@@ -29,7 +29,7 @@ from facevae.morphing import (
 from facevae.photo import images
 from facevae.photo.alignment import whole
 from facevae.photo.animation import animation_bytes, open_film
-from facevae.photo.compositing import DETAIL, paste
+from facevae.photo.compositing import DETAIL
 from facevae.studio import Studio, as_pixels
 
 
@@ -114,7 +114,7 @@ class Interpolation(Studio):
                 after = self._decode(centre + along(way, keys, t))
                 if canvas is None or place is None:
                     return images.to_uint8(after)[0]
-            return paste(canvas, as_pixels(before), as_pixels(after), place, detail)
+            return self._paste(canvas, as_pixels(before), as_pixels(after), place, detail)
 
         return draw
 

@@ -14,7 +14,7 @@ from facevae.latent.inversion import InversionConfig
 from facevae.latent.inversion import refine as invert
 from facevae.photo import images
 from facevae.photo.alignment import Adjustment, Alignment, adjust, crop, find_faces, middle, rescaled
-from facevae.photo.compositing import DETAIL, paste
+from facevae.photo.compositing import DETAIL
 from facevae.studio import SCREEN_SIDE_PX, Studio
 
 NO_FACE = "No face was found, so this is the middle of the picture: use Adjust crop to place the face."
@@ -180,4 +180,4 @@ class Opening(Studio):
         if not face.offset.any():
             return photo
         _, layers = self._layers(face, torch.from_numpy(face.offset), detail)
-        return photo if layers is None else paste(photo, *layers, face.alignment, detail)
+        return photo if layers is None else self._paste(photo, *layers, face.alignment, detail)

@@ -18,7 +18,7 @@ from facevae.nets.packed import packed
 from facevae.nets.quick import quick
 from facevae.photo import images
 from facevae.photo.alignment import MAX_LOOK_PX, Alignment, rescaled, shrunk, whole
-from facevae.photo.compositing import DETAIL, paste, soft_mask
+from facevae.photo.compositing import DETAIL, ground_of, paste, soft_mask
 from facevae.turns import Turns
 
 SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of at most this side, faces found in it
@@ -111,7 +111,7 @@ class Studio:
             photo, alignment = self._canvas(face, max_side_px)
             if photo is None or alignment is None:
                 return decoded
-            return photo if layers is None else paste(photo, *layers, alignment, detail)
+            return photo if layers is None else self._paste(photo, *layers, alignment, detail)
 
         return Result(decoded, lambda: self._over_crop(face, decoded, layers, detail), in_photo)
 
@@ -183,7 +183,11 @@ class Studio:
         """What `_layers` gave, laid over the crop."""
         if face.photo is None:
             return decoded
-        return face.crop if layers is None else paste(face.crop, *layers, whole(self.size), detail)
+        return face.crop if layers is None else self._paste(face.crop, *layers, whole(self.size), detail)
+
+    def _paste(self, photo: np.ndarray, before: np.ndarray, after: np.ndarray, alignment: Alignment, detail: float) -> np.ndarray:
+        """`paste` on a photo of a face's, to which nobody writes."""
+        return paste(photo, before, after, alignment, detail, ground_of(photo, alignment, self.size))
 
     def _in_crop(self, face: Face, move: Tensor, detail: float) -> np.ndarray:
         """The crop with the edit in it."""

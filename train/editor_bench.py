@@ -171,9 +171,7 @@ def app_peak_mb(checkpoint: Path | None) -> float:
 def print_editor(found: dict[str, Any]) -> None:
     """A row for each call, and the goals."""
     print_machine(found)
-    print(
-        f"{found['threads']} threads, medians of {found['rounds']} rounds: {IN_A_ROW} in a row, and the first after {REST_SEC:g} s of rest\n"
-    )
+    print(f"{found['threads']} threads, medians of {found['rounds']} rounds: {IN_A_ROW} in a row; the first after {REST_SEC:g} s of rest\n")
     print(f"{'':34}{'ms':>9}{'floor, ms':>12}{'ratio':>9}{'rested, ms':>13}{'ratio':>9}")
     for name, row in found["rows"].items():
         print(f"{name:34}{row['ms']:9.2f}{row['floor_ms']:12.2f}{row['ratio']:9.2f}{row['rested_ms']:13.2f}{row['rested_ratio']:9.2f}")

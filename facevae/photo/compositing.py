@@ -12,7 +12,8 @@ in one of two ways:
 All of this is decided on layers of the crop's size; the photo itself is touched once, strip by strip.
 """
 
-from collections.abc import Iterable, Sequence
+import weakref
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,7 +21,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from facevae.photo import guided_filter
 from facevae.photo.alignment import Alignment, crop
+from facevae.photo.guided_filter import enlarge, follow, repeated
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ DETAIL = 0.45
 At 0.6 teeth and frames shine through in most faces, at 0.3 cheeks and eyes go soft: looked at on 25 photos, mouths closed,
 glasses taken off and put on, at 0.6 of the sliders' range and at their ends.
 """
-STRIP_ROWS = 128  # a float copy of a 50 MP photo would take 600 MB; a strip takes a few and stays in the cache
+STRIP_PX = 2**18  # a float copy of a 50 MP photo would take 600 MB; a strip takes a few, and previews are one
+MOST_GROUNDS = 8
 MAX_LAYER_PX = 512  # layers are made no larger: the photo's own pixels carry the detail beyond
 
 # Where in the unit crop; eyes lie at y = 0.51, the mouth at 0.74, the chin at 0.86.
@@ -62,7 +66,6 @@ SUPERELLIPSE = (0.495, 0.74, 3.5)  # radius, share of it that is solid, exponent
 
 # All lengths are in crop sides (1 px of 128 is 0.008), all contrasts in [0, 1] pixels.
 GUIDE_RADIUS, OUTLINE_RADIUS = 0.0625, 0.22  # windows of the guided filter, for the change and for the head's outline
-GUIDE_EPS = 1e-3  # squared contrast below which the photo's edges are not followed
 WIDEN = (0.3, 0.75)  # outside the head: of the largest change, what is left out and what is laid on in full ...
 WIDEN_FLOOR = 0.05  # ... a change of less than this is never the large one
 OUTLINE = (0.45, 0.75)  # share of head among similar colours nearby: left out, and laid on in full
@@ -75,7 +78,29 @@ TONE_SIGMA = 0.094  # where detail gives way, the photo's light and colour stay 
 SHARPEN, SHARPEN_SIGMA = 0.5, 0.012  # the decoder's picture where it stands alone, beside the sharp photo
 GRID_SIGMA = 0.0055  # enough to hide the grid of the decoder's pixels in large photos
 RANGE_KNEE = 0.7  # share of the room up to black or white that is used freely
-UPPER = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # entries of a symmetric matrix
+
+
+class Ground:
+    """What a change is laid over: a photo where the crop lies, at the layer's size (t) and at the decoder's (s).
+
+    It holds for any number of changes, and remembers what depends on the picture before, which is the same all through a drag.
+    """
+
+    def __init__(self, photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size: int) -> None:
+        side = int(np.clip(np.ceil(alignment.side_px), size, max(size, MAX_LAYER_PX)))
+        pixels = crop(photo, alignment, side)
+        self.fine: Float32[np.ndarray, "t t 3"] = pixels.astype(np.float32) / 255
+        self.small: Float32[np.ndarray, "s s 3"] = cv2.resize(self.fine, (size, size), interpolation=cv2.INTER_AREA)
+        red, green, blue = cv2.split(pixels)
+        self.grey = np.array_equal(red, green) and np.array_equal(green, blue)
+        self._known: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    def look(self, before: Float32[np.ndarray, "s s 3"]) -> tuple[Float32[np.ndarray, "s s"], Float32[np.ndarray, "s s 3"]]:
+        """The contrast of the picture before, and that picture in the photo's light."""
+        known = self._known
+        if known is None or not np.array_equal(known[0], before):
+            known = self._known = before, contrast(before), before + _blur(self.small - before, TONE_SIGMA)
+        return known[1:]
 
 
 def paste(
@@ -84,12 +109,14 @@ def paste(
     after: Float32[np.ndarray, "s s 3"],
     alignment: Alignment,
     detail: float = DETAIL,
+    ground: Ground | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The photo with the change from `before` = G(z) to `after` = G(z') in it, a new array; both lie in [0, 1].
 
     `detail` 1 keeps all of the photo's own detail; at 0 it gives way wherever the change is structural. Where before
     equals after, and outside the crop, the photo's own levels come back bit for bit; only the crop's bounding box is
-    computed. A grey photo stays grey. Rounded to the nearest level. `ValueError` for a detail outside 0 ... 1.
+    computed. A grey photo stays grey. Rounded to the nearest level. `ground`, that of this photo and alignment, saves
+    looking at the photo again. `ValueError` for a detail outside 0 ... 1.
     """
     if not 0 <= detail <= 1:
         raise ValueError(f"the photo detail must lie between 0 and 1, not {detail:g}")
@@ -97,26 +124,47 @@ def paste(
     if not change.any():
         return photo.copy()
     size = len(change)
-    side = int(np.clip(np.ceil(alignment.side_px), size, max(size, MAX_LAYER_PX)))
-    pixels = crop(photo, alignment, side)
-    fine = pixels.astype(np.float32) / 255
-    small = cv2.resize(fine, (size, size), interpolation=cv2.INTER_AREA)
-    red, green, blue = cv2.split(pixels)
-    if np.array_equal(red, green) and np.array_equal(green, blue):  # a black and white photo gets no coloured mouth
+    ground = Ground(photo, alignment, size) if ground is None else ground
+    fine, small, side = ground.fine, ground.small, len(ground.fine)
+    if ground.grey:  # a black and white photo gets no coloured mouth
         before, after = (np.repeat(x.mean(axis=2, keepdims=True), 3, axis=2) for x in (before, after))
         change = after - before
-    structure = structural(before, after)
+    old_contrast, lit = ground.look(before)
+    structure = structural(before, after, old_contrast)
     mask = change_mask(change, small, fine)
-    raw = _enlarge(_giving_way(structure, min(detail, DETAIL)), side).clip(0, 1)
-    gives = mask * (raw if detail <= DETAIL else _enlarge(_giving_way(structure, detail), side).clip(0, 1))
-    mask3, raw3, gives3 = (_repeated(x, 3) for x in (mask, raw, gives))
-    recoloured = _follow(small, change, fine, GUIDE_RADIUS)
+    raw = enlarge(_giving_way(structure, min(detail, DETAIL)), side).clip(0, 1)
+    gives = mask * (raw if detail <= DETAIL else enlarge(_giving_way(structure, detail), side).clip(0, 1))
+    mask3, raw3, gives3 = (repeated(x, 3) for x in (mask, raw, gives))
+    recoloured = follow(small, change, fine, GUIDE_RADIUS)
     layer = recoloured + raw3 * (_draw(change, side) - recoloured)  # (side, side, 3)
     # What the photo's own pixels give way to: the decoder's face, a little sharper, in the photo's light.
-    tone = before + _blur(small - before, TONE_SIGMA) + SHARPEN * (after - _blur(after, SHARPEN_SIGMA))
-    tone = _draw(tone, side)
+    tone = _draw(lit + SHARPEN * (after - _blur(after, SHARPEN_SIGMA)), side)
     layer = mask3 * _within_range(fine + gives3 * (tone - fine), layer) + gives3 * tone
     return _lay_over(photo, cv2.merge((*cv2.split(layer * 255), gives)), alignment)
+
+
+_grounds: OrderedDict[tuple[int, bytes, int], tuple[weakref.ref, Ground]] = OrderedDict()
+
+
+def ground_of(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size: int) -> Ground:
+    """The ground of a photo that nobody writes to, for decoders of `size` pixels; remembered while the photo is there.
+
+    Of so many photos as people may be dragging sliders over at the same time.
+    """
+    key = id(photo), alignment.matrix.tobytes(), size
+    of, found = _grounds.pop(key, (None, None))
+    if of is None or found is None or of() is not photo:
+        of, found = weakref.ref(photo, lambda _: _grounds.pop(key, None)), Ground(photo, alignment, size)
+    _grounds[key] = of, found
+    while len(_grounds) > MOST_GROUNDS:
+        _grounds.popitem(last=False)
+    return found
+
+
+def forget() -> None:
+    """Let go of what is remembered of faces."""
+    _grounds.clear()
+    guided_filter.forget()
 
 
 def soft_mask(size_px: int) -> Float32[np.ndarray, "s s"]:
@@ -145,7 +193,7 @@ def change_mask(
     amount = _rms(change, 0.023)
     largest = max(float(np.percentile(amount, 97)), WIDEN_FLOOR)
     roughly = np.maximum(HEAD.draw(size), _step(amount / largest, *WIDEN) * _soft_mask(size))
-    outlined = _follow(small, roughly[:, :, None], fine, OUTLINE_RADIUS)[:, :, 0]
+    outlined = follow(small, roughly[:, :, None], fine, OUTLINE_RADIUS)[:, :, 0]
     mask = np.maximum(_step(outlined, *OUTLINE), FACE.draw(side))
     at = (np.arange(side) + 0.5) / side
     border = _step(np.minimum(at, 1 - at), *BORDER)
@@ -153,16 +201,23 @@ def change_mask(
     return mask * border[:, None] * border[None, :]
 
 
-def structural(before: Float32[np.ndarray, "s s 3"], after: Float32[np.ndarray, "s s 3"]) -> Float32[np.ndarray, "s s"]:
+def contrast(picture: Float32[np.ndarray, "s s 3"]) -> Float32[np.ndarray, "s s"]:
+    """How much of it is edges and marks, nearby."""
+    return _rms(picture - _blur(picture, 0.031), 0.023)
+
+
+def structural(
+    before: Float32[np.ndarray, "s s 3"], after: Float32[np.ndarray, "s s 3"], old_contrast: Float32[np.ndarray, "s s"] | None = None
+) -> Float32[np.ndarray, "s s"]:
     """How structural the change is nearby: its edges that no local linear map of the old colours gives, over the old contrast.
 
     0 for any recolouring and for smooth light; about 1 where a mouth closes or glasses go. Linear in the change, so that a
-    small edit does little.
+    small edit does little. `old_contrast` is that of the picture before, where it is known.
     """
     change = after - before
-    unexplained = change - _follow(before, change, before, GUIDE_RADIUS)
+    unexplained = change - follow(before, change, before, GUIDE_RADIUS)
     unexplained = unexplained - _blur(unexplained, SMOOTH_SIGMA)
-    return _rms(unexplained, 0.016) / (_rms(before - _blur(before, 0.031), 0.023) + CONTRAST_FLOOR)
+    return _rms(unexplained, 0.016) / ((contrast(before) if old_contrast is None else old_contrast) + CONTRAST_FLOOR)
 
 
 def _giving_way(structure: np.ndarray, detail: float) -> np.ndarray:
@@ -175,66 +230,6 @@ def _giving_way(structure: np.ndarray, detail: float) -> np.ndarray:
     reach = 2 * round(REACH * size) + 1
     near = cv2.dilate(_step(counted, start, 2 * start), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
     return _blur(near * FEATURES.draw(size), REACH)
-
-
-def _follow(guide: np.ndarray, values: np.ndarray, fine: np.ndarray, radius: float) -> np.ndarray:
-    """The guided filter: `values` (s, s, c) as a local linear map of the guide's colours (s, s, 3), in windows of `radius`.
-
-    The map is applied to `fine`, the same view as the guide at any size.
-    """
-    size, width = len(guide), 2 * max(1, round(radius * len(guide))) + 1
-    colours, colour_means, inverse = _look(np.ascontiguousarray(guide, np.float32).tobytes(), size, width)
-    slopes, offsets = [], []
-    for plane in cv2.split(values):  # NumPy is slow where the last axis is three long
-        plane_mean = _mean(plane, width)
-        x, y, z = (_mean(colours[i] * plane, width) - colour_means[i] * plane_mean for i in range(3))
-        slopes.append([_combined((inverse[min(i, j), max(i, j)] for j in range(3)), (x, y, z)) for i in range(3)])
-        offsets.append(plane_mean - _combined(colour_means, slopes[-1]))
-    side, count = len(fine), len(offsets)
-    result = _enlarge(_merged(_mean(x, width) for x in offsets), side)
-    for i, colour in enumerate(cv2.split(fine)):
-        result += _enlarge(_merged(_mean(of_plane[i], width) for of_plane in slopes), side) * _repeated(colour, count)
-    return result
-
-
-@lru_cache(maxsize=8)
-def _look(content: bytes, size: int, width: int) -> tuple[Sequence[np.ndarray], list[np.ndarray], dict[tuple[int, int], np.ndarray]]:
-    """What the guided filter wants to know of its guide: colours, their means, the inverse of their covariance, each (s, s).
-
-    A drag, a morph and a guidance ask for those of the same few guides at each of their pictures.
-    """
-    colours = cv2.split(np.frombuffer(content, np.float32).reshape(size, size, 3))
-    means = [_mean(x, width) for x in colours]
-    covariance = {(i, j): _mean(colours[i] * colours[j], width) - means[i] * means[j] + np.float32(GUIDE_EPS * (i == j)) for i, j in UPPER}
-    return colours, means, _inverse(covariance)
-
-
-def forget() -> None:
-    """Let go of what is remembered of faces: the guides are small pictures of them."""
-    _look.cache_clear()
-
-
-def _mean(plane: np.ndarray, width: int) -> np.ndarray:
-    """Over windows of `width` pixels."""
-    return cv2.blur(plane, (width, width), borderType=cv2.BORDER_REFLECT)
-
-
-def _combined(weights: Iterable[np.ndarray], planes: Iterable[np.ndarray]) -> np.ndarray:
-    """w0·p0 + w1·p1 + w2·p2."""
-    a, b, c = (w * p for w, p in zip(weights, planes, strict=True))
-    return a + b + c
-
-
-def _inverse(a: dict[tuple[int, int], np.ndarray]) -> dict[tuple[int, int], np.ndarray]:
-    """a⁻¹ of symmetric positive definite 3×3 matrices, one for each pixel, by their upper entries (s, s), from cofactors.
-
-    LAPACK, called per pixel, is three times slower. In double precision, for a cofactor is a difference of products that are
-    nearly equal where colours lie on a line.
-    """
-    xx, xy, xz, yy, yz, zz = (a[entry].astype(np.float64) for entry in UPPER)
-    cofactors = (yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy, xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy)
-    determinant = xx * cofactors[0] + xy * cofactors[1] + xz * cofactors[2]
-    return {entry: (cofactor / determinant).astype(np.float32) for entry, cofactor in zip(UPPER, cofactors, strict=True)}
 
 
 def _within_range(base: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -261,8 +256,9 @@ def _lay_over(photo: np.ndarray, layer: np.ndarray, alignment: Alignment) -> np.
     corners = alignment.corners_px  # (4, 2)
     left, top = np.clip(np.floor(corners.min(axis=0)), 0, (width, height)).astype(int).tolist()
     right, bottom = np.clip(np.ceil(corners.max(axis=0)), 0, (width, height)).astype(int).tolist()
-    for start in range(top, bottom, STRIP_ROWS):
-        strip = result[start : min(start + STRIP_ROWS, bottom), left:right]
+    rows = max(1, STRIP_PX // max(right - left, 1))
+    for start in range(top, bottom, rows):
+        strip = result[start : min(start + rows, bottom), left:right]
         if not strip.size:
             continue
         *added, gives = cv2.split(
@@ -275,9 +271,8 @@ def _lay_over(photo: np.ndarray, layer: np.ndarray, alignment: Alignment) -> np.
             )
         )
         stays = 1 - gives
-        for i in range(3):
-            own = cv2.multiply(strip[:, :, i], stays, dtype=cv2.CV_32F)
-            strip[:, :, i] = cv2.add(own, added[i], dtype=cv2.CV_8U)  # rounds and saturates
+        own = (cv2.multiply(plane, stays, dtype=cv2.CV_32F) for plane in cv2.split(np.ascontiguousarray(strip)))
+        strip[...] = cv2.merge([cv2.add(kept, new, dtype=cv2.CV_8U) for kept, new in zip(own, added, strict=True)])  # rounds and saturates
     return result
 
 
@@ -309,22 +304,4 @@ def _rms(x: np.ndarray, sigma: float) -> np.ndarray:
 
 def _draw(x: np.ndarray, side_px: int) -> np.ndarray:
     """The decoder's picture or change, enlarged without its faint grid (nets/residual.py), which shows at full size."""
-    return _blur(_enlarge(x, side_px), GRID_SIGMA)
-
-
-def _repeated(x: np.ndarray, count: int) -> np.ndarray:
-    """One plane (s, s) as `count` equal channels (s, s, count)."""
-    return cv2.merge([x] * count).reshape(*x.shape, count)
-
-
-def _merged(planes: Iterable[np.ndarray]) -> np.ndarray:
-    """Planes (s, s) as channels (s, s, c)."""
-    found = list(planes)
-    return cv2.merge(found).reshape(*found[0].shape, len(found))
-
-
-def _enlarge(x: np.ndarray, side_px: int) -> np.ndarray:
-    """Bicubic; keeps a single channel's axis, which OpenCV does not."""
-    if len(x) == side_px:
-        return x
-    return cv2.resize(x, (side_px, side_px), interpolation=cv2.INTER_CUBIC).reshape(side_px, side_px, *x.shape[2:])
+    return _blur(enlarge(x, side_px), GRID_SIGMA)

@@ -7,7 +7,7 @@ import pytest
 
 from facevae.photo import compositing
 from facevae.photo.alignment import Alignment, Square, crop, whole
-from facevae.photo.compositing import Oval, change_mask, paste, soft_mask, structural
+from facevae.photo.compositing import Oval, change_mask, ground_of, paste, soft_mask, structural
 
 MOUTH = Oval(0.5, 0.74, 0.13, 0.08, 0.6)
 
@@ -208,8 +208,8 @@ def test_antialiased_when_the_face_is_small_and_smooth_when_it_is_large():
 def test_the_same_result_every_time_and_with_any_strips(noise, monkeypatch):
     before, after = np.random.default_rng(5).random((2, 128, 128, 3)).astype(np.float32)
     results = []
-    for rows in (compositing.STRIP_ROWS, compositing.STRIP_ROWS, 7, 1000):
-        monkeypatch.setattr(compositing, "STRIP_ROWS", rows)
+    for pixels in (compositing.STRIP_PX, compositing.STRIP_PX, 7 * 230, 2**24):
+        monkeypatch.setattr(compositing, "STRIP_PX", pixels)
         results.append(paste(noise, before, after, place(201.7, 149.2, 230, 17), 0.3))
     assert np.array_equal(results[0], results[1])
     assert all(np.array_equal(results[0], r) for r in results[2:])
@@ -241,8 +241,30 @@ def test_what_is_remembered_of_one_photo_is_not_taken_for_another() -> None:
     before, after = rng.random((2, 32, 32, 3), dtype=np.float32)
     alone = []
     for photo in photos:
-        compositing._look.cache_clear()
+        compositing.forget()
         alone.append(paste(photo, before, after, whole(60)))
     for photo, wanted in (*zip(photos, alone, strict=True), (photos[0], alone[0])):
         assert np.array_equal(paste(photo, before, after, whole(60)), wanted)
     assert not np.array_equal(*alone)
+
+
+def test_a_remembered_ground_changes_no_pixel_and_goes_with_its_photo() -> None:
+    rng = np.random.default_rng(6)
+    compositing.forget()
+    photos = [rng.integers(0, 256, (60, 60, 3), dtype=np.uint8) for _ in range(2)]
+    pictures = rng.random((3, 32, 32, 3), dtype=np.float32)
+    for photo in (*photos, photos[0]):
+        for alignment in (whole(60), place(30, 30, 40, 10)):
+            for before, after in (pictures[:2], pictures[1:], pictures[:2]):
+                remembered = paste(photo, before, after, alignment, ground=ground_of(photo, alignment, 32))
+                assert np.array_equal(remembered, paste(photo, before, after, alignment))
+    assert ground_of(photo, alignment, 32) is ground_of(photo, alignment, 32)
+    assert len(compositing._grounds) == 4
+    del photo, photos[:]
+    assert not compositing._grounds
+    kept = [rng.integers(0, 256, (20, 20, 3), dtype=np.uint8) for _ in range(compositing.MOST_GROUNDS + 1)]
+    first, *_ = [ground_of(photo, whole(20), 8) for photo in kept]
+    assert len(compositing._grounds) == compositing.MOST_GROUNDS
+    assert ground_of(kept[0], whole(20), 8) is not first
+    compositing.forget()
+    assert not compositing._grounds

@@ -8,7 +8,7 @@ import pytest
 from visitor import LOOK, Visitor
 
 from facevae.editor import DETAIL, Adjustment
-from facevae.photo import compositing
+from facevae.photo import guided_filter
 from facevae.ui.session import Session, forget_idle
 from facevae.ui.sliders import axis_of
 
@@ -201,12 +201,12 @@ def test_pictures_come_as_updates_so_that_their_files_are_deleted(tab, visitor) 
 def test_who_is_away_for_long_is_forgotten(tab, visitor) -> None:
     visitor.move("Smiling", 2.0)
     tab.past.show(visitor.session, tab.panel.view)
-    assert compositing._look.cache_info().currsize  # small pictures of the face, for its colours
+    assert guided_filter._look.cache_info().currsize  # small pictures of the face, for its colours
     forget_idle(60)
     assert visitor.session.history is not None and len(visitor.session.thumbnails)
     visitor.session.used_sec -= 61
     forget_idle(60)
     assert visitor.session.history is None and not len(visitor.session.thumbnails)
-    assert not compositing._look.cache_info().currsize
+    assert not guided_filter._look.cache_info().currsize
     with pytest.raises(gr.Error, match="nothing to undo"):
         tab.undo(visitor.session, *visitor.look)
