@@ -92,7 +92,7 @@ class GoalsPart:
         turn, drawn_sec, step, put = session.take_turn(), 0.0, None, False
         yield {self.stop: gr.update(interactive=True), self.status: say(f"{label}: starting"), self.report: ""}
         progress, seen = Progress(wanted), self.editor.probabilities(before, detail=detail)
-        with one_sentence():
+        with one_sentence(), session.keeping(turn, here(face)):
             for step in editor.guide(before, wanted, detail=detail, locks=edit.locks):
                 progress.add(step)
                 seen |= step.probabilities  # what was not asked for is read when the search is over

@@ -2,7 +2,8 @@
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
@@ -79,6 +80,16 @@ class Session:
         """A face goes to the page. What an overtaken turn shows stays without effect; see `face_now`."""
         self.shown = turn, face
         return face
+
+    @contextmanager
+    def keeping(self, turn: int, face: Face) -> Iterator[None]:
+        """A turn that ends in an error before it has shown anything leaves the page with the face that it began with."""
+        try:
+            yield
+        except Exception:
+            if self.turn == turn and self.face_now is None:
+                self.show(turn, face)
+            raise
 
     @property
     def face_now(self) -> Face | None:

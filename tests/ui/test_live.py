@@ -6,6 +6,7 @@ import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 
+import gradio as gr
 import httpx
 import numpy as np
 import pytest
@@ -255,3 +256,13 @@ def test_photo_detail_and_comparing_show_the_edit_too(page, expect) -> None:
     drag_to_and_fro(page, "#slider-smiling")
     page.wait_for_timeout(1000)
     expect(page.locator("#result img")).to_have_attribute("alt", "Original photo")
+
+
+def test_guidance_that_fails_at_once_leaves_the_face_where_it_was(tab, face, look, monkeypatch: pytest.MonkeyPatch) -> None:
+    look, session = look
+    values = [look[widget.elem_id] for widget in tab.panel.inputs]
+    before = session.face_now
+    monkeypatch.setattr(tab.editor, "guide", lambda *asked, **how: (_ for _ in ()).throw(ValueError("no gradient")))
+    with pytest.raises(gr.Error, match="no gradient"):
+        list(tab.goals.run("Smile", {"Smiling": True}, session, before, "Face", EDITED, 0.5, *values))
+    assert session.face_now is before and tab.live.draw(look) is not None
