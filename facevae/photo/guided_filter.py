@@ -8,15 +8,18 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from jaxtyping import Float32
 
 GUIDE_EPS = 1e-3  # squared contrast below which the photo's edges are not followed
 UPPER = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # entries of a symmetric matrix
 
 
-def follow(guide: np.ndarray, values: np.ndarray, fine: np.ndarray, radius: float) -> np.ndarray:
-    """The guided filter: `values` (s, s, c) as a local linear map of the guide's colours (s, s, 3), in windows of `radius`.
+def follow(
+    guide: Float32[np.ndarray, "s s 3"], values: Float32[np.ndarray, "s s c"], fine: Float32[np.ndarray, "t t 3"], radius: float
+) -> Float32[np.ndarray, "t t c"]:
+    """`values` as a local linear map of the guide's colours, in windows of `radius` (a share of the side), applied to `fine`.
 
-    The map is applied to `fine`, the same view as the guide at any size.
+    `fine` is the same view as the guide at any size.
     """
     size, width = len(guide), 2 * max(1, round(radius * len(guide))) + 1
     colours, colour_means, inverse = _look(np.ascontiguousarray(guide, np.float32).tobytes(), size, width)
@@ -85,7 +88,7 @@ def merged(planes: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def enlarge(x: np.ndarray, side_px: int) -> np.ndarray:
-    """Bicubic; keeps a single channel's axis, which OpenCV does not."""
+    """(s, s) or (s, s, c) -> (side_px, side_px) or with its c channels, bicubic; OpenCV alone loses the axis of a single channel."""
     if len(x) == side_px:
         return x
     return cv2.resize(x, (side_px, side_px), interpolation=cv2.INTER_CUBIC).reshape(side_px, side_px, *x.shape[2:])
