@@ -12,8 +12,8 @@ from torch import nn
 
 from facevae.editor import Editor, Face
 from facevae.latent.inversion import InversionConfig
+from facevae.memory import keep_small
 from facevae.photo import images
-from facevae.ui.memory import keep_small
 from train.bench import SCREEN_PX, large_photo, machine, print_goals, print_machine
 from train.serving import APP, checkpoint_flags, served
 

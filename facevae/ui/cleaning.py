@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from facevae.ui.memory import give_back
+from facevae.memory import give_back
 
 PREFIX = "facevae-"
 SWEEP_SEC, OLDEST_SEC = 60, 3480

@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     # After each call Gradio would make a table of all of them, for a page of statistics that is closed here.
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"], os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = str(2**62), "1"
+    from facevae.memory import give_back, keep_small, staying
     from facevae.ui.cleaning import keep_clean, own_folder
-    from facevae.ui.memory import give_back, keep_small, staying
 
     keep_small()
     try:

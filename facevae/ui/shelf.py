@@ -28,8 +28,8 @@ from starlette.types import Receive, Scope, Send
 from facevae.checkpoints import folders_below
 from facevae.editor import Editor
 from facevae.hub import COMMIT
+from facevae.memory import give_back
 from facevae.ui.gate import PREFIX
-from facevae.ui.memory import give_back
 from facevae.ui.parts import LIVE
 
 MOST = 50

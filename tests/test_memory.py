@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from facevae.ui.memory import give_back, keep_small, staying
+from facevae.memory import give_back, keep_small, staying
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 # Ten threads at once, each with 40 MB in small pieces, and a photo that stays between them.
 MANY_THREADS = """
 import sys, threading
-from facevae.ui.memory import give_back, keep_small
+from facevae.memory import give_back, keep_small
 def resident_mb():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmRSS"))
 def work(barrier, kept):
