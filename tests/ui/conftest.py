@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hand import GROUP_BOXES_PX, GROUP_PX, QUEUES, at_rest, pick, watch
+from hand import GROUP_BOXES_PX, GROUP_PX, QUEUES, at_rest, watch
 from PIL import Image
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -189,7 +189,7 @@ def page(laptop):
 
     laptop.get_by_role("tab", name="Edit").click()
     for choice in ("#view input[value=Photo]", "#show input[value=Edited]", "#refine input"):
-        pick(laptop.locator(choice))
+        laptop.locator(choice).check(force=True)
     laptop.locator("#as-png input").uncheck()
     laptop.locator("#examples button").first.click()
     at_rest(laptop)  # nobody could tell from the page that what is open has been opened again

@@ -98,17 +98,6 @@ def comes_to(page, slider: str, expected: float) -> bool:
     return found == expected
 
 
-def pick(choice) -> None:
-    """Press one of a few choices side by side; again, once the page is at rest, where its pictures moved it from under the hand."""
-    from playwright.sync_api import Error
-
-    try:
-        choice.check(force=True)
-    except Error:
-        at_rest(choice.page)
-        choice.check(force=True)
-
-
 def choose(page, menu: str, *names: str) -> None:
     """Choose from a menu that takes several."""
     field = page.locator(f"{menu} input")

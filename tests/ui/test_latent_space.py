@@ -121,7 +121,6 @@ def test_map_by_mouse_and_by_keyboard(page) -> None:
 
 
 def test_dimensions_models_and_directions(page) -> None:
-    from hand import pick
     from playwright.sync_api import expect
 
     opened(page)
@@ -140,7 +139,7 @@ def test_dimensions_models_and_directions(page) -> None:
     changed(page, "#latent-sheet", sheet)
     changed(page, "#latent-strip", strip)
 
-    pick(page.get_by_label("PPCA"))
+    page.get_by_label("PPCA").check(force=True)
     expect(page.locator("#latent-where")).to_contain_text("1 to 8 of 32")
     expect(page.locator("#latent-curves")).to_contain_text("closed form")
     strip = page.locator("#latent-strip img").get_attribute("src")

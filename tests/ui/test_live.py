@@ -235,14 +235,14 @@ def test_keys_a_typed_number_and_the_arrow_back_bring_their_pictures(page, expec
 
 
 def test_photo_detail_and_comparing_show_the_edit_too(page, expect) -> None:
-    from hand import drag, pick, source, wait_for_change
+    from hand import drag, source, wait_for_change
 
     first = source(page)
     drag(page, "#slider-bangs", 0.3)
     edited = wait_for_change(page, first)
     drag(page, "#detail", -0.4)
     wait_for_change(page, edited)
-    pick(page.locator("#show input[value=Compare]"))
+    page.locator("#show input[value=Compare]").check(force=True)
     expect(page.locator("#slide img")).to_have_count(2)
     before, after = (page.locator("#slide img").nth(k).get_attribute("src") for k in (0, 1))
     page.evaluate(WATCH)
@@ -251,7 +251,7 @@ def test_photo_detail_and_comparing_show_the_edit_too(page, expect) -> None:
         "b => { const s = [...document.querySelectorAll('#slide img')].at(-1).src; return s !== b && !s.startsWith('data:') }", arg=after
     )
     assert "data:imag" in page.evaluate("seen") and page.locator("#slide img").nth(0).get_attribute("src") == before
-    pick(page.locator("#show input[value=Original]"))
+    page.locator("#show input[value=Original]").check(force=True)
     expect(page.locator("#result img")).to_have_attribute("alt", "Original photo")
     drag_to_and_fro(page, "#slider-smiling")
     page.wait_for_timeout(1000)

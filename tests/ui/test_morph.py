@@ -5,7 +5,7 @@ import re
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from hand import at_rest, drag, drop, pick, source, value, wait_for_change
+from hand import at_rest, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -76,11 +76,11 @@ def test_a_round_in_the_photo_plays(morph, tmp_path, form):
     if form not in film_formats():
         pytest.skip("NO MP4: pip install av")
     before = source(morph, PICTURE)
-    pick(morph.locator("#morph-view input").nth(1))
+    morph.locator("#morph-view input").nth(1).check(force=True)
     expect(morph.locator(f"{PICTURE} img")).to_have_attribute("alt", re.compile("^In the photo"))
     wait_for_change(morph, before, PICTURE)
-    pick(morph.locator("#repeat input[value=round]"))
-    pick(morph.locator(f"#format input[value={form}]"))
+    morph.locator("#repeat input[value=round]").check(force=True)
+    morph.locator(f"#format input[value={form}]").check(force=True)
     morph.locator("#frames input[type=number]").fill("8")
     morph.keyboard.press("Tab")
     assert save(morph, tmp_path).suffix == f".{form}"
@@ -95,7 +95,7 @@ def test_a_round_in_the_photo_plays(morph, tmp_path, form):
 def test_a_film_can_be_cancelled_and_made_again(morph, tmp_path):
     morph.locator("#frames input[type=number]").fill("120")
     morph.keyboard.press("Tab")
-    pick(morph.locator("#morph-view input").nth(1))
+    morph.locator("#morph-view input").nth(1).check(force=True)
     morph.locator("#export").click()
     morph.locator("#film-cancel:enabled").click()
     expect(morph.locator("#film-status")).to_contain_text(re.compile(r"Cancelled\. \d+ of 238 frames were drawn; nothing was saved"))
@@ -169,7 +169,7 @@ def test_phone(visit):
     expect(page.locator("#strip button")).to_have_count(9)
     for number in (1, 2, 3, 4):
         add_example(page, number)
-    pick(page.locator("#repeat input[value=round]"))
+    page.locator("#repeat input[value=round]").check(force=True)
     expect(page.locator("#strip button")).to_have_count(13)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.locator("#export").scroll_into_view_if_needed()

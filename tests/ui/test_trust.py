@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from hand import GROUP_BOXES_PX, GROUP_PX, change, choose, comes_to, drag, drop, pick, source, start, value, wait_for_change
+from hand import GROUP_BOXES_PX, GROUP_PX, change, choose, comes_to, drag, drop, source, start, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -80,7 +80,7 @@ def test_one_hair_colour_at_a_time_by_keyboard(page):
     other = wait_for_change(page, black)
     drag(page, "#hair-amount", -0.3)
     wait_for_change(page, other)
-    pick(page.locator("#hair-colour input").first)
+    page.locator("#hair-colour input").first.check(force=True)
     alt(page, f"{ALT}no change")
     expect(page.locator("#hair-amount")).to_have_count(0)
     expect(page.locator("#result img")).to_have_attribute("src", first)
