@@ -6,18 +6,19 @@ what edits with it.
 
 from typing import TYPE_CHECKING, Any
 
+from facevae.version import __version__
+
 if TYPE_CHECKING:
-    from facevae.checkpoint import Checkpoint as FaceVAE
+    from facevae.checkpoint.checkpoint import Checkpoint as FaceVAE
     from facevae.editor import Editor
 
-__version__ = "0.1.0"
 __all__ = ["Editor", "FaceVAE", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
     """The two names that are not there before somebody asks: importing the package alone brings no torch along."""
     if name == "FaceVAE":
-        from facevae.checkpoint import Checkpoint
+        from facevae.checkpoint.checkpoint import Checkpoint
 
         return Checkpoint
     if name == "Editor":

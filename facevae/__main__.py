@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from facevae import __version__
+from facevae.version import __version__
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ COMMANDS: dict[str, Command] = {
     "checkpoints list": Command("which checkpoints are there", "facevae.cli.checkpoints", "read_list", knows=False),
     "checkpoints verify": Command("whether their files are whole", "facevae.cli.checkpoints", "read_verify", knows=False),
     "app": Command("open the page in the browser, with the flags of app.py", "facevae.ui.serve", "read_app", knows=False),
-    "doctor": Command("versions, checkpoint, disk, and one timed edit", "facevae.doctor", "read_doctor", knows=False),
+    "doctor": Command("versions, checkpoint, disk, and one timed edit", "facevae.cli.doctor", "read_doctor", knows=False),
 }
 
 

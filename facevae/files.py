@@ -1,4 +1,4 @@
-"""Atomic writes: a file on disk is the old one or the new one, never half of either."""
+"""Files: atomic writes of JSON and tensors, safe file names, and where the assets are."""
 
 import json
 import os
@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # the places alone are asked for where no torch is wanted
 HERE = Path(__file__).parent
 ASSETS = HERE / "assets" if (HERE / "assets").is_dir() else HERE.parent / "assets"
 """The embedded checkpoint, exhibits and examples: inside the package where pip has installed it, beside it in the repository."""
+LONGEST_NAME = 60
 
 
 def write_atomic(path: Path, write: Callable[[Path], object], keep: Path | None = None) -> None:
@@ -55,3 +56,14 @@ def write_tensors(path: Path, tensors: "dict[str, Tensor]", metadata: dict[str, 
         write_atomic(path, lambda p: save_file(contiguous, p, metadata=metadata), keep)
     except SafetensorError as error:
         raise OSError(str(error)) from None
+
+
+def file_stem(name: str) -> str:
+    """A file name without its ending and without anything that file systems dislike."""
+    return tidy_name(Path(name).stem)
+
+
+def tidy_name(name: str) -> str:
+    """Letters, digits, - and _, at most `LONGEST_NAME` of them; "face" where none is left."""
+    tidy = "".join(c if c.isalnum() or c in "-_" else "-" for c in name).strip("-")
+    return tidy[:LONGEST_NAME] or "face"

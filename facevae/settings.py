@@ -1,13 +1,11 @@
 """What a person may set besides the attributes: names, ranges and defaults, once for the page, the command line and the HTTP API.
 
-Data only, and quick to import: `--help` reads it. The sliders of the attributes come from the checkpoint, see `facevae.controls`.
+Data only, and quick to import: `--help` reads it. The sliders of the attributes come from the checkpoint, see `facevae.attributes`.
 """
 
 import math
 from dataclasses import dataclass
 from typing import Any
-
-from facevae.photo.compositing import DETAIL
 
 
 def is_number(value: Any) -> bool:
@@ -69,7 +67,7 @@ class Choice:
         return value
 
 
-PHOTO_DETAIL = Number("detail", "Photo detail", 0, 1, DETAIL, 0.05, "how much of the photo's own detail stays where the shape changes")
+PHOTO_DETAIL = Number("detail", "Photo detail", 0, 1, 0.45, 0.05, "how much of the photo's own detail stays where the shape changes")
 CROP = (
     Number("shift_x", "Left, right", -0.5, 0.5, 0, 0.01, "move the crop right, in crop sides"),
     Number("shift_y", "Up, down", -0.5, 0.5, 0, 0.01, "move the crop down, in crop sides"),

@@ -10,13 +10,13 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from jaxtyping import install_import_hook
 
-install_import_hook(["facevae.nets", "facevae.latent", "facevae.photo", "train.losses", "train.encodings"], "typecheck.check")
+install_import_hook(["facevae.nets", "facevae.latent", "facevae.photo", "train.vae.losses", "train.measure.encodings"], "typecheck.check")
 
 import pytest
 import torch
 from hub_server import CHUNK, Hub
 
-from facevae.checkpoint import Checkpoint
+from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.latent.directions import Direction
 from facevae.latent.priors import GaussianMixture
 from facevae.nets.aligner import AlignerConfig, AlignmentNet

@@ -14,4 +14,4 @@ trap 'rm -rf "$(dirname "$venv")"' EXIT
 # A file of tests on each core: torch is no faster with two threads on such small nets.
 OMP_NUM_THREADS=1 "$venv/bin/python" -m pytest -rs -n 2 --dist loadfile "$@"
 # Known vulnerabilities: says so where nobody can be asked, fails for what the app needs and somebody has mended.
-"$venv/bin/python" tests/audit.py
+"$venv/bin/python" tests/support/audit.py

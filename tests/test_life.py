@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facevae.checkpoint import Checkpoint, save_checkpoint
+from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from facevae.editor import Editor
 from train.__main__ import main
-from train.data import PreparedData
-from train.synthetic import write_celeba_layout
+from train.data.prepared import PreparedData
+from train.data.synthetic import write_celeba_layout
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def checkpoint(place: Path) -> Path:
     for what in ("reconstruction", "classifier"):
         assert main(["evaluate", what, "--checkpoint", out, "--data", data, "--write"]) == 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("train.plain_guidance.STEPS", 4)
+        patch.setattr("train.evaluate.plain_guidance.STEPS", 4)
         assert main(["evaluate", "edits", "--checkpoint", out, "--data", data, "--faces", "10", "--guided", "1", "--write"]) == 0
     return Path(out)
 

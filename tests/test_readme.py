@@ -11,7 +11,7 @@ import pytest
 from train.__main__ import main
 from train.report.page import write_index
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
@@ -36,23 +36,23 @@ def test_python_block_runs_as_printed(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_numbers_are_those_of_the_embedded_checkpoint() -> None:
-    from facevae.checkpoint import Checkpoint
-    from train.card import MARKS, numbers
+    from facevae.checkpoint.checkpoint import Checkpoint
+    from train.publish.card import MARKS, numbers
 
     inside = README.split(MARKS[0] + "\n")[1].split(MARKS[1])[0]
     assert inside == numbers(Checkpoint.from_pretrained().evaluation)
 
 
 def test_milestones_are_those_that_were_measured() -> None:
-    from facevae.checkpoint import Checkpoint
-    from train.milestones import KEPT, MARKS, milestones
+    from facevae.checkpoint.checkpoint import Checkpoint
+    from train.publish.milestones import KEPT, MARKS, milestones
 
     inside = README.split(MARKS[0] + "\n")[1].split(MARKS[1])[0]
     assert inside == milestones(json.loads(KEPT.read_text()), Checkpoint.from_pretrained().evaluation)
 
 
 def test_ablation_is_the_one_that_was_measured() -> None:
-    from train.ablation import MARKS, ablation_table, note
+    from train.report.ablation import MARKS, ablation_table, note
 
     found = json.loads((ROOT / "docs" / "ablation.json").read_text())
     assert README.split(MARKS[0] + "\n")[1].split(MARKS[1])[0] == note(found) + ablation_table(found)

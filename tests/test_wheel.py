@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 LEFT_OUT = shutil.ignore_patterns("figures", "__pycache__", "*.egg-info")
 EDIT = """
 import sys
 from pathlib import Path
 import facevae.editor
 from facevae.editor import Editor
-from facevae.exhibit import EMBEDDED
+from facevae.exhibits.exhibit import EMBEDDED
 assert Path(facevae.editor.__file__).is_relative_to(sys.argv[1]), facevae.editor.__file__
 editor = Editor()
 assert editor.checkpoint.card and any(EMBEDDED.glob("*/exhibit.json"))
@@ -51,7 +51,7 @@ def test_an_unpacked_wheel_edits_a_face(wheel: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", EDIT, str(tmp_path / "site")], cwd=elsewhere, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     digest, change = done.stdout.split()
-    from facevae.summary import EMBEDDED, summarize
+    from facevae.checkpoint.metadata import EMBEDDED, summarize
 
     assert digest == summarize(EMBEDDED).digest and int(change) > 10
     assert not list(elsewhere.iterdir())
@@ -72,4 +72,4 @@ def test_the_wheel_holds_every_module_and_its_commands_exist(wheel: Path) -> Non
 def test_the_space_and_the_wheel_ask_for_the_same() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     assert 'dependencies = { file = ["requirements.txt"] }' in project
-    assert f'__version__ = "{re.search(r"""^version = "(.+)"$""", project, flags=re.M)[1]}"' in (ROOT / "facevae/__init__.py").read_text()
+    assert f'__version__ = "{re.search(r"""^version = "(.+)"$""", project, flags=re.M)[1]}"' in (ROOT / "facevae/version.py").read_text()

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from facevae.checkpoint.metadata import EMBEDDED, Summary, summarize
 from facevae.cli.flags import Parser, known_of
 from facevae.cli.rows import Row, Teller, in_a_sentence
-from facevae.summary import EMBEDDED, Summary, summarize
 
 
 def read_list(args: Sequence[str]) -> Any:
@@ -34,7 +34,7 @@ def read_verify(args: Sequence[str]) -> Any:
 
 def list_checkpoints(folders: Sequence[Path], teller: Teller) -> int:
     """A row for each; a folder that is none, and holds none, is a failure."""
-    from facevae.hub import cached, list_cached
+    from facevae.checkpoint.hub import cached, list_cached
 
     found: list[tuple[str, Path]] = []
     for folder in [EMBEDDED, *folders]:
@@ -53,7 +53,7 @@ def list_checkpoints(folders: Sequence[Path], teller: Teller) -> int:
 
 def verify_checkpoints(sources: Sequence[str], teller: Teller) -> int:
     """A row for each: it is whole, or every sentence that says what is wrong with it."""
-    from facevae.checkpoints import verify
+    from facevae.checkpoint.verify import verify
 
     for source in sources:
         try:

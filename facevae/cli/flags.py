@@ -7,10 +7,10 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from facevae.attributes import Control
+from facevae.checkpoint.metadata import EMBEDDED, Summary, summarize
 from facevae.cli.names import flag, one_of
-from facevae.controls import Control
 from facevae.settings import CROP, PHOTO_DETAIL, Choice, Number
-from facevae.summary import EMBEDDED, Summary, summarize
 
 SIGNS = (
     "Strengths are in σ of the attribute itself, as in Python and over HTTP: 0 leaves the photo as it is, more is more of what the "
@@ -72,7 +72,7 @@ def known_of(source: str | None, revision: str | None) -> Summary:
         raise ValueError("the name of the checkpoint is empty")
     if source is None or Path(source).is_dir():
         return summarize(EMBEDDED if source is None else Path(source))
-    from facevae.hub import fetch, source_of
+    from facevae.checkpoint.hub import fetch, source_of
 
     return summarize(fetch(source_of(source, revision)).folder)
 

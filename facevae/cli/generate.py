@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from facevae.checkpoint.metadata import Summary
 from facevae.cli.files import MARK, STDIO, check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite
 from facevae.cli.names import wished
 from facevae.cli.rows import Row, Teller, in_a_sentence
 from facevae.cli.streams import check_stdout, write_stdout
-from facevae.file_names import file_stem
+from facevae.files import file_stem
 from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, PRIOR, RADIUS, TEMPERATURE, Number
-from facevae.summary import Summary
 
 if TYPE_CHECKING:
     from facevae.editor import Editor, Face
@@ -89,8 +89,8 @@ def seeds_of(text: str) -> list[range]:
 
 def run(flags: argparse.Namespace, runs: list[range], wanted: dict[str, bool], to_folder: bool) -> int:
     """Draw, and write a sheet or a file each."""
-    from facevae.contact_sheet import save_sheet
     from facevae.editor import Editor
+    from facevae.editor.contact_sheet import save_sheet
 
     teller = Teller(flags.json, flags.output != STDIO)
     editor = Editor(flags.checkpoint, flags.revision)
@@ -135,7 +135,7 @@ def draw(editor: "Editor", flags: argparse.Namespace, runs: list[range], wanted:
     """The first `count` of the seeds whose faces are as they are asked for, and how many were tried."""
     from tqdm import tqdm
 
-    from facevae.sampling import MAX_TRIES
+    from facevae.editor.generation import MAX_TRIES
 
     endless = runs[-1].stop > LAST_SEED
     count = flags.count or (COUNT.default if endless else sum(map(len, runs)))

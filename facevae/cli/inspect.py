@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from facevae.attributes import SHOWN, WITHHELD, in_words
+from facevae.checkpoint.metadata import Summary
 from facevae.cli.files import STDIO, Job, sources
 from facevae.cli.flags import Parser, add_general, add_workers
 from facevae.cli.rows import Row, Teller
 from facevae.cli.streams import read_stdin
 from facevae.cli.work import work
-from facevae.summary import Summary
 
 if TYPE_CHECKING:
     from facevae.editor import Editor, Face

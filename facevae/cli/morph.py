@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facevae import __version__
+from facevae.checkpoint.metadata import Summary
 from facevae.cli.files import STDIO, check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite, groups_of
 from facevae.cli.rows import Row, Teller, in_a_sentence
 from facevae.cli.streams import check_stdout, read_stdin, write_stdout
-from facevae.file_names import file_stem
+from facevae.files import file_stem
 from facevae.photo.animation import film_formats
 from facevae.settings import DURATION_MS, FRAMES, PATH, POSITION, REPEAT, WHERE
-from facevae.summary import Summary
+from facevae.version import __version__
 
 if TYPE_CHECKING:
     from facevae.editor import Editor, Face
-    from facevae.morphing import Way
+    from facevae.editor.morph_types import Way
 
 LEAST, MOST = 2, 6
 
@@ -94,7 +94,7 @@ def target_of(flags: argparse.Namespace) -> Path | None:
 def run(flags: argparse.Namespace, parts: tuple[str, ...], suffix: str, target: Path | None) -> int:
     """Open the faces, draw, write."""
     from facevae.editor import Editor
-    from facevae.morphing import Way
+    from facevae.editor.morph_types import Way
 
     teller = Teller(flags.json, target is not None)
     editor, shown = Editor(flags.checkpoint, flags.revision), " ".join(flags.photos)
@@ -118,8 +118,8 @@ def run(flags: argparse.Namespace, parts: tuple[str, ...], suffix: str, target: 
 
 def open_face(editor: "Editor", name: str) -> "Face":
     """A photo's largest face, as the page's Morph tab opens it; or the face of a recipe that needs no photo, with its edit."""
-    from facevae.recipe import recipe_from
-    from facevae.saving import is_json
+    from facevae.editor.recipe import recipe_from
+    from facevae.editor.saving import is_json
 
     if name == STDIO:
         return editor.open_photo(read_stdin(), name="standard input")
@@ -133,7 +133,7 @@ def film(editor: "Editor", faces: "Sequence[Face]", way: "Way", flags: argparse.
     """The film, with its frames counted on standard error."""
     from tqdm import tqdm
 
-    from facevae.morphing import FilmConfig
+    from facevae.editor.morph_types import FilmConfig
 
     config, step = FilmConfig(form, flags.frames, flags.duration_ms, flags.where), None
     with tqdm(unit="frame", file=sys.stderr, disable=None, leave=False) as bar:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from facevae.attributes import GOALS
+from facevae.checkpoint.metadata import Summary
 from facevae.cli.files import SAME_SUFFIX, STDIO, Job, plan, write_result
 from facevae.cli.flags import SIGNS, Parser, add_attributes, add_editing, add_general, add_locks, add_output, strengths_of
 from facevae.cli.names import meant, one_of, wished
 from facevae.cli.rows import Row, Teller
 from facevae.cli.streams import check_stdout, read_stdin, write_stdout
 from facevae.cli.work import Task, work
-from facevae.order import ALL, Made, Order, carry_out, redrawn
 from facevae.photo.alignment import Adjustment
 from facevae.photo.metadata import recipe_text
+from facevae.request import ALL, EditRequest, RenderedFile, redrawn, run_request
 from facevae.settings import CROP
-from facevae.summary import Summary
 
 if TYPE_CHECKING:
     from facevae.editor import Editor
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Change:
     """The task of all three: carry an order out, and write what comes of it."""
 
-    order: Order
+    order: EditRequest
     digest: str
     """Of the checkpoint."""
     overwrite: bool = False
@@ -56,11 +56,11 @@ class Change:
         begun = time.monotonic()
         photo = open_photo(read_stdin(), "standard input") if job.source == STDIO else open_photo(job.source)
         job.target(".png" if self.order.format == "png" else SUFFIXES.get(photo.format, ".png"))  # refused before it costs anything
-        made = carry_out(editor, self.order, photo)
+        made = run_request(editor, self.order, photo)
         return finish(job, made, self.overwrite, time.monotonic() - begun)
 
 
-def finish(job: Job, made: Made, overwrite: bool, seconds: float) -> Row:
+def finish(job: Job, made: RenderedFile, overwrite: bool, seconds: float) -> Row:
     """Write a result to where it goes."""
     target = job.target(made.suffix)
     if target is None:
@@ -100,7 +100,7 @@ def read_edit(args: Sequence[str], known: Summary) -> Any:
     strengths = strengths_of(flags, known)
     if not strengths:
         raise ValueError("nothing is asked for: give at least one attribute, such as --smiling 2 (facevae edit --help lists them)")
-    return changing(flags, known, Order(strengths, locks_of(flags, known), **common(flags)))
+    return changing(flags, known, EditRequest(strengths, locks_of(flags, known), **common(flags)))
 
 
 def read_guide(args: Sequence[str], known: Summary) -> Any:
@@ -118,7 +118,7 @@ def read_guide(args: Sequence[str], known: Summary) -> Any:
     wanted |= wished(flags.want, flags.avoid, known.attributes)
     if not wanted:
         raise ValueError("nothing is asked for: give --want, --avoid or --make")
-    return changing(flags, known, Order(strengths_of(flags, known), locks_of(flags, known), wanted, **common(flags)))
+    return changing(flags, known, EditRequest(strengths_of(flags, known), locks_of(flags, known), wanted, **common(flags)))
 
 
 def read_recipe_apply(args: Sequence[str], known: Summary) -> Any:
@@ -137,10 +137,10 @@ def read_recipe_apply(args: Sequence[str], known: Summary) -> Any:
     flags = parser.read(args)
     if flags.recipe == STDIO and STDIO in flags.photos:
         raise ValueError("standard input can be read only once")
-    order = Order(recipe=read_recipe(flags.recipe), **common(flags))
+    order = EditRequest(recipe=read_recipe(flags.recipe), **common(flags))
     if flags.photos:
         return changing(flags, known, order)
-    from facevae.recipe import recipe_from  # torch comes with it, and --help is answered by now
+    from facevae.editor.recipe import recipe_from  # torch comes with it, and --help is answered by now
 
     if recipe_from(order.recipe).alignment is not None:
         raise ValueError("this recipe belongs to a photo, which is not in it: name the photos that it shall be applied to")
@@ -157,7 +157,7 @@ class Redraw(Change):
         return None
 
     def do(self, editor: "Editor", job: Job) -> Row:
-        from facevae.recipe import recipe_from
+        from facevae.editor.recipe import recipe_from
 
         begun = time.monotonic()
         job.target(".png")
@@ -196,7 +196,7 @@ def common(flags: argparse.Namespace) -> dict[str, Any]:
     return {"detail": flags.detail, "refine": flags.refine, "adjustment": adjustment, "face": flags.face, "format": format}
 
 
-def changing(flags: argparse.Namespace, known: Summary, order: Order) -> Any:
+def changing(flags: argparse.Namespace, known: Summary, order: EditRequest) -> Any:
     """The command, read and ready to run."""
     jobs = plan(flags.photos, flags.output, flags.overwrite)
     return running(flags, jobs, Change(order, known.digest, flags.overwrite))
@@ -214,8 +214,8 @@ def running(flags: argparse.Namespace, jobs: Sequence[Job], task: Task) -> Any:
 
 def read_recipe(name: str) -> str:
     """The recipe's JSON, from a file, a picture or standard input; `ValueError` where there is none in it."""
+    from facevae.editor.recipe import recipe_from
     from facevae.photo.images import MAX_FILE_BYTES, open_photo
-    from facevae.recipe import recipe_from
 
     if name != STDIO and not Path(name).is_file():
         raise ValueError(f"{name} is no file with a recipe")

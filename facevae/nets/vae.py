@@ -25,7 +25,7 @@ class NetConfig(Protocol):
 
 
 class VAE(nn.Module):
-    """Encoder and decoder; it computes and judges nothing (the losses live in `train.losses`).
+    """Encoder and decoder; it computes and judges nothing (the losses live in `train.vae.losses`).
 
     A subclass gives `encoder`, x (b, c, h, w) in [0, 1] -> (b, 2 · latent), the mean and the log variance
     of the posterior, and `decoder`, z (b, latent) -> x. With `variational` False it is an autoencoder:

@@ -233,7 +233,7 @@ def crop(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size_px: int) 
         photo = cv2.resize(photo, reduced, interpolation=cv2.INTER_AREA)
         matrix = matrix * np.array([width / reduced[0], height / reduced[1], 1])
         shrink = 2.0
-    # Oversample so that no photo pixel is skipped, then reduce as the training pictures were reduced (train/data.py).
+    # Oversample so that no photo pixel is skipped, then reduce as the training pictures were reduced (train/data/prepared.py).
     over = size_px * max(1, math.ceil(shrink))
     index_map = matrix * over
     index_map[:, 2] += index_map[:, :2].sum(axis=1) * 0.5 - 0.5  # pixel centres: i + 0.5 here, i in OpenCV

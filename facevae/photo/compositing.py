@@ -24,6 +24,7 @@ from jaxtyping import Float32, UInt8
 from facevae.photo import guided_filter
 from facevae.photo.alignment import Alignment, crop
 from facevae.photo.guided_filter import enlarge, follow, repeated
+from facevae.settings import PHOTO_DETAIL
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Oval:
         return drawn
 
 
-DETAIL = 0.45
+DETAIL = PHOTO_DETAIL.default
 """How much of the photo's own detail stays where the change is structural, 0 ... 1.
 
 At 0.6 teeth and frames shine through in most faces, at 0.3 cheeks and eyes go soft: looked at on 25 photos, mouths closed,

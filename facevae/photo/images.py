@@ -22,7 +22,7 @@ from torch import Tensor
 
 from facevae.photo.colours import DEEP_MODES, orientation, turn, upright_srgb, with_edit
 from facevae.photo.metadata import EDITED, EXIF_IFD, GENERATED, XMP_TAG, clean_exif, png_info, recipe_text, xmp_packet
-from facevae.photo.sniffing import describe, is_bomb, is_directory_bomb, shown_name
+from facevae.photo.validation import describe, is_bomb, is_directory_bomb, shown_name
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R 601
 MAX_PIXELS = 50_000_000

@@ -6,7 +6,7 @@ from PIL import Image
 
 from facevae.editor import Editor, Face
 from facevae.files import ASSETS
-from facevae.ui.parts import portrait
+from facevae.ui.components import portrait
 
 FOLDER = ASSETS / "examples"
 SEEDS = (27, 7, 32, 29, 44)

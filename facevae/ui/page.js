@@ -122,7 +122,7 @@
   window.addEventListener("blur", release);
 })();
 
-// A slider can be held as it is by the lock beside its name (facevae/ui/sliders.py listens); and sliders can be
+// A slider can be held as it is by the lock beside its name (facevae/ui/edit/sliders.py listens); and sliders can be
 // found by their names.
 (() => {
   const LOCK = '<svg viewBox="0 0 16 16" aria-hidden="true"><rect x="3" y="7" width="10" height="7" rx="1.5"/><path d="M5 7V5a3 3 0 0 1 6 0v2"/></svg>';

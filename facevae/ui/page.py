@@ -8,21 +8,21 @@ from typing import Any
 import gradio as gr
 
 from facevae.editor import Editor
-from facevae.exhibit import open_exhibits
-from facevae.ui.about import AboutTab
-from facevae.ui.api import Api
-from facevae.ui.cleaning import FOLLOWERS
-from facevae.ui.edit import EditTab
+from facevae.exhibits.exhibit import open_exhibits
+from facevae.ui.about.tab import AboutTab
+from facevae.ui.browser_storage import STORE
+from facevae.ui.components import QUEUED
+from facevae.ui.edit.tab import EditTab
 from facevae.ui.examples import Examples
-from facevae.ui.gate import app_options
-from facevae.ui.generate import GenerateTab
-from facevae.ui.latent_space import LatentSpaceTab
-from facevae.ui.morph import MorphTab
-from facevae.ui.parts import QUEUED
+from facevae.ui.generate.tab import GenerateTab
+from facevae.ui.latent_space.tab import LatentSpaceTab
+from facevae.ui.morph.tab import MorphTab
+from facevae.ui.server.api import Api
+from facevae.ui.server.checkpoint_pages import CheckpointPages
+from facevae.ui.server.gradio_patches import send_whole
+from facevae.ui.server.request_guard import app_options
+from facevae.ui.server.temp_files import FOLLOWERS
 from facevae.ui.session import Session
-from facevae.ui.shelf import Shelf
-from facevae.ui.store import STORE
-from facevae.ui.streams import send_whole
 
 HERE = Path(__file__).parent
 TITLE = "<h1>facevae</h1><p>Change a face in a photo, morph several, or meet new ones. Photos stay on this machine.</p>"
@@ -41,7 +41,7 @@ DELETE_CACHE_SEC = (300, 3300)
 
 
 def build_page(
-    editor: Editor, more_exhibits: Path | None = None, shelf: Shelf | None = None, current: str = ""
+    editor: Editor, more_exhibits: Path | None = None, shelf: CheckpointPages | None = None, current: str = ""
 ) -> tuple[gr.Blocks, dict[str, Any]]:
     """The page, and what `launch` needs to know for it. `more_exhibits` is a folder with models for the Latent space tab.
 

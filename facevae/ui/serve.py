@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     # After each call Gradio would make a table of all of them, for a page of statistics that is closed here.
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"], os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = str(2**62), "1"
     from facevae.memory import give_back, keep_small, staying
-    from facevae.ui.cleaning import keep_clean, own_folder
+    from facevae.ui.server.temp_files import keep_clean, own_folder
 
     keep_small()
     try:
@@ -73,11 +73,11 @@ def open_page(flags: argparse.Namespace) -> "tuple[Blocks, dict[str, Any]]":
     with ThreadPoolExecutor(1) as thread:  # weights are read and checked while Gradio is imported, which takes longer
         opening = thread.submit(open_editor, flags.checkpoint[0] if flags.checkpoint else None, flags.revision)
         from facevae.ui.page import build_page
-        from facevae.ui.shelf import Shelf
+        from facevae.ui.server.checkpoint_pages import CheckpointPages
 
     editor = opening.result()
     more = flags.checkpoint[1:] or flags.checkpoints
-    shelf = Shelf(editor.checkpoint.name, flags.checkpoint[1:], flags.checkpoints) if more else None
+    shelf = CheckpointPages(editor.checkpoint.name, flags.checkpoint[1:], flags.checkpoints) if more else None
     return build_page(editor, flags.exhibits, shelf)
 
 
@@ -90,7 +90,7 @@ def port_of(text: str) -> int:
 
 def open_editor(source: str | None, revision: str | None) -> "Editor":
     """The editor over a checkpoint, the embedded one where the Hub cannot be reached."""
-    from facevae.checkpoints import open_or_embedded
+    from facevae.checkpoint.verify import open_or_embedded
     from facevae.editor import Editor
 
     return Editor(open_or_embedded(source, revision))

@@ -9,8 +9,8 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 from facevae.editor import Adjustment, Direction, Face
-from facevae.history import History
-from facevae.morphing import KeyFrames
+from facevae.editor.history import History
+from facevae.editor.morph_types import KeyFrames
 from facevae.photo import compositing
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from given import draw
+from cli_photos import draw
 
 from facevae.__main__ import main
-from facevae.checkpoint import save_checkpoint
+from facevae.checkpoint.checkpoint import save_checkpoint
 from facevae.editor import Editor
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from given import draw, pixels
+from cli_photos import draw, pixels
 
 from facevae.__main__ import COMMANDS, main
 from facevae.cli.generate import seeds_of
 from facevae.cli.names import meant, wished
-from facevae.contact_sheet import draw_sheet
-from facevae.morphing import FilmConfig, Way
+from facevae.editor.contact_sheet import draw_sheet
+from facevae.editor.morph_types import FilmConfig, Way
 
 
 @pytest.fixture

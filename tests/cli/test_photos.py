@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from given import PLACED, draw, pixels
+from cli_photos import PLACED, draw, pixels
 from PIL import Image
 
 from facevae.cli.files import named_apart, plan

@@ -8,11 +8,11 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
-from given import PLACED, draw, pixels
+from cli_photos import PLACED, draw, pixels
 from gradio_client import Client, handle_file
 
 from facevae.editor import Adjustment
-from facevae.morphing import FilmConfig, Way
+from facevae.editor.morph_types import FilmConfig, Way
 from facevae.photo.alignment import Alignment
 from facevae.settings import (
     DURATION_MS,
@@ -22,12 +22,12 @@ from facevae.settings import (
     REPEAT,
     TEMPERATURE,
 )
-from facevae.ui import sheets
-from facevae.ui.api import Api
-from facevae.ui.edit import EditTab
+from facevae.ui.edit.tab import EditTab
 from facevae.ui.examples import Examples
-from facevae.ui.generate import GenerateTab
-from facevae.ui.morph import MorphTab
+from facevae.ui.generate import sheet as sheets
+from facevae.ui.generate.tab import GenerateTab
+from facevae.ui.morph.tab import MorphTab
+from facevae.ui.server.api import Api
 from facevae.ui.session import Session
 
 STRENGTHS, LOCKS, DETAIL = {"Smiling": 2.5, "Male": -1.5}, ["Young"], 0.2
@@ -169,7 +169,7 @@ def test_films_and_sheets_are_the_same_everywhere(tabs, client, call, editor, tm
 def test_all_faces_of_a_photo_as_one_would_edit_them_on_the_page(rows, editor, tmp_path, monkeypatch) -> None:
     photo = draw(tmp_path / "photo.png", size=(160, 90))
     places = [Alignment(np.array([[1 / 70, 0, -x / 70], [0, 1 / 70, -10 / 70]]), True, 1.0) for x in (5, 85)]
-    monkeypatch.setattr("facevae.opening.find_faces", lambda pixels, aligner: places)
+    monkeypatch.setattr("facevae.editor.photos.find_faces", lambda pixels, aligner: places)
     expected = editor.refined(editor.choose(editor.refined(editor.open_photo(photo)), 1, STRENGTHS, locks=LOCKS))
     asked = ("edit", photo, "--smiling", 2.5, "--male", -1.5, "--lock", "young", "-o", tmp_path / "all.png")
     code, [row] = rows(*asked, "--face", "all")

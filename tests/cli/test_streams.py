@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from given import PLACED, draw
+from cli_photos import PLACED, draw
 
 from facevae.photo.images import MAX_FILE_BYTES
 

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from given import PLACED, draw, pixels
+from cli_photos import PLACED, draw, pixels
 
 from facevae.__main__ import main
 from facevae.cli import work

@@ -40,7 +40,7 @@ ESTIMATORS = ["centroid", "balanced", "correlation", "logistic", "natural", "par
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_planted_axis_is_found_with_its_sign_and_scale(name: str) -> None:
-    from train.estimators import fit_steps
+    from train.latent.estimators import fit_steps
 
     z, labels, axis = planted()
     guide = (z @ axis > 0.5).astype(np.float32)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facevae.checkpoint import Checkpoint
+from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.latent.inversion import InversionConfig, InversionStep, refine
 from facevae.photo.compositing import soft_mask
 

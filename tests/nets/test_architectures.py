@@ -7,8 +7,8 @@ import torch
 
 from facevae.nets.architectures import ARCHITECTURES, build_net, describe_net, net_config
 from facevae.nets.residual import ResidualConfig, ResidualVAE
-from train.config import PRESETS
 from train.report.runs import BUDGETS, RUNS
+from train.vae.config import PRESETS
 
 NETS = {name: config.net for name, config in PRESETS.items()}
 # Every net of every report at every budget, each once; in the same order in every process, or pytest-xdist collects other tests in each.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from facevae.nets.convolutional import ConvolutionalConfig, ConvolutionalVAE
 from facevae.nets.gaussian import Point
-from train.config import PRESETS
+from train.vae.config import PRESETS
 
 SMALL = ConvolutionalConfig(8, 12, encoder=((8, 5, 2), (8, 4, 2)), decoder=((8, 3, 2), (3, 4, 2)), latent=3)
 VARIANTS = {

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from facevae.nets.judge import Judge, JudgeConfig, vgg_levels
-from train.classifier import judge_from
-from train.identity import identity_from
+from train.networks.classifier import judge_from
+from train.networks.identity import identity_from
 
 
 def test_every_level_but_the_last_halves_the_picture():

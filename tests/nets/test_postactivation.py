@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from facevae.nets.postactivation import ConvNormAct, PostActivationConfig, PostActivationVAE, ResidualBlock
-from train.config import PRESETS
+from train.vae.config import PRESETS
 
 SMALL = PostActivationConfig(size=16, width=8, levels=2, groups=4, latent=5)
 

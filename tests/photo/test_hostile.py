@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from photo.hostile import Case, corpus, written
+from hostile import Case, corpus, written
 
 from facevae.photo.images import Photo, open_photo
 
@@ -55,7 +55,7 @@ def check(case: Case, photo: Photo) -> str:
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, list]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")]), "OMP_NUM_THREADS": "1"}
     child = subprocess.run([sys.executable, __file__, str(written())], env=environment, capture_output=True, text=True)
     lines = [json.loads(line) for line in child.stdout.splitlines()]
     assert child.returncode == 0, f"ended at {corpus()[len(lines)].name}: {child.stderr[-2000:]}"

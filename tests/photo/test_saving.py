@@ -6,8 +6,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from photo.profiles import grey_profile, rgb_profile
 from PIL import ExifTags, Image
+from profiles import grey_profile, rgb_profile
 
 from facevae.photo.images import Photo, open_photo, save_photo
 from facevae.photo.metadata import EDITED, NAMESPACE

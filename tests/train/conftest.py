@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from facevae.nets.residual import ResidualConfig
-from train.config import TrainConfig
-from train.data import PreparedData
-from train.identity import IdentityNet, IdentityNetConfig
-from train.schedules import RateSchedule
-from train.synthetic import prepare_synthetic
+from train.data.prepared import PreparedData
+from train.data.synthetic import prepare_synthetic
+from train.networks.identity import IdentityNet, IdentityNetConfig
+from train.vae.config import TrainConfig
+from train.vae.schedules import RateSchedule
 
 NET = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6)
 CONFIG = TrainConfig(

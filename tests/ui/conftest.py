@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hand import GROUP_BOXES_PX, GROUP_PX, QUEUES, at_rest, watch
+from page_actions import GROUP_BOXES_PX, GROUP_PX, QUEUES, at_rest, watch
 from PIL import Image
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -58,7 +58,7 @@ def editor() -> Iterator:
     from facevae.editor import Editor
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("facevae.opening.find_faces", find_by_boxes)
+        patch.setattr("facevae.editor.photos.find_faces", find_by_boxes)
         yield Editor()
 
 
@@ -68,7 +68,7 @@ def tab(tiny_checkpoint):
     import gradio as gr
 
     from facevae.editor import Editor
-    from facevae.ui.edit import EditTab
+    from facevae.ui.edit.tab import EditTab
     from facevae.ui.examples import Examples
 
     editor = Editor(tiny_checkpoint)
@@ -88,7 +88,7 @@ def face(tab):
 @pytest.fixture
 def visitor(tab, face):
     """Who has just opened the face."""
-    from visitor import Visitor
+    from fake_visitor import Visitor
 
     found = Visitor(tab)
     return found.take(tab.open_face(found.session, face)).read()

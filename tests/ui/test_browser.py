@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from hand import at_rest, change, drag, drop, source, value, wait_for_change
+from page_actions import at_rest, change, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 

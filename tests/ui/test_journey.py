@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hand import at_rest, change, drag, drop, source, value, wait_for_change
+from page_actions import at_rest, change, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from facevae.checkpoint import Checkpoint, save_checkpoint
-from facevae.ui.gate import Gate
+from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from facevae.ui.serve import main, read_app
+from facevae.ui.server.request_guard import Gate
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_checkpoint: C
     """What `launch` was called with, and the page."""
     called: dict = {}
     monkeypatch.setattr(gr.Blocks, "launch", lambda page, **options: called.update(options, page=page))
-    monkeypatch.setattr("facevae.ui.cleaning.keep_clean", lambda folder: None)  # a thread would outlive the test
+    monkeypatch.setattr("facevae.ui.server.temp_files.keep_clean", lambda folder: None)  # a thread would outlive the test
     monkeypatch.setattr("facevae.ui.page.FOLLOWERS", called.setdefault("followers", []))
     for name, value in {
         "GRADIO_TEMP_DIR": str(tmp_path / "temp"),
@@ -71,7 +71,7 @@ def test_a_port_that_cannot_be_had_ends_in_one_sentence(launched, tmp_path, caps
 
 
 def test_a_checkpoint_that_is_none_ends_in_one_sentence(tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("facevae.ui.cleaning.keep_clean", lambda folder: None)
+    monkeypatch.setattr("facevae.ui.server.temp_files.keep_clean", lambda folder: None)
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "temp"))
     monkeypatch.setenv("MALLOC_ARENA_MAX", "9")
     with pytest.raises(SystemExit, match="2"):

@@ -1,0 +1,1 @@
+"""Command-line options of `python -m train COMMAND`, one class a command."""

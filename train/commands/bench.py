@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from train.config import PRESETS
+from train.vae.config import PRESETS
 
 
 @dataclass(frozen=True)
@@ -47,56 +47,56 @@ class Bench:
 
     def photo(self) -> dict[str, Any]:
         from facevae.editor import Editor
-        from train.bench import bench_photo, print_bench
+        from train.bench.timing import bench_photo, print_bench
 
         print_bench(found := bench_photo(Editor(self.checkpoint), self.repeats))
         return found
 
     def page(self) -> dict[str, Any]:
-        from train.page_bench import bench_page, print_page
+        from train.bench.page import bench_page, print_page
 
         print_page(found := bench_page(self.repeats, self.checkpoint))
         return found
 
     def start(self) -> dict[str, Any]:
-        from train.start_bench import bench_start, print_start
+        from train.bench.start import bench_start, print_start
 
         print_start(found := bench_start(self.repeats, self.checkpoint))
         return found
 
     def load(self) -> dict[str, Any]:
-        from train.load_bench import bench_load, print_load
+        from train.bench.load import bench_load, print_load
 
         print_load(found := bench_load(self.users, self.minutes, self.checkpoint))
         return found
 
     def editor(self) -> dict[str, Any]:
         from facevae.editor import Editor
-        from train.editor_bench import bench_editor, print_editor
+        from train.bench.editor import bench_editor, print_editor
 
         print_editor(found := bench_editor(Editor(self.checkpoint), self.repeats, self.checkpoint))
         return found
 
     def step(self) -> dict[str, Any]:
-        from train.step_bench import bench_step, print_step
+        from train.bench.training_step import bench_step, print_step
 
         print_step(found := bench_step(PRESETS[self.preset], self._prepared(), self.repeats, self.steps))
         return found
 
     def peers(self) -> dict[str, Any]:
-        from train.step_bench import bench_peers, print_step
+        from train.bench.training_step import bench_peers, print_step
 
         print_step(found := bench_peers(PRESETS[self.preset], self._prepared(), self._given(self.celeba), self.repeats, self.steps))
         return found
 
     def growth(self) -> dict[str, Any]:
-        from train.data_bench import bench_data, print_data
+        from train.bench.data import bench_data, print_data
 
         print_data(found := bench_data(self._given(self.celeba), self.repeats, self.steps))
         return found
 
     def _prepared(self) -> Any:
-        from train.data import PreparedData
+        from train.data.prepared import PreparedData
 
         if self.data is None:
             raise ValueError(f"bench {self.what} needs --data, a folder that prepare wrote")

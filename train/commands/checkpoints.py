@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from train.calibration import DirectionsConfig
-from train.prior import PriorConfig
+from train.latent.calibration import DirectionsConfig
+from train.latent.prior import PriorConfig
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Export:
     out: Path
 
     def run(self) -> None:
-        from train.export import export
+        from train.publish.export import export
 
         print(f"{self.out}: {export(self.run_dir, self.classifier, self.aligner, self.out).digest}")
 
@@ -33,8 +33,8 @@ class Manifest:
     """Folder; the embedded checkpoint where not given."""
 
     def run(self) -> None:
-        from facevae.checkpoint import EMBEDDED
-        from train.export import add_manifest
+        from facevae.checkpoint.checkpoint import EMBEDDED
+        from train.publish.export import add_manifest
 
         folder = self.checkpoint or EMBEDDED
         print(f"{folder}: {len(add_manifest(folder)['files'])} files listed")
@@ -52,8 +52,8 @@ class Push:
     """Nobody else sees it. Refused where the repository is there already and public."""
 
     def prepared(self) -> Any:
-        from facevae.checkpoint import EMBEDDED
-        from train.push import describe_push, prepare_push
+        from facevae.checkpoint.checkpoint import EMBEDDED
+        from train.publish.push import describe_push, prepare_push
 
         push = prepare_push(self.checkpoint or EMBEDDED, self.repo)
         print(describe_push(push, self.private))
@@ -64,7 +64,7 @@ class Push:
         self.prepared()
 
     def run(self) -> None:
-        from train.push import send
+        from train.publish.push import send
 
         print(f"pushed: {send(self.prepared(), self.private)}")
 
@@ -93,8 +93,8 @@ class Release:
     figures: bool = True
 
     def run(self) -> None:
-        from facevae.checkpoint import EMBEDDED
-        from train.release import release
+        from facevae.checkpoint.checkpoint import EMBEDDED
+        from train.publish.release import release
 
         given = {k: v for k, v in vars(self).items() if k not in ("data", "run_dir")}
         given |= {"aligner": self.aligner or EMBEDDED, "out": self.out or EMBEDDED}

@@ -19,8 +19,8 @@ class Prepare:
     workers: int = 2
 
     def run(self) -> None:
-        from train.data import CELEBA_CROP_PX, list_celeba, list_folder, prepare
-        from train.synthetic import prepare_synthetic
+        from train.data.prepared import CELEBA_CROP_PX, list_celeba, list_folder, prepare
+        from train.data.synthetic import prepare_synthetic
 
         if sum(x is not None for x in (self.celeba, self.folder, self.synthetic)) != 1:
             raise ValueError("give exactly one of --celeba DIR, --folder DIR, --synthetic N")
@@ -48,8 +48,8 @@ class Pack:
     workers: int = 2
 
     def run(self) -> None:
-        from train.data import CELEBA_CROP_PX, PreparedData, list_celeba, list_folder, load_square
-        from train.pack import listing_of, pack
+        from train.data.pack import listing_of, pack
+        from train.data.prepared import CELEBA_CROP_PX, PreparedData, list_celeba, list_folder, load_square
 
         if sum(x is not None for x in (self.celeba, self.folder, self.data)) != 1:
             raise ValueError("give exactly one of --celeba DIR, --folder DIR, --data DIR")

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from train.commands.presets import value_of
-from train.config import PRESETS, TrainConfig, train_config
+from train.vae.config import PRESETS, TrainConfig, train_config
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Fit:
         return cls(config=PRESETS.get(value_of("--preset", args) or "faces-128", TrainConfig()))
 
     def run(self) -> None:
-        from train.classifier import guide_from
-        from train.data import open_data
-        from train.loop import fit
+        from train.data.prepared import open_data
+        from train.networks.classifier import guide_from
+        from train.vae.loop import fit
 
         if not self.data or self.run_dir is None:
             raise ValueError("fit needs --data and --run, or --resume with the folder of a run")

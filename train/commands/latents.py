@@ -6,8 +6,8 @@ from typing import Annotated
 
 import tyro
 
-from train.calibration import DirectionsConfig
-from train.prior import Kind, PriorConfig
+from train.latent.calibration import DirectionsConfig
+from train.latent.prior import Kind, PriorConfig
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Directions:
     config: DirectionsConfig = field(default_factory=DirectionsConfig)
 
     def run(self) -> None:
-        from train.data import PreparedData
-        from train.directions import find_directions
-        from train.export import add_directions
+        from train.data.prepared import PreparedData
+        from train.latent.directions import find_directions
+        from train.publish.export import add_directions
 
         found = find_directions(self.run_dir, self.classifier, PreparedData(self.data), self.config, self.judge, self.identity, self.only)
         for name, d in found.items():
@@ -53,8 +53,8 @@ class Prior:
     config: PriorConfig = field(default_factory=PriorConfig)
 
     def run(self) -> None:
-        from train.data import PreparedData
-        from train.prior import find_prior
+        from train.data.prepared import PreparedData
+        from train.latent.prior import find_prior
 
         about = find_prior(self.run_dir, PreparedData(self.data), self.config, self.kind, self.judge)
         for name, value in about["valid_nats"].items():
@@ -79,10 +79,10 @@ class Exhibit:
     """With the runs folder of the report "twins": the four exhibits that are embedded, --run being that of the embedded checkpoint."""
 
     def run(self) -> None:
-        from facevae.checkpoint import EMBEDDED
-        from train.classifier import judge_from
-        from train.data import PreparedData
-        from train.exhibits import make_exhibit, make_exhibits, subject_of_run
+        from facevae.checkpoint.checkpoint import EMBEDDED
+        from train.data.prepared import PreparedData
+        from train.networks.classifier import judge_from
+        from train.publish.exhibits import make_exhibit, make_exhibits, subject_of_run
 
         data, (judge, _) = PreparedData(self.data), judge_from(self.judge)
         if self.twins is not None:

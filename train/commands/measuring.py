@@ -52,10 +52,10 @@ class Evaluate:
     """What to call the weights in the README's table of the long run, which "run" and "protocol" add a row to."""
 
     def run(self) -> None:
-        from facevae.checkpoint import EMBEDDED, Checkpoint
-        from train.evaluate import evaluate, evaluate_run, print_tables
-        from train.export import add_evaluation
-        from train.milestones import keep_milestone
+        from facevae.checkpoint.checkpoint import EMBEDDED, Checkpoint
+        from train.evaluate.evaluate import evaluate, evaluate_run, print_tables
+        from train.publish.export import add_evaluation
+        from train.publish.milestones import keep_milestone
 
         folder = self.checkpoint or EMBEDDED
         if self.keep and self.what not in ("run", "protocol"):
@@ -88,8 +88,8 @@ class Figures:
 
     def run(self) -> None:
         from facevae.editor import Editor
-        from train.blending import compare_blending
-        from train.figures import draw_figures, private_sheets
+        from train.publish.blending import compare_blending
+        from train.publish.figures import draw_figures, private_sheets
 
         if self.celeba is not None:
             return private_sheets(Editor(self.checkpoint), self.celeba, self.out)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from train.ablation import AblationConfig
+from train.report.ablation import AblationConfig
 from train.report.runs import BudgetName
 
 
@@ -31,10 +31,10 @@ class Ablation:
     config: AblationConfig = field(default_factory=AblationConfig)
 
     def run(self) -> None:
-        from facevae.checkpoint import EMBEDDED
-        from train.ablation import CONTINUED, SCRATCH, ablation_table, draw_strips, publish, run_ablation
-        from train.classifier import guide_from
-        from train.data import PreparedData
+        from facevae.checkpoint.checkpoint import EMBEDDED
+        from train.data.prepared import PreparedData
+        from train.networks.classifier import guide_from
+        from train.report.ablation import CONTINUED, SCRATCH, ablation_table, draw_strips, publish, run_ablation
 
         data, names = PreparedData(self.data), self.only or (*SCRATCH, *CONTINUED)
         found = run_ablation(names, self.out, data, guide_from(self.classifier), self.start or EMBEDDED, self.judge, self.config)

@@ -1,0 +1,1 @@
+"""The four student reports, reproduced, and the ablation."""

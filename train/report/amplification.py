@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from facevae.nets.vae import VAE
-from train.report import measures
+from train.measure import features
 from train.report.page import ReportPage, Verdict
 from train.report.plots import draw_heat, panels, picture_sheet
 from train.report.study import Run, Study
@@ -117,7 +117,7 @@ def amplified(
 
 def judged(study: Study, net: VAE, z: Float[Tensor, "k n d"]) -> Float[np.ndarray, "k n a"]:
     """The judge's logits of the pictures of stacked latents."""
-    seen = measures.logits(study.judge, measures.decode(net, z.flatten(0, 1)))
+    seen = features.logits(study.judge, features.decode(net, z.flatten(0, 1)))
     return seen.reshape(*z.shape[:2], -1)
 
 
@@ -128,8 +128,8 @@ def amplification(page: ReportPage, study: Study, run: Run) -> None:
     columns = np.array([known.index(n) for n in names])
     index = study.for_directions()
     pictures = study.pictures(run, index)
-    mean, _ = measures.encode(run.net, pictures)
-    z, scores = mean.numpy(), measures.probabilities(study.classifier, pictures)[:, columns]
+    mean, _ = features.encode(run.net, pictures)
+    z, scores = mean.numpy(), features.probabilities(study.classifier, pictures)[:, columns]
     spread, limit = z.std(axis=0), chance_limit(len(z), z.shape[1])
     links = top_links(z, scores, names)
     page.section(
@@ -155,8 +155,8 @@ def measure_effects(study: Study, run: Run, links: list[Link], spread: Float[np.
     A logit change is given in standard deviations of that logit over the held-out photos.
     """
     names = list(study.judge.config.attributes)
-    z, _ = measures.encode(run.net, study.pictures(run, study.held_out()[:FACES]))
-    scale = measures.logits(study.judge, study.pictures(run, study.held_out())).std(axis=0) + 1e-6
+    z, _ = features.encode(run.net, study.pictures(run, study.held_out()[:FACES]))
+    scale = features.logits(study.judge, study.pictures(run, study.held_out())).std(axis=0) + 1e-6
     zero, found, seen = ALPHAS.index(0.0), {}, {}
     for link in links:
         if link.dimension not in seen:
@@ -299,19 +299,19 @@ def figures(
     right.set(title="change of the share with the attribute", xlabel="α, σ of the dimension")
     page.figure("amplification-judged", figure, "What the judge says of held-out faces along α.")
 
-    pair = measures.noises(2, run.config.net.latent, start=300)
+    pair = features.noises(2, run.config.net.latent, start=300)
     rows = []
     for k in links:
         moved = amplified(pair, k.dimension, spread, k.sign)  # (k, 2, d)
-        rows.append(measures.decode(run.net, moved.transpose(0, 1).flatten(0, 1)))
+        rows.append(features.decode(run.net, moved.transpose(0, 1).flatten(0, 1)))
     labels = [f"{k.attribute} z{k.dimension}" for k in links]
     page.figure(
         "amplification",
         picture_sheet(rows, labels, alphas * 2, scale=1),
         "Two faces drawn from N(0, I), each attribute's top dimension moved by α (σ).",
     )
-    z, _ = measures.encode(run.net, study.pictures(run, study.held_out()[:1]))
-    rows = [measures.decode(run.net, amplified(z, k.dimension, spread, k.sign)[:, 0]) for k in links]
+    z, _ = features.encode(run.net, study.pictures(run, study.held_out()[:1]))
+    rows = [features.decode(run.net, amplified(z, k.dimension, spread, k.sign)[:, 0]) for k in links]
     page.figure("amplification-held-out", picture_sheet(rows, labels, alphas), "The same for a held-out face.", private=True)
 
 

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from facevae.checkpoint import Checkpoint
+from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.nets.classifier import AttributeClassifier
-from train.classifier import ClassifierTrainConfig, fit_classifier, load_trained
-from train.data import PreparedData
-from train.judge import Scorer
+from train.data.prepared import PreparedData
+from train.data.synthetic import prepare_synthetic
+from train.networks.classifier import ClassifierTrainConfig, fit_classifier, load_trained
+from train.networks.scores import Scorer
 from train.report.disentangling import report as disentangling
 from train.report.lambda_study import report as lambda_study
 from train.report.page import ReportPage, publish
@@ -16,7 +17,6 @@ from train.report.residual import report as residual
 from train.report.runs import BUDGETS, BudgetName
 from train.report.study import Study
 from train.report.twins import report as twins
-from train.synthetic import prepare_synthetic
 
 REPORTS: dict[str, Callable[[Study], ReportPage]] = {
     "residual": residual,

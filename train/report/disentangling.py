@@ -9,14 +9,14 @@ from PIL import Image
 from torch import Tensor
 
 from facevae.latent.directions import centroid, need_both
-from train.disentanglement import BINS, mig, sap
-from train.loop import active_units
-from train.report.measures import decode, encode, interpolate, kl_of_dimensions, logits, noises, psnr, sharpness, step_changes
+from train.measure.disentanglement import BINS, mig, sap
+from train.measure.features import decode, encode, interpolate, kl_of_dimensions, logits, noises, psnr, sharpness, step_changes
 from train.report.page import ReportPage, in_words
 from train.report.plots import draw_lines, panels, rows_of, stat
 from train.report.schedules_plot import draw_schedules
 from train.report.study import Run, Study, epoch_of
 from train.report.verdicts import verdict
+from train.vae.loop import active_units
 
 STRENGTHS = (-3.0, -1.5, 0.0, 1.5, 3.0)
 PROBE_SIGMA = 2.0
@@ -218,7 +218,7 @@ def draw_schedule(page: ReportPage, run: Run) -> None:
 
 
 def epoch_strips(run: Run) -> list[UInt8[np.ndarray, "h w c"]]:
-    """The first ten samples of each tick's sheet (train.sheets.draw_sheets), cut out and put in a row."""
+    """The first ten samples of each tick's sheet (train.vae.sample_sheets.draw_sheets), cut out and put in a row."""
     _, height, width = run.config.net.shape
     strips = []
     for path in sorted((run.folder / "sheets").glob("samples-*.png")):

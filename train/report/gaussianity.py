@@ -7,7 +7,7 @@ from jaxtyping import Float
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 
-from train.fidelity import frechet
+from train.measure.fidelity import frechet
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from train.report import measures
+from train.measure import features
 from train.report.page import ReportPage
 from train.report.plots import draw_lines, panels, picture_sheet
 from train.report.study import Run, Study
@@ -105,10 +105,10 @@ class Candidates:
 
 def candidates(study: Study, run: Run) -> Candidates:
     """The faces among which each label finds its own."""
-    encoded, _ = measures.encode(run.net, study.pictures(run, study.held_out()[:CANDIDATES]))
-    latents = encoded, measures.noises(CANDIDATES // 4, run.config.net.latent, start=400)
-    seen = tuple(measures.probabilities(study.classifier, measures.decode(run.net, z)) for z in latents)
-    scale = measures.logits(study.judge, study.pictures(run, study.held_out())).std(axis=0) + 1e-6
+    encoded, _ = features.encode(run.net, study.pictures(run, study.held_out()[:CANDIDATES]))
+    latents = encoded, features.noises(CANDIDATES // 4, run.config.net.latent, start=400)
+    seen = tuple(features.probabilities(study.classifier, features.decode(run.net, z)) for z in latents)
+    scale = features.logits(study.judge, study.pictures(run, study.held_out())).std(axis=0) + 1e-6
     return Candidates(latents, (seen[0], seen[1]), scale)
 
 
@@ -122,12 +122,12 @@ def guided(study: Study, run: Run, faces: Candidates, attribute: str, config: Pl
         return None
     start = torch.cat(starts)
     end, losses = guide_plainly(lambda z: run.net.decode(z).clamp(0, 1).expand(-1, 3, -1, -1), study.classifier, start, column, config)
-    before, after = measures.decode(run.net, start), measures.decode(run.net, end)
+    before, after = features.decode(run.net, start), features.decode(run.net, end)
     judge_column = list(study.judge.config.attributes).index(attribute)
     row: dict[str, Any] = {"faces": held_out}
     seen = {}
     for when, pictures in (("before", before), ("after", after)):
-        logits = {"guide": measures.logits(study.classifier, pictures), "judge": measures.logits(study.judge, pictures)}
+        logits = {"guide": features.logits(study.classifier, pictures), "judge": features.logits(study.judge, pictures)}
         seen[when] = logits["judge"][:held_out]
         for who, at in (("guide", column), ("judge", judge_column)):
             row[f"{who}_{when}"] = float((1 / (1 + np.exp(-logits[who][:held_out, at]))).mean())

@@ -5,9 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from train.fidelity import frechet
-from train.loop import active_units
-from train.report.measures import (
+from train.measure.features import (
     decode,
     encode,
     face_confidence,
@@ -19,11 +17,13 @@ from train.report.measures import (
     psnr,
     step_changes,
 )
+from train.measure.fidelity import frechet
 from train.report.page import ReportPage
 from train.report.plots import draw_lines, panels, rows_of, stat
 from train.report.runs import BEST_LAMBDA, LAMBDAS, LATENTS, beta_of_lambda
 from train.report.study import Run, Study
 from train.report.verdicts import verdict
+from train.vae.loop import active_units
 
 SHEET, STRIP, PAIRS = 16, 9, 40
 HARDLY = 0.2  # "hardly matters" is read as: no run differs from the mean by more than this share

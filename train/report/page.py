@@ -13,7 +13,7 @@ from PIL import Image
 
 from facevae.files import write_atomic, write_json
 from train.report.plots import enlarge
-from train.sheets import save_png
+from train.vae.sample_sheets import save_png
 
 INDEX = """\
 Written by `python -m train report NAME --publish docs`. A claim is *found* where all of its parts hold by the rule that its sentence

@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from facevae.nets.architectures import build_net
 from facevae.nets.postactivation import PostActivationConfig
-from train.judge import score_pictures
-from train.report import measures
+from train.measure import features
+from train.networks.scores import score_pictures
 from train.report.amplification import amplification
 from train.report.label_guidance import label_guidance
 from train.report.page import ReportPage
@@ -82,9 +82,9 @@ def training_gflop(config: PostActivationConfig) -> float:
 
 def temperatures(page: ReportPage, study: Study, run: Run) -> None:
     """The same noise at four temperatures."""
-    noise = measures.noises(DRAWN, run.config.net.latent)
+    noise = features.noises(DRAWN, run.config.net.latent)
     photos = study.pictures(run, study.held_out())
-    rebuilt = measures.decode(run.net, measures.encode(run.net, photos)[0])
+    rebuilt = features.decode(run.net, features.encode(run.net, photos)[0])
     page.section(
         "Temperature",
         "z = T · noise, the same noise in each row. Diversity is the mean distance between two faces in the judge's features, of "
@@ -94,7 +94,7 @@ def temperatures(page: ReportPage, study: Study, run: Run) -> None:
     )
     rows, table = [], []
     for temperature in TEMPERATURES:
-        pictures = measures.decode(run.net, temperature * noise)
+        pictures = features.decode(run.net, temperature * noise)
         rows.append(pictures[:SHOWN])
         table.append([temperature, *scores_of_faces(study, pictures)])
     table += [[n, *scores_of_faces(study, p[: len(noise)])] for n, p in (("held-out photos", photos), ("their reconstructions", rebuilt))]
@@ -122,24 +122,24 @@ def temperatures(page: ReportPage, study: Study, run: Run) -> None:
 
 def scores_of_faces(study: Study, pictures: UInt8[np.ndarray, "n h w c"]) -> tuple[float, float, float]:
     """Diversity in judge features, face confidence, sharpness."""
-    found = measures.features(study.judge, pictures)
-    return measures.diversity(found), measures.face_confidence(study.aligner, pictures), measures.sharpness(pictures)
+    found = features.features(study.judge, pictures)
+    return features.diversity(found), features.face_confidence(study.aligner, pictures), features.sharpness(pictures)
 
 
 def interpolations(page: ReportPage, study: Study, run: Run) -> None:
     """Straight lines between drawn faces, to see; between held-out faces, to measure."""
-    way = lambda a, b: measures.interpolate(run.net, a, b, STEPS + 1)  # noqa: E731
-    ends = measures.noises(8, run.config.net.latent, start=200)
+    way = lambda a, b: features.interpolate(run.net, a, b, STEPS + 1)  # noqa: E731
+    ends = features.noises(8, run.config.net.latent, start=200)
     page.section("Interpolations", f"Straight lines in z, {STEPS + 1} pictures each.")
     names = [f"pair {i + 1}" for i in range(4)]
     page.figure(
         "interpolations", picture_sheet([way(*ends[2 * i : 2 * i + 2]) for i in range(4)], names), "Between faces drawn from N(0, I)."
     )
-    mean, _ = measures.encode(run.net, study.pictures(run, study.held_out()[: 2 * PAIRS]))
+    mean, _ = features.encode(run.net, study.pictures(run, study.held_out()[: 2 * PAIRS]))
     strips = [way(a, b) for a, b in zip(mean[0::2], mean[1::2], strict=False)]
-    steps = np.array([measures.step_changes(strip) for strip in strips])  # (pairs, steps)
-    whole = np.array([measures.step_changes(strip[[0, -1]])[0] for strip in strips])
-    halfway = np.array([measures.step_changes(np.stack([s[STEPS // 2], (s[0].astype(float) + s[-1]) / 2]))[0] for s in strips])
+    steps = np.array([features.step_changes(strip) for strip in strips])  # (pairs, steps)
+    whole = np.array([features.step_changes(strip[[0, -1]])[0] for strip in strips])
+    halfway = np.array([features.step_changes(np.stack([s[STEPS // 2], (s[0].astype(float) + s[-1]) / 2]))[0] for s in strips])
     uneven = steps.max(axis=1) / steps.mean(axis=1).clip(1e-9)
     page.figure(
         "interpolations-held-out",

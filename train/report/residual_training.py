@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from train.config import TrainConfig
-from train.report import measures
+from train.measure import features
 from train.report.page import ReportPage, Verdict
 from train.report.plots import draw_lines, panels, stat
 from train.report.runs import EPOCHS
 from train.report.study import Run, Study, epoch_of
 from train.report.verdicts import verdict
+from train.vae.config import TrainConfig
 
 RISE = 0.01
 """A reconstruction error that ends this share above its least value has risen."""
@@ -159,7 +159,7 @@ def collapse(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
     faces = study.held_out()[:200]
     spent = {}
     for name, run in runs.items():
-        kl = measures.kl_of_dimensions(*measures.encode(run.net, study.pictures(run, faces)))
+        kl = features.kl_of_dimensions(*features.encode(run.net, study.pictures(run, faces)))
         spent[name] = kl.sort(descending=True).values.tolist()
     draw_lines(
         axes[3], {n: (list(range(1, latent + 1)), kl) for n, kl in spent.items()}, "dimension, by its KL", "nats", "KL of each dimension"

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from facevae.nets.convolutional import ConvolutionalConfig
 from facevae.nets.postactivation import PostActivationConfig
-from train.config import PRESETS, TrainConfig
-from train.schedules import RateSchedule
+from train.vae.config import PRESETS, TrainConfig
+from train.vae.schedules import RateSchedule
 
 BudgetName = Literal["full", "short", "smoke"]
 EPOCHS = 10

@@ -9,10 +9,10 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from facevae.nets.gaussian import DiagonalGaussian
-from train.losses import GaussianLikelihood, elbo
 from train.report.page import ReportPage
 from train.report.plots import COLOURS, panels
 from train.report.verdicts import verdict
+from train.vae.losses import GaussianLikelihood, elbo
 
 DATA_MEAN, DATA_DEVIATION, DATA_COUNT = 0.8, 0.05, 20
 DRAWS = 200

@@ -5,7 +5,7 @@ from matplotlib.ticker import EngFormatter
 
 from train.report.plots import COLOURS, panels
 from train.report.runs import EPOCHS
-from train.schedules import RateSchedule
+from train.vae.schedules import RateSchedule
 
 POINTS = 1000
 CAPACITY_NATS = 25.0  # as in the paper's experiments (Burgess et al., 2018, figure 4)

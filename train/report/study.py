@@ -9,17 +9,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-from facevae.checkpoint import Checkpoint
+from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.nets.aligner import AlignmentNet
 from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.vae import VAE
-from train.config import TrainConfig
-from train.data import PreparedData
-from train.encodings import load_run
-from train.judge import Scorer
-from train.loop import fit
+from train.data.prepared import PreparedData
+from train.measure.encodings import load_run
+from train.networks.scores import Scorer
 from train.report.page import ReportPage
 from train.report.runs import BUDGETS, EPOCHS, Budget, BudgetName, runs_of
+from train.vae.config import TrainConfig
+from train.vae.loop import fit
 
 
 @dataclass(frozen=True)

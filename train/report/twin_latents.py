@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from facevae.nets.gaussian import DiagonalGaussian
+from train.measure.features import kl_of_dimensions, noises
 from train.report.gaussianity import Gaussianity, gaussianity, whitened
-from train.report.measures import kl_of_dimensions, noises
 from train.report.page import ReportPage
 from train.report.plots import COLOURS, panels
 from train.report.verdicts import verdict

@@ -12,16 +12,16 @@ from torch import Tensor
 from facevae.latent.paths import lerp, slerp
 from facevae.nets.ppca import PPCA
 from facevae.photo import images
-from train.fidelity import frechet
-from train.losses import GaussianLikelihood, elbo
-from train.report.measures import decode, diversity, encode, face_confidence, features, noises, psnr, sharpness, step_changes
+from train.latent.ppca import fit_ppca, load_ppca, save_ppca
+from train.measure.features import decode, diversity, encode, face_confidence, features, noises, psnr, sharpness, step_changes
+from train.measure.fidelity import frechet
 from train.report.page import ReportPage
 from train.report.plots import COLOURS, draw_lines, panels, picture_sheet
-from train.report.ppca import fit_ppca, load_ppca, save_ppca
 from train.report.scalar_model import write_scalar_model
 from train.report.study import Run, Study, epoch_of
 from train.report.twin_latents import write_latent_spaces
 from train.report.verdicts import verdict
+from train.vae.losses import GaussianLikelihood, elbo
 
 # Where the seeds of each part start, so that no two parts share a draw.
 FACES_SEED, PAIRS_SEED = 0, 2_000_000

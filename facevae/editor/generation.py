@@ -1,0 +1,131 @@
+"""Generation: draw new faces from seeds, by rejection for wanted labels, or near a given face."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from facevae.editor.renderer import Renderer
+from facevae.editor.types import Drawn, Face
+from facevae.latent.paths import noise_from_seed
+from facevae.latent.priors import standard_normal
+
+MAX_FACES = 64
+MAX_SEED = 2**32
+MAX_TRIES = 1000
+"""Half a minute on a laptop; what is rarer than one face in a few hundred is better guided to than waited for."""
+MAX_NEIGHBOURS = 2**16
+NEIGHBOUR_SEEDS = 2**40
+"""Where the noise of neighbours begins: far beyond the seeds of faces, so that no step of a walk is a face's own noise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """How far a search for faces has come: what was found, in the order of the seeds, and the seed with which it goes on."""
+
+    faces: tuple[Face, ...]
+    tried: int
+    next_seed: int
+
+
+def fits(seen: Mapping[str, float], wanted: Mapping[str, bool]) -> bool:
+    """Every wanted label is more probable than not, and every unwanted one is not."""
+    return all((seen[name] > 0.5) == want for name, want in wanted.items())
+
+
+def keep_fitting(
+    draw: Callable[[int], Face],
+    see: Callable[[Face], Mapping[str, float]],
+    wanted: Mapping[str, bool],
+    seeds: range,
+    count: int,
+) -> Iterator[Search]:
+    """Rejection: draw the seeds one after the other and keep what fits, until there are `count` faces or no seeds are left.
+
+    A step for each try. A face depends on its seed alone, so a search that is stopped goes on at `next_seed` as if it had not been.
+    """
+    found: tuple[Face, ...] = ()
+    for tried, seed in enumerate(seeds, start=1):
+        face = draw(seed)
+        if fits(see(face), wanted):
+            found = (*found, face)
+        yield Search(found, tried, seed + 1)
+        if len(found) == count:
+            return
+
+
+def nearby(
+    z: Float[Tensor, " d"], mean: Float[Tensor, " d"], cholesky: Float[Tensor, "d d"], radius: float, seed: int, index: int
+) -> Float[Tensor, " d"]:
+    """A latent near z, the one of this (seed, index): radius 0 is z itself, radius 1 another latent altogether.
+
+    In the metric of the encodings, N(mean, L Lᵀ): z' = mean + √(1 - r²) (z - mean) + r t L noise, the proposal of the
+    preconditioned Crank-Nicolson walk (Cotter et al., MCMC Methods for Functions, 2013). With z + r L noise, every step of a
+    walk would lead farther out, to where no face is. t = |L⁻¹(z - mean)| / √d, at most 1, is the face's own temperature.
+    """
+    away = z - mean
+    temperature = torch.linalg.solve_triangular(cholesky, away[:, None], upper=False).square().mean().sqrt().clamp(max=1)
+    noise = noise_from_seed(NEIGHBOUR_SEEDS + MAX_NEIGHBOURS * seed + index, len(z))
+    return mean + (1 - radius**2) ** 0.5 * away + radius * temperature * (cholesky @ noise)
+
+
+class Drawing(Renderer):
+    """Faces from no photo: the part of the editor that draws them."""
+
+    def generate(self, seeds: Sequence[int], temperature: float = 0.8, prior: Literal["fitted", "normal"] = "fitted") -> list[Face]:
+        """Draw a new face for each seed; the same seed is the same face in any batch."""
+        if not 1 <= len(seeds) <= MAX_FACES:
+            raise ValueError(f"{len(seeds)} faces were asked for; 1 to {MAX_FACES} can be drawn at once")
+        if any(not 0 <= int(s) < MAX_SEED for s in seeds):
+            raise ValueError(f"a seed must be a whole number from 0 to {MAX_SEED - 1}")
+        if not 0 <= temperature <= 3:
+            raise ValueError(f"the temperature must lie between 0 and 3, not {temperature:g}")
+        if prior not in ("fitted", "normal"):
+            raise ValueError(f"the prior must be fitted or normal, not {prior}")
+        d = self.checkpoint.net.config.latent
+        draw = self.checkpoint.prior.from_seed if prior == "fitted" else lambda seed, t: standard_normal(seed, d, t)
+        with self._lock, torch.inference_mode():
+            faces = []
+            for seed in map(int, seeds):
+                face = self._bare(draw(seed, temperature), f"face-{seed}")
+                faces.append(replace(face, seed=seed, drawn=Drawn(seed, float(temperature), prior)))
+        return faces
+
+    def search(
+        self,
+        wanted: Mapping[str, bool],
+        first: int,
+        count: int,
+        temperature: float = 0.8,
+        prior: Literal["fitted", "normal"] = "fitted",
+        tries: int = MAX_TRIES,
+    ) -> Iterator[Search]:
+        """Draw the seeds from `first` on and keep the faces in which the classifier sees what is wanted, and not what is unwanted.
+
+        A step for each try; ends with `count` faces, or after so many tries with fewer. The same call finds the same faces.
+        """
+        attributes = self.checkpoint.classifier.config.attributes
+        if unknown := sorted(set(wanted) - set(attributes)):
+            raise ValueError(f"the classifier does not know {', '.join(unknown)}; it knows {', '.join(attributes)}")
+        if not 1 <= count <= MAX_FACES:
+            raise ValueError(f"{count} faces were asked for; 1 to {MAX_FACES} can be searched for at once")
+        if not 0 <= first < MAX_SEED:
+            raise ValueError(f"a seed must be a whole number from 0 to {MAX_SEED - 1}")
+        seeds = range(first, min(first + tries, MAX_SEED))
+        yield from keep_fitting(lambda seed: self.generate([seed], temperature, prior)[0], self.probabilities, wanted, seeds, count)
+
+    def neighbours(self, face: Face, indices: Sequence[int], radius: float = 0.5, seed: int = 0) -> list[Face]:
+        """Faces near this one, see `nearby`; without a photo and without a seed, for no seed draws them."""
+        if not 1 <= len(indices) <= MAX_FACES:
+            raise ValueError(f"{len(indices)} neighbours were asked for; 1 to {MAX_FACES} can be drawn at once")
+        if any(not 0 <= int(i) < MAX_NEIGHBOURS for i in indices) or not 0 <= seed < MAX_SEED:
+            raise ValueError(f"neighbours are numbered from 0 to {MAX_NEIGHBOURS - 1}, with seeds from 0 to {MAX_SEED - 1}")
+        if not 0 <= radius <= 1:
+            raise ValueError(f"the radius must lie between 0 and 1, not {radius:g}")
+        z, mean, cholesky = torch.from_numpy(face.latent + face.offset), self.checkpoint.prior.mean, self.checkpoint.cholesky
+        stem = face.name if "-near-" in face.name else f"{face.name}-near"
+        with self._lock, torch.inference_mode():
+            return [self._bare(nearby(z, mean, cholesky, radius, seed, int(i)), f"{stem}-{int(i) + 1}") for i in indices]

@@ -1,0 +1,148 @@
+"""Morphing: interpolate between two to six faces in the latent space, as frames or as a film."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+
+from facevae.editor.morph_types import (
+    FILM_FACE_PX,
+    FILM_SIDE_PX,
+    KEPT_BYTES,
+    LEAST_FACES,
+    MOST_FACES,
+    MOST_FRAMES,
+    FilmConfig,
+    FilmStep,
+    Way,
+    film_positions,
+    strip_positions,
+)
+from facevae.editor.renderer import Renderer, as_pixels
+from facevae.editor.types import Face
+from facevae.latent.paths import lerp, only, slerp, through
+from facevae.photo import images
+from facevae.photo.alignment import whole
+from facevae.photo.animation import animation_bytes, open_film
+from facevae.photo.compositing import DETAIL
+
+
+class Interpolation(Renderer):
+    """Ways between faces: the part of the editor that draws what lies on them."""
+
+    def morph(self, a: Face, b: Face, positions: Sequence[float], path: Literal["slerp", "lerp"] = "slerp") -> UInt8[np.ndarray, "n s s 3"]:
+        """Decoded faces at the given positions (0 is a, 1 is b) of the way between two faces."""
+        if not 1 <= len(positions) <= MOST_FRAMES:
+            raise ValueError(f"{len(positions)} frames were asked for; 1 to {MOST_FRAMES} can be drawn")
+        return np.stack(list(self.morph_through((a, b), positions, Way(path))))
+
+    def morph_through(
+        self,
+        faces: Sequence[Face],
+        positions: Sequence[float],
+        way: Way = Way(),
+        where: Literal["face", "crop", "photo"] = "face",
+        max_side_px: int | None = None,
+        detail: float = DETAIL,
+    ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+        """Frames at the given positions, 0 to 1, of the way through two to six faces, drawn one by one as they are asked for.
+
+        "face" is the bare decoder; "crop" and "photo" lay the change from the first face to the morph over the first face's
+        crop, or its whole photo at no more than `max_side_px`, as an edit does.
+        """
+        if any(not 0 <= t <= 1 for t in positions):
+            raise ValueError("positions of a morph lie between 0 and 1")
+        draw = self._drawer(faces, way, where, max_side_px, detail)
+        return (draw(float(t)) for t in positions)
+
+    def morphed(self, faces: Sequence[Face], position: float, way: Way = Way(), where: Literal["face", "photo"] = "face") -> Face:
+        """The face at one position of the way, to go on with: a new one without a photo, or the first one's photo with it in place."""
+        if not 0 <= position <= 1:
+            raise ValueError("positions of a morph lie between 0 and 1")
+        check(faces, where)
+        first = faces[0]
+        with self._lock, torch.inference_mode():
+            z = self.checkpoint.prior.mean + along(way, self._keys(faces, way.parts), position)
+            if where == "face":
+                return self._bare(z, f"{first.name}-to-{faces[-1].name}")
+        return replace(first, offset=z.numpy() - first.latent)
+
+    def morph_film(self, faces: Sequence[Face], way: Way = Way(), film: FilmConfig = FilmConfig()) -> Iterator[FilmStep]:
+        """The morph as a file, frame by frame; the last step carries it. No more frames are kept than fit in KEPT_BYTES."""
+        plain, enlarge_to = self._drawer(faces, way, film.where, FILM_SIDE_PX.get(film.format), DETAIL), max(FILM_FACE_PX, self.size)
+
+        def draw(t: float) -> UInt8[np.ndarray, "h w 3"]:
+            if film.where == "photo":
+                return plain(t)
+            return np.asarray(Image.fromarray(plain(t)).resize((enlarge_to, enlarge_to), Image.Resampling.BICUBIC))
+
+        palette_of = strip_positions(way.segments(len(faces))) if film.format == "gif" else [0.0]
+        positions, samples = film_positions(film.frames, way.repeat), [draw(t) for t in palette_of]
+        file = open_film(film.format, samples, film.duration_ms, forever=way.repeat != "once")
+        draw = lru_cache(maxsize=KEPT_BYTES // samples[0].nbytes)(draw)
+        for index, t in enumerate(positions, start=1):
+            file.add(draw(t))
+            yield FilmStep(index, len(positions))
+        even = 2 if film.format == "mp4" else 1
+        height, width = (side // even * even for side in samples[0].shape[:2])
+        yield FilmStep(len(positions), len(positions), file.close(), width, height, len(positions) * film.duration_ms / 1000)
+
+    def save_animation(
+        self, frames: UInt8[np.ndarray, "n h w 3"], format: Literal["gif", "webp", "mp4"] = "webp", duration_ms: int = 60, loop: bool = True
+    ) -> bytes:
+        """An animation of the frames, there and, with `loop`, back again; MP4 where PyAV is installed."""
+        return animation_bytes(frames, format, duration_ms, loop)
+
+    def _drawer(
+        self, faces: Sequence[Face], way: Way, where: Literal["face", "crop", "photo"], max_side_px: int | None, detail: float
+    ) -> Callable[[float], UInt8[np.ndarray, "h w 3"]]:
+        """Position -> frame; all that can be refused is refused here."""
+        check(faces, where)
+        first, keys, centre = faces[0], self._keys(faces, way.parts), self.checkpoint.prior.mean
+        before, canvas, place = self._start(first), None, None
+        if where != "face":
+            canvas, place = (first.crop, whole(self.size)) if where == "crop" else self._canvas(first, max_side_px)
+
+        def draw(t: float) -> UInt8[np.ndarray, "h w 3"]:
+            with self._lock, torch.inference_mode():
+                after = self._decode(centre + along(way, keys, t))
+                if canvas is None or place is None:
+                    return images.to_uint8(after)[0]
+            return self._paste(canvas, as_pixels(before), as_pixels(after), place, detail)
+
+        return draw
+
+    def _keys(self, faces: Sequence[Face], parts: Collection[str]) -> Tensor:
+        """Where a morph passes, (k, d), seen from the centre of the encodings: around it the arc is drawn, for no face lives at 0.
+
+        With `parts`, the others are reached in these attributes' scores alone.
+        """
+        keys = torch.stack([torch.from_numpy(face.latent + face.offset) for face in faces]) - self.checkpoint.prior.mean
+        if not parts:
+            return keys
+        if unknown := [name for name in parts if name not in self.directions]:
+            raise ValueError(f"{', '.join(unknown)} cannot travel alone; what can is {', '.join(self.directions)}")
+        readers = torch.stack([d.step if d.reader is None else d.reader for d in self.directions.values()])
+        chosen = torch.tensor([name in parts for name in self.directions])
+        return torch.stack([keys[0]] + [keys[0] + only(key - keys[0], readers, chosen, self.checkpoint.cholesky) for key in keys[1:]])
+
+
+def check(faces: Sequence[Face], where: str) -> None:
+    """`ValueError` where these faces cannot be morphed, or not there."""
+    if not LEAST_FACES <= len(faces) <= MOST_FACES:
+        raise ValueError(f"a morph goes through {LEAST_FACES} to {MOST_FACES} faces, not {len(faces)}")
+    if where not in ("face", "crop", "photo"):
+        raise ValueError(f"a morph is drawn as a face, in the crop or in the photo, not {where}")
+    if where != "face" and faces[0].photo is None:
+        raise ValueError("the first face of the morph comes from no photo: only the face itself can be drawn")
+
+
+def along(way: Way, keys: Float[Tensor, "k d"], position: float) -> Float[Tensor, " d"]:
+    """Where a way through the keys is at a position; parts travel on straight lines."""
+    return through(keys, position, slerp if way.path == "slerp" and not way.parts else lerp, way.closed, way.smooth)

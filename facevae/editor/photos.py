@@ -1,0 +1,183 @@
+"""Opening: a photo becomes a face: find it, cut it out, encode it; another crop, another face of the photo, a nearer likeness."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float64, UInt8
+from PIL import Image
+
+from facevae.editor.renderer import SCREEN_SIDE_PX, Renderer
+from facevae.editor.types import Face, Left, RefineStep
+from facevae.latent.inversion import InversionConfig
+from facevae.latent.inversion import refine as invert
+from facevae.photo import images
+from facevae.photo.alignment import Adjustment, Alignment, adjust, crop, find_faces, middle, rescaled
+from facevae.photo.compositing import DETAIL
+
+NO_FACE = "No face was found, so this is the middle of the picture: use Adjust crop to place the face."
+NOT_SURE = "A face was found, but not for sure: if the crop looks wrong, use Adjust crop."
+SURE = 0.997  # below this confidence of the alignment net the user is asked to look
+
+
+class Opening(Renderer):
+    """Photos in: the part of the editor that ends with a face in its crop."""
+
+    def aligner(self, windows: UInt8[np.ndarray, "n s s 3"]) -> Float64[np.ndarray, "n 6"]:
+        """The alignment net as `facevae.photo.alignment` wants it."""
+        with self._lock, torch.inference_mode():
+            return self.checkpoint.aligner(images.to_float(windows)).double().numpy()
+
+    def open_photo(
+        self,
+        source: str | Path | bytes | Image.Image | np.ndarray | images.Photo,
+        adjustment: Adjustment = Adjustment(),
+        name: str = "",
+        index: int = 0,
+    ) -> Face:
+        """Read a photo, find its faces, encode one of them (the largest is number 0).
+
+        `ValueError` in one sentence where it is no usable picture or has no face of this number. Where no face is
+        found, the middle of the picture is taken and `message` says so.
+        """
+        photo = source if isinstance(source, images.Photo) else images.open_photo(source)
+        screen = self._shrunk(photo.pixels, SCREEN_SIDE_PX)
+        found = tuple(rescaled(f, screen, photo.pixels) for f in find_faces(screen, self.aligner)) or (middle(photo.pixels),)
+        if not 0 <= index < len(found):
+            raise ValueError(f"face {index} was asked for, the photo has {len(found)}, counted from 0")
+        name = name or Path(photo.name).stem or "photo"
+        return self._place(photo, photo.pixels, screen, found, index, adjustment, (), name)
+
+    def face_in(self, crop: UInt8[np.ndarray, "s s 3"], name: str) -> Face:
+        """A picture that is nothing but a face in its crop, another model's for example, as this model draws it: without a photo."""
+        pixels = np.asarray(Image.fromarray(crop).resize((self.size, self.size), Image.Resampling.BICUBIC))
+        with self._lock, torch.inference_mode():
+            return self._bare(self._quick.encode(images.to_float(pixels)).mode[0], name)
+
+    def readjust(self, face: Face, adjustment: Adjustment) -> Face:
+        """The same photo with the crop shifted, zoomed or turned by hand, encoded anew."""
+        if face.photo is None or face.source is None or face.screen is None:
+            raise ValueError("a generated face has no crop to adjust")
+        if face.applied is not None:
+            raise ValueError("the crop of a saved edit is that of its recipe: open the photo itself to move the crop")
+        photo, screen = face.photo, face.screen
+        if face.baked is not None:  # made for the old crop, like guidance, and gone with it
+            photo = self._with_others(face.source, face.left)
+            screen = self._shrunk(photo, SCREEN_SIDE_PX)
+        return self._place(face.source, photo, screen, face.faces, face.index, adjustment, face.left, face.name)
+
+    def choose(
+        self, face: Face, index: int, strengths: Mapping[str, float] = {}, detail: float = DETAIL, locks: Collection[str] = ()
+    ) -> Face:
+        """Another face of the same photo. The edit of this one (strengths in σ) stays in the photo.
+
+        A face that was edited before comes back with its edit, in its `offset`.
+        """
+        if face.source is None:
+            raise ValueError("a generated face has no others beside it")
+        if not 0 <= index < len(face.faces):
+            raise ValueError(f"face {index} was asked for, the photo has {len(face.faces)}, counted from 0")
+        if index == face.index:
+            return self.bake(face, strengths, locks)
+        # What is left behind needs no photo of its own: it gets one when it is chosen again.
+        behind = replace(self._unbaked(self.bake(face, strengths, locks)), photo=face.source.pixels, screen=None, left=())
+        left = (*face.left, Left(behind, detail))
+        again = [entry.face for entry in left if entry.face.index == index]
+        left = tuple(sorted((entry for entry in left if entry.face.index != index), key=lambda entry: entry.face.index))
+        photo = self._with_others(face.source, left)
+        screen = self._shrunk(photo, SCREEN_SIDE_PX)
+        if again:
+            return replace(again[0], photo=photo, screen=screen, left=left)
+        return self._place(face.source, photo, screen, face.faces, index, Adjustment(), left, face.name)
+
+    def thumbnails(self, face: Face, size_px: int = 96) -> list[UInt8[np.ndarray, "s s 3"]]:
+        """The crop of every face of the photo, the largest first."""
+        if face.source is None:
+            return []
+        return [crop(face.source.pixels, alignment, size_px) for alignment in face.faces]
+
+    def refine(self, face: Face, config: InversionConfig = InversionConfig()) -> Iterator[RefineStep]:
+        """Search near the encoder's answer for a latent whose reconstruction is nearer to the crop, step by step.
+
+        Ends early where nothing is gained any more. The edit in `offset` stays. `ValueError` for a generated face: it
+        is its latent.
+        """
+        if face.photo is None or face.applied is not None or face.baked is not None:
+            raise ValueError("there is nothing to refine: only a photo without an edit in it has a likeness to search for")
+        crop_pixels = images.to_float(face.crop)
+        with self._lock, torch.inference_mode():
+            posterior = self._quick.encode(crop_pixels)
+        walk = invert(
+            self.checkpoint.net.decode,  # packed copies would save a quarter of a step, and be there while memory is scarcest
+            self.checkpoint.classifier.features,
+            crop_pixels,
+            self._mask,
+            posterior.mode[0],
+            (0.5 * posterior.logvar[0]).exp(),
+            self.checkpoint.cholesky,
+            config,
+        )
+        first = None
+        while True:
+            with self._lock:
+                step = next(walk, None)
+            if step is None:
+                return
+            first = step.psnr_db if first is None else first
+            better = replace(face, latent=step.latent.numpy(), start=step.picture[0].clamp(0, 1).numpy(), refined=step.index)
+            yield RefineStep(better, step.index, config.steps, first, step.psnr_db, step.done)
+
+    def refined(self, face: Face, config: InversionConfig = InversionConfig()) -> Face:
+        """The face where `refine` ends, or as it is where no face was found: its crop has to be placed first."""
+        if face.message == NO_FACE:
+            return face
+        *_, last = self.refine(face, config)
+        return last.face
+
+    def _place(
+        self,
+        source: images.Photo,
+        photo: np.ndarray,
+        screen: np.ndarray,
+        faces: tuple[Alignment, ...],
+        index: int,
+        adjustment: Adjustment,
+        left: tuple[Left, ...],
+        name: str,
+    ) -> Face:
+        found = faces[index]
+        alignment = adjust(found, adjustment)
+        pixels = crop(photo, alignment, self.size)
+        with self._lock, torch.inference_mode():
+            z = self._quick.encode(images.to_float(pixels)).mode
+            start, latent = self._decode(z[0])[0].numpy(), z[0].numpy()
+        looks_right = adjustment != Adjustment() or found.confidence >= SURE
+        message = "" if looks_right else NOT_SURE if found.found else NO_FACE
+        return Face(
+            latent, np.zeros_like(latent), pixels, photo, screen, alignment, start, source, faces, index, left, name=name, message=message
+        )
+
+    def _with_others(self, source: images.Photo, left: Sequence[Left]) -> np.ndarray:
+        """The photo with the edits of the faces that were left."""
+        photo = source.pixels
+        for entry in left:
+            photo = self._lay_over(photo, entry.face, entry.detail)
+        return photo
+
+    def _unbaked(self, face: Face) -> Face:
+        """The same edit as one of the photo as it came: what was made a start is part of `offset` again."""
+        if face.baked is None or face.source is None or face.alignment is None:
+            return face
+        pixels = crop(face.source.pixels, face.alignment, self.size)
+        plain = replace(face, latent=face.latent - face.baked, offset=face.baked + face.offset, crop=pixels, start=None, baked=None)
+        return replace(plain, start=self._start(plain)[0].numpy())
+
+    def _lay_over(self, photo: np.ndarray, face: Face, detail: float) -> np.ndarray:
+        """A photo with the edit of one of its faces in it."""
+        assert face.alignment is not None
+        if not face.offset.any():
+            return photo
+        _, layers = self._layers(face, torch.from_numpy(face.offset), detail)
+        return photo if layers is None else self._paste(photo, *layers, face.alignment, detail)

@@ -1,0 +1,56 @@
+"""What stays in a visitor's own browser: looks, faces of seeds, two switches. No photo, and no latent of one."""
+
+from dataclasses import asdict
+from typing import Any
+
+from facevae.editor.types import Drawn
+
+STORE = {"looks": {}, "faces": [], "refine": True, "png": False}
+MAX_NAME, MOST_FACES = 40, 24
+SEEDS, HOTTEST = 2**32, 3
+
+
+def checked(stored: Any) -> dict[str, Any]:
+    """What the browser's storage holds, or what is there at first: anybody can write into it."""
+    if not isinstance(stored, dict):
+        return dict(STORE)
+    looks, faces = stored.get("looks"), stored.get("faces")
+    kept = [face for face in map(_face, faces if isinstance(faces, list) else []) if face is not None]
+    return {
+        "looks": {str(name)[:MAX_NAME]: _look(look) for name, look in (looks if isinstance(looks, dict) else {}).items() if _is_look(look)},
+        "faces": [asdict(face) for face in dict.fromkeys(kept)][:MOST_FACES],
+        "refine": bool(stored.get("refine", True)),
+        "png": bool(stored.get("png", False)),
+    }
+
+
+def faces_of(stored: Any) -> list[Drawn]:
+    """The faces that were kept, the last one first."""
+    return [Drawn(**face) for face in checked(stored)["faces"]]
+
+
+def with_faces(stored: Any, faces: list[Drawn]) -> dict[str, Any]:
+    """The storage with these faces in it."""
+    return checked(checked(stored) | {"faces": [asdict(face) for face in faces]})
+
+
+def _is_look(look: Any) -> bool:
+    return isinstance(look, dict) and isinstance(look.get("strengths", {}), dict) and isinstance(look.get("locks", []), list)
+
+
+def _look(look: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "strengths": {str(k): float(v) for k, v in look.get("strengths", {}).items() if isinstance(v, int | float)},
+        "locks": [str(lock) for lock in look.get("locks", []) if isinstance(lock, str)],
+    }
+
+
+def _face(given: Any) -> Drawn | None:
+    """A face of a seed; None where it is none."""
+    if not isinstance(given, dict):
+        return None
+    seed, temperature, prior = given.get("seed"), given.get("temperature"), given.get("prior")
+    numbers = isinstance(seed, int) and isinstance(temperature, int | float)
+    if not numbers or not 0 <= seed < SEEDS or not 0 <= temperature <= HOTTEST or prior not in ("fitted", "normal"):
+        return None
+    return Drawn(seed, float(temperature), prior)

@@ -1,0 +1,184 @@
+"""Small pieces that every tab uses: error sentences, the status line, pictures and files for the browser."""
+
+import html
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.processing_utils import save_bytes_to_cache
+from jaxtyping import UInt8
+from PIL import Image
+
+from facevae import files
+from facevae.attributes import WITHHELD, in_words
+from facevae.editor import Editor, Face
+from facevae.settings import Number
+
+PREVIEW_SIDE_PX = 1024
+"""Longest side of a photo while it is being edited; downloads have the photo's own size."""
+FACE_SIDE_PX = 512
+"""A bare face is sent at this size: JPEG would show its blocks at the model's own size."""
+FRAME_SEC = 0.12
+"""While guidance or refinement runs, a picture is drawn at most this often: the steps themselves are the work."""
+HINT = "Move a slider, or choose what to make it."
+STATE_SEC = 3600
+"""Faces of a visitor are forgotten this long after the last change."""
+
+QUEUED: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 4, "api_visibility": "private"}
+"""Everything that can fail or takes long. The editor's own lock decides who computes."""
+LIVE: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
+"""Previews while a slider moves: outdated ones are dropped, and nothing may raise, for no toast would show it."""
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Turn what the editor refuses (ValueError) into a toast; no output of the event changes, so no state is lost."""
+    try:
+        yield
+    except ValueError as error:
+        raise refusal(str(error)) from error
+
+
+@contextmanager
+def plain_sentence() -> Iterator[None]:
+    """The same for programs, which show no markup: the sentence as it is."""
+    try:
+        yield
+    except ValueError as error:
+        raise gr.Error(str(error), title="Not possible", print_exception=False) from error
+
+
+def refusal(sentence: str) -> gr.Error:
+    """What to raise for something a user can cause. A toast takes markup, and the sentence may hold what came from outside."""
+    return gr.Error(html.escape(sentence), title="Not possible", print_exception=False)
+
+
+def here(face: Face | None) -> Face:
+    """The face of this visitor, who may have been away for longer than faces are kept."""
+    if face is None:
+        raise refusal("There is no face here (any more): open a photo, or choose an example.")
+    return face
+
+
+def status_line(elem_id: str) -> gr.HTML:
+    """One line of text that screen readers announce when it changes."""
+    template = '<p class="status" role="status" aria-live="polite">${value}</p>'
+    return gr.HTML(value="", html_template=template, elem_id=elem_id, apply_default_css=False, elem_classes="plain")
+
+
+def heading(text: str, visible: bool = True) -> gr.HTML:
+    """A quiet heading inside a column."""
+    return gr.HTML(f"<h2>{html.escape(text)}</h2>", apply_default_css=False, elem_classes="plain", visible=visible)
+
+
+def segmented(choices: list[Any], label: str, elem_id: str, show_label: bool = False) -> gr.Radio:
+    """A few choices side by side, one pressed; the style sheet gives them that look."""
+    value = choices[0][1] if isinstance(choices[0], tuple) else choices[0]
+    return gr.Radio(
+        choices, value=value, label=label, elem_id=elem_id, elem_classes=["bare", "segmented"], show_label=show_label, min_width=60
+    )
+
+
+def slider(setting: Number, elem_id: str, *classes: str, **look: Any) -> gr.Slider:
+    """A setting as the page shows it."""
+    return gr.Slider(
+        setting.low,
+        setting.high,
+        setting.default,
+        step=setting.step,
+        label=setting.label,
+        elem_id=elem_id,
+        elem_classes=["bare", *classes],
+        **look,
+    )
+
+
+def tiles(elem_id: str, columns: int) -> gr.Gallery:
+    """Small pictures to choose from, without Gradio's own viewer."""
+    return gr.Gallery(
+        show_label=False,
+        columns=columns,
+        allow_preview=False,
+        buttons=[],
+        format="jpeg",
+        object_fit="cover",
+        height="auto",
+        interactive=False,
+        elem_id=elem_id,
+        elem_classes="tiles",
+    )
+
+
+def picture(elem_id: str, alt_text: str) -> gr.Image:
+    """One large picture to look at, which the browser can show alone."""
+    return gr.Image(
+        show_label=False,
+        interactive=False,
+        buttons=["fullscreen"],
+        format="jpeg",
+        elem_id=elem_id,
+        elem_classes="picture",
+        container=False,
+        alt_text=alt_text,
+    )
+
+
+def say(text: str) -> str:
+    """Text for a status line; it may contain file names, which are not ours."""
+    return html.escape(text)
+
+
+def face_state() -> gr.State:
+    """One face of one visitor: plain arrays, never the model."""
+    return gr.State(None, time_to_live=STATE_SEC)
+
+
+def enlarge(picture: UInt8[np.ndarray, "h w 3"], side_px: int = FACE_SIDE_PX) -> Image.Image:
+    """A small picture, smoothly enlarged to `side_px`; larger ones stay as they are."""
+    image = Image.fromarray(picture)
+    if max(image.size) >= side_px:
+        return image
+    factor = side_px / max(image.size)
+    return image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.BICUBIC)
+
+
+def portrait(face: Face, side_px: int = FACE_SIDE_PX) -> Image.Image:
+    """How a face is shown where only the face matters."""
+    return enlarge(face.crop, side_px)
+
+
+def reconstruction(face: Face, side_px: int = FACE_SIDE_PX) -> Image.Image | None:
+    """How the model draws the face before any edit, G(z)."""
+    if face.start is None:
+        return None
+    levels = np.rint(face.start.transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8)
+    return enlarge(levels, side_px)
+
+
+def to_file(component: gr.components.Component, data: bytes, name: str) -> str:
+    """Write `data` where Gradio serves it from and deletes it on schedule; refused where the disk is full or cannot be written."""
+    try:
+        return save_bytes_to_cache(data, name, component.GRADIO_CACHE)
+    except OSError as error:
+        raise refusal(f"The file cannot be written on the machine that runs the page: {error.strerror or error}.") from None
+
+
+def upload_button(label: str, elem_id: str) -> gr.UploadButton:
+    """A button that takes any file, so that a wrong one ends in our sentence. page.js adds drop and paste.
+
+    Its handlers run with preprocess=False and get `{"path": ...}`: Gradio's own preprocessing leaves an empty file behind.
+    """
+    return gr.UploadButton(label, file_types=None, size="md", variant="primary", elem_id=elem_id, elem_classes="open-photo")
+
+
+def file_stem(face: Face) -> str:
+    """What a face's files are called, without the ending."""
+    return files.file_stem(face.name)
+
+
+def wishes(editor: Editor) -> list[tuple[str, str]]:
+    """What can be wished for, in the order of the alphabet: all that the classifier knows, less what nobody should ask of a face."""
+    known = [name for name in editor.checkpoint.classifier.config.attributes if name not in WITHHELD]
+    return sorted((in_words(name)[0], name) for name in known)

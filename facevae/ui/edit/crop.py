@@ -1,0 +1,155 @@
+"""The crop, its adjustment by hand, and the search for a nearer likeness, which runs while the sliders stay free."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from facevae.editor import NO_FACE, Adjustment, Editor, Face, RefineStep
+from facevae.settings import CROP
+from facevae.ui.components import FRAME_SEC, HINT, QUEUED, portrait, reconstruction, say, slider
+from facevae.ui.examples import Examples
+from facevae.ui.face_tiles import which
+from facevae.ui.session import Session
+
+CROP_PX = 256
+CROP_IDS = ("shift-x", "shift-y", "zoom", "turn")
+SETTLE_SEC = 0.4
+"""Refinement starts when the crop has rested for so long: keys and typed numbers have no moment of release."""
+
+
+class CropPart:
+    """Widgets in the side column: crop and reconstruction, "Adjust crop", and the Refine switch."""
+
+    def __init__(self, editor: Editor, examples: Examples) -> None:
+        self.editor, self.examples = editor, examples
+        with gr.Row(elem_classes="pair"):
+            with gr.Column(min_width=60, elem_classes="figure"):
+                self.crop = self._picture("crop", "The part of the photo that the model sees")
+                gr.HTML('<p class="caption">Crop</p>', apply_default_css=False, elem_classes="plain")
+            with gr.Column(min_width=60, elem_classes="figure"):
+                self.reconstruction = self._picture("reconstruction", "The same face as the model draws it")
+                gr.HTML('<p class="caption">Model</p>', apply_default_css=False, elem_classes="plain")
+        self.wanted = gr.Checkbox(True, label="Refine the likeness", elem_id="refine", elem_classes="bare", container=False)
+        with gr.Accordion("Adjust crop", open=False, elem_id="adjust") as self.box:
+            self.sliders = [slider(setting, elem_id, "bipolar") for setting, elem_id in zip(CROP, CROP_IDS, strict=True)]
+
+    @staticmethod
+    def _picture(name: str, alt_text: str) -> gr.Image:
+        return gr.Image(
+            show_label=False,
+            interactive=False,
+            buttons=[],
+            format="jpeg",
+            container=False,
+            elem_id=name,
+            elem_classes="picture crop",
+            alt_text=alt_text,
+        )
+
+    def wire(self, session: gr.State, face: gr.State, status: gr.HTML, stop: gr.Button) -> None:
+        """The page's own parts that refinement reads and writes. It never writes what the visitor may be moving."""
+        self.session, self.face, self.status, self.stop = session, face, status, stop
+
+    @property
+    def inputs(self) -> list[gr.components.Component]:
+        """What `refine` wants."""
+        return [self.session, self.face, self.wanted]
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """What `refine` changes."""
+        return [self.face, self.status, self.stop, self.reconstruction]
+
+    @property
+    def opened(self) -> list[gr.components.Component | gr.Accordion]:
+        """What changes when another face is opened."""
+        return [self.crop, self.reconstruction, self.box, *self.sliders]
+
+    def show(self, face: Face, adjustment: Adjustment = Adjustment()) -> dict[Any, Any]:
+        """The pictures and sliders of a face; "Adjust crop" opens by itself where it is needed."""
+        values = (adjustment.shift_x, adjustment.shift_y, adjustment.zoom, adjustment.angle_deg)
+        return {
+            **self.pictures(face),
+            **{slider: gr.update(value=value, interactive=movable(face)) for slider, value in zip(self.sliders, values, strict=True)},
+            **({self.box: gr.update(open=True)} if face.message == NO_FACE else {}),
+        }
+
+    def pictures(self, face: Face) -> dict[Any, Any]:
+        """The pair: what the model is given, and what it makes of it."""
+        return {self.crop: gr.update(value=portrait(face, CROP_PX)), self.reconstruction: self.drawn(face)}
+
+    @staticmethod
+    def drawn(face: Face) -> dict[str, Any]:
+        """What the model makes of it.
+
+        An update and not the picture itself: a dict handler leaves outputs out, Gradio then puts a new component in their place, and
+        files of plain values given to that one are never deleted.
+        """
+        return gr.update(value=reconstruction(face, CROP_PX))
+
+    def adjust(self, session: Session, face: Face, x: float, y: float, zoom: float, turn: float) -> Face:
+        """Cut the same photo elsewhere. What guidance did belonged to the old crop and goes with it."""
+        adjustment = Adjustment(x, y, zoom, turn)
+        turn = session.move_crop(face.index, adjustment)
+        return session.show(turn, self.editor.readjust(face, adjustment))
+
+    def settle(self) -> None:
+        """Wait until the crop may rest; always_last brings the last one."""
+        time.sleep(SETTLE_SEC)
+
+    def refine_after(self, event: Any, after: list[dict[str, Any]]) -> None:
+        """Refine when `event` is over, then do what comes `after` it with the sliders as they are then."""
+        # "multiple": the run for the last photo may still be on its way out when that for the next one begins.
+        run = event(self.refine, self.inputs, self.outputs, show_progress="hidden", trigger_mode="multiple", **QUEUED)
+        for step in after:
+            run = run.then(**step)
+
+    def refine(self, session: Session, face: Face | None, wanted: bool) -> Iterator[dict[Any, Any]]:
+        """Stream the search for a nearer likeness; ends silently once another action has begun, and does not begin after one."""
+        # Gradio sends the last message twice, the second time when the run ends: the last one must say nothing.
+        silence = {self.status: gr.skip()}
+        if face is None or session.overtaken(face) or not wanted or not worth_refining(face) or not session.rests(SETTLE_SEC / 2):
+            yield silence
+            return
+        turn, drawn_sec, step = session.take_turn(), 0.0, None
+        session.show(turn, face)
+        yield {self.stop: gr.update(interactive=True)}
+        for step in self.editor.refine(face):
+            if session.turn != turn or session.stopped or step.done:
+                break
+            if time.monotonic() - drawn_sec > FRAME_SEC:
+                text = f"{which(face)}Refining: {gain(step)}, step {step.step} of {step.steps}"
+                yield {self.face: session.show(turn, step.face), self.status: say(text), self.reconstruction: self.drawn(step.face)}
+                drawn_sec = time.monotonic()
+        if step is not None and session.turn == turn:
+            session.anew = turn
+            if step.done:
+                self.examples.keep(face, step.face)
+            yield {
+                self.face: session.show(turn, step.face),
+                self.status: say(f"{which(face)}{'' if step.done else 'Stopped. '}Refined: {gain(step)}. {face.message or HINT}"),
+                self.stop: gr.update(interactive=False),
+                self.reconstruction: self.drawn(step.face),
+            }
+        yield silence
+
+
+def movable(face: Face) -> bool:
+    """The crop of a photo can be moved, that of a saved edit is where its recipe says."""
+    return face.photo is not None and face.applied is None
+
+
+def worth_refining(face: Face) -> bool:
+    """A face of a photo that has not been refined yet; where none was found, the crop has to be placed first.
+
+    What guidance found, it found for the likeness as it was, and what was saved or made a start is in the picture.
+    """
+    fresh = face.applied is None and face.baked is None and not face.offset.any()
+    return face.source is not None and not face.refined and face.message != NO_FACE and fresh
+
+
+def gain(step: RefineStep) -> str:
+    """How much nearer the reconstruction has come."""
+    return f"{step.psnr_before_db:.1f} → {step.psnr_db:.1f} dB"

@@ -1,0 +1,130 @@
+"""Undo and redo, the strip of what was done, and the result as the new start."""
+
+from collections.abc import Callable
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from facevae.attributes import in_words
+from facevae.editor import Editor
+from facevae.editor.history import Edit, History
+from facevae.photo.alignment import shrunk
+from facevae.ui.face_tiles import SCRIPT, data_url
+from facevae.ui.session import Session
+
+SHOWN = 24
+"""Steps in the strip; older ones are reached by Undo."""
+THUMBNAIL_PX = 64
+
+
+class PastPart:
+    """What a visitor did, kept in the session; every handler that does something says so with `note`."""
+
+    def __init__(self, editor: Editor) -> None:
+        self.editor = editor
+        with gr.Row(elem_classes="past"):
+            self.undo = gr.Button("Undo", size="sm", interactive=False, elem_id="undo", min_width=60)
+            self.redo = gr.Button("Redo", size="sm", interactive=False, elem_id="redo", min_width=60)
+            self.bake = gr.Button("Start from here", size="sm", elem_id="bake", min_width=110)
+            self.hold = gr.Button("Hold to compare", size="sm", elem_id="hold", min_width=110)
+        self.strip = gr.HTML("", elem_id="history", apply_default_css=False, elem_classes="plain", js_on_load=SCRIPT)
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What `show` changes."""
+        return [self.undo, self.redo, self.strip]
+
+    def begin(self, session: Session, edit: Edit, words: str) -> None:
+        """Another face was opened: its history begins."""
+        session.history, session.deed = History.of(edit, words), ""
+
+    def note(self, session: Session, edit: Edit, view: Callable[[Session], Editor], words: str = "", key: str = "") -> dict[Any, Any]:
+        """Remember where the edit stands now. Gives the update of the page."""
+        self.remember(session, edit, words, key)
+        return self.show(session, view)
+
+    def remember(self, session: Session, edit: Edit, words: str = "", key: str = "") -> None:
+        """One more step; nothing happens where nothing changed.
+
+        Without `words` they are found by what changed, and changes of one slider while a hand is on it are one step.
+        """
+        session.used()
+        if session.history is None:
+            self.begin(session, edit, "Opened")
+        history = session.history
+        assert history is not None
+        changed = edit.changed(history.now)
+        if not changed:
+            session.history, session.deed = history.refined(edit.face), ""
+        elif words or session.deed or "face" in changed:
+            session.history = (history if key else history.close()).do(edit, words or session.deed or "Changed", key)
+            session.deed = ""
+        else:
+            session.history = history.do(edit, self.describe(edit, changed), key=" ".join(sorted(changed)) if len(changed) == 1 else "")
+        # Readings come late, and some of them from the middle of a drag.
+        if session.released == (edit.strengths, edit.detail):
+            session.history, session.released = session.history.close(), None
+
+    def put(self, session: Session, edit: Edit, view: Callable[[Session], Editor]) -> dict[Any, Any]:
+        """The step that is shown stands on the page now, as far as it can: no step of its own. Gives the update of the page."""
+        if session.history is not None:
+            session.history = session.history.shown_as(edit)
+        return self.show(session, view)
+
+    def let_go(self, session: Session, strengths: dict[str, float], detail: float) -> None:
+        """The hand has left a slider, with all of them as they are now: the step that this belongs to is complete."""
+        now = session.history and session.history.now
+        if now and (now.strengths, now.detail) == (strengths, detail):
+            session.history, session.released = session.history.close(), None
+        else:
+            session.released = strengths, detail
+
+    def describe(self, edit: Edit, changed: tuple[str, ...]) -> str:
+        """ "Smile +2", "Held: Hat"."""
+        parts = []
+        for name in changed:
+            if name == "locks":
+                held = [in_words(lock)[0] for lock in edit.locks]
+                parts.append(f"Held: {', '.join(held)}" if held else "Nothing held")
+            elif name == "detail":
+                parts.append(f"Photo detail {edit.detail:g}")
+            else:
+                word, same = in_words(name)
+                strength = edit.strengths.get(name, 0.0)
+                parts.append(f"{word} {strength if same else -strength:+g}" if strength else f"{word} as it was")
+        return ", ".join(parts[:3]) + (" …" if len(parts) > 3 else "")
+
+    def show(self, session: Session, view: Callable[[Session], Editor]) -> dict[Any, Any]:
+        """The buttons and the strip, as the history is now."""
+        history = session.history
+        if history is None:
+            return {self.undo: gr.update(interactive=False), self.redo: gr.update(interactive=False), self.strip: ""}
+        return {
+            self.undo: gr.update(interactive=history.can_undo),
+            self.redo: gr.update(interactive=history.can_redo),
+            self.strip: self.draw(session, history, view(session)),
+        }
+
+    def draw(self, session: Session, history: History, editor: Editor) -> str:
+        """The last steps as buttons with a picture each; empty where nothing was done yet."""
+        if len(history.steps) < 2:
+            return ""
+        first = max(0, min(len(history.steps) - SHOWN, history.at))
+        buttons = []
+        for index, step in list(enumerate(history.steps))[first : first + SHOWN]:
+            words = escape(step.words)
+            buttons.append(
+                f'<button type="button" data-index="{index}" aria-pressed="{str(index == history.at).lower()}" title="{words}" '
+                f'aria-label="Step {index}: {words}"><img src="{self.thumbnail(session, step.edit, editor)}" alt=""></button>'
+            )
+        return f'<div class="step-tiles" role="group" aria-label="What was done">{"".join(buttons)}</div>'
+
+    def thumbnail(self, session: Session, edit: Edit, editor: Editor) -> str:
+        """A small picture of a step, drawn once."""
+        if edit not in session.thumbnails:
+            known = {name: strength for name, strength in edit.strengths.items() if name in editor.directions}
+            locks = [name for name in edit.locks if name in editor.directions]
+            crop = editor.edit(edit.face, known, THUMBNAIL_PX, edit.detail, locks).crop
+            session.thumbnails[edit] = data_url(shrunk(crop, THUMBNAIL_PX))
+        return session.thumbnails[edit]

@@ -1,0 +1,80 @@
+"""Faces that a visitor wants to find again: their seeds stay in the visitor's own browser, and the model draws them anew."""
+
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from facevae.editor import Editor, Face
+from facevae.editor.types import Drawn
+from facevae.ui.browser_storage import MOST_FACES, faces_of, with_faces
+from facevae.ui.components import QUEUED, enlarge, heading, refusal, say
+from facevae.ui.picture_rows import KEY_PX, picture_row, tile
+
+
+class FavouritesPart:
+    """Keep, forget, and the row of faces that were kept; the Generate tab shows the one that is chosen."""
+
+    def __init__(self, editor: Editor, store: gr.BrowserState) -> None:
+        self.editor, self.store = editor, store
+        self.keep = gr.Button("Keep this face", elem_id="face-keep", size="md")
+        self.heading = heading("Kept in this browser", visible=False)
+        self.row = picture_row("kept")
+        self.forget = gr.Button("Forget this face", elem_id="face-forget", size="sm", visible=False)
+
+    def wire(self, chosen: gr.State, status: gr.HTML) -> None:
+        """`chosen` is the face that is spoken of."""
+        self.status = status
+        changed = [self.store, *self.shown, status]
+        self.keep.click(self.add, [self.store, chosen], changed, show_progress="hidden", **QUEUED)
+        self.forget.click(self.remove, [self.store, chosen], changed, show_progress="hidden", **QUEUED)
+
+    @property
+    def shown(self) -> list[Any]:
+        """What `show` changes."""
+        return [self.row, self.heading, self.forget]
+
+    def show(self, stored: Any) -> dict[Any, Any]:
+        """The faces that were kept, each as a button."""
+        kept = faces_of(stored)
+        cells = "".join(
+            tile(k, f"Kept face of seed {drawn.seed}", np.asarray(enlarge(self.draw(drawn).crop, KEY_PX))) for k, drawn in enumerate(kept)
+        )
+        row = f'<div class="example-tiles" role="group" aria-label="Kept faces">{cells}</div>' if kept else ""
+        return {self.row: row, self.heading: gr.update(visible=bool(kept)), self.forget: gr.update(visible=bool(kept))}
+
+    def draw(self, drawn: Drawn) -> Face:
+        """The same face as when it was kept."""
+        return self.editor.generate([drawn.seed], drawn.temperature, drawn.prior)[0]
+
+    def face(self, stored: Any, index: int) -> Face:
+        """One of the row."""
+        kept = faces_of(stored)
+        if not 0 <= index < len(kept):
+            raise refusal("This face is not kept (any more).")
+        return self.draw(kept[index])
+
+    def add(self, stored: Any, face: Face | None) -> dict[Any, Any]:
+        """Keep a face; one that is there already comes first."""
+        drawn = self.drawn_of(face)
+        kept = [drawn, *(other for other in faces_of(stored) if other != drawn)]
+        if len(kept) > MOST_FACES:
+            raise refusal(f"There is room for {MOST_FACES} faces: forget one first.")
+        stored = with_faces(stored, kept)
+        said = f"The face of seed {drawn.seed} is kept in this browser: {len(kept)} of {MOST_FACES}."
+        return {self.store: stored, **self.show(stored), self.status: say(said)}
+
+    def remove(self, stored: Any, face: Face | None) -> dict[Any, Any]:
+        """Forget the face that is chosen."""
+        drawn, kept = self.drawn_of(face), faces_of(stored)
+        if drawn not in kept:
+            raise refusal("The chosen face is not kept: choose one of the kept faces first.")
+        stored = with_faces(stored, [other for other in kept if other != drawn])
+        return {self.store: stored, **self.show(stored), self.status: say(f"The face of seed {drawn.seed} is forgotten.")}
+
+    @staticmethod
+    def drawn_of(face: Face | None) -> Drawn:
+        """The seed of a face; a refusal where it has none."""
+        if face is None or face.drawn is None:
+            raise refusal("Only faces of a seed can be kept: a neighbour has none. Edit this face, and save its recipe.")
+        return face.drawn

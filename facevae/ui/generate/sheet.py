@@ -1,0 +1,153 @@
+"""What the Generate tab shows: a sheet of faces, what it was asked for, and how it goes on. Plain values without widgets."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from facevae.attributes import SHOWN, in_words, wanted_of
+from facevae.editor import Editor, Face
+from facevae.editor.generation import Search
+from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, is_number
+
+MOST, MOST_SHOWN = int(COUNT.high), 96
+"""Faces drawn at once, and faces of one sheet."""
+SEED_END = 2**32 - MOST_SHOWN
+HOTTEST = 3
+NEAR_BLOCK, MOST_NEAR = 9, 36
+MIDDLE = NEAR_BLOCK // 2
+"""Where the face stands whose neighbours are around it."""
+MOST_BEHIND = 12
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked for; the same settings give the same sheet."""
+
+    seed: int
+    count: int
+    temperature: float
+    prior: str
+    wanted: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """Faces of a row of seeds or, where `centre` is set, around a face. Never changed: every action makes another one."""
+
+    settings: Settings
+    next_seed: int
+    faces: tuple[Face, ...] = ()
+    centre: Face | None = None
+    radius: float = 0.0
+    depth: int = 0
+    """How many sheets of neighbours were walked through; it seeds their noise, so that no two look the same way."""
+    behind: tuple["Sheet", ...] = ()
+    """Where Back leads to, the last one first."""
+
+    @property
+    def columns(self) -> int:
+        """Faces side by side, where there is room for them."""
+        return COLUMNS if self.centre is None else NEAR_COLUMNS
+
+    @property
+    def room(self) -> int:
+        """How many faces more there can be."""
+        return (MOST_SHOWN if self.centre is None else MOST_NEAR) - len(self.faces)
+
+    def index(self, face: Face | None) -> int | None:
+        """Where on the sheet a face is."""
+        same = (i for i, other in enumerate(self.faces) if face is not None and np.array_equal(other.latent, face.latent))
+        return next(same, None)
+
+
+def read_settings(
+    seed: Any, count: Any, temperature: Any, prior: Any, with_it: Sequence[str] | None, without: Sequence[str] | None
+) -> Settings:
+    """What the widgets hold, checked; `ValueError` says in one sentence what cannot be asked for."""
+    if not is_number(seed) or seed != int(seed) or not 0 <= seed < SEED_END:
+        raise ValueError(f"A seed is a whole number from 0 to {SEED_END - 1}.")
+    if not is_number(count) or not 1 <= count <= MOST:
+        raise ValueError(f"1 to {MOST} faces can be drawn at once.")
+    if not is_number(temperature) or not 0 <= temperature <= HOTTEST:
+        raise ValueError(f"The temperature is a number from 0 to {HOTTEST}.")
+    return Settings(int(seed), int(count), float(temperature), str(prior), wanted_of(with_it, without))
+
+
+def extend(editor: Editor, sheet: Sheet) -> Iterator[Search]:
+    """The next faces of a sheet of seeds: all at once, or, where something is wanted of them, try by try."""
+    asked, first = sheet.settings, sheet.next_seed
+    count = min(asked.count, sheet.room)
+    if asked.wanted:
+        yield from editor.search(asked.wanted, first, count, asked.temperature, asked.prior)
+    else:
+        faces = editor.generate(range(first, first + count), asked.temperature, asked.prior)
+        yield Search(tuple(faces), count, first + count)
+
+
+def neighbours(editor: Editor, sheet: Sheet, face: Face, radius: float) -> Sheet:
+    """A new sheet around one of the faces of this one, which is what Back leads to."""
+    behind = (replace(sheet, behind=()), *sheet.behind)
+    if len(behind) > MOST_BEHIND:  # the way back is shortened, and still ends at the sheet of seeds
+        behind = (*behind[: MOST_BEHIND - 1], behind[-1])
+    around = Sheet(sheet.settings, sheet.next_seed, (), face, radius, sheet.depth + 1, behind)
+    return with_neighbours(editor, around, NEAR_BLOCK)
+
+
+def with_neighbours(editor: Editor, sheet: Sheet, count: int) -> Sheet:
+    """The same sheet with `count` faces, of which the centre is one; those that it has stay."""
+    assert sheet.centre is not None
+    had = [face for face in sheet.faces if face is not sheet.centre]
+    around = had + editor.neighbours(sheet.centre, range(len(had), count - 1), sheet.radius, sheet.depth)
+    return replace(sheet, faces=(*around[:MIDDLE], sheet.centre, *around[MIDDLE:]))
+
+
+def back(sheet: Sheet) -> Sheet:
+    """The sheet before; itself, where there is none."""
+    return replace(sheet.behind[0], behind=sheet.behind[1:]) if sheet.behind else sheet
+
+
+def title(face: Face) -> str:
+    """What a face is called: "Seed 79", or its name."""
+    return f"Seed {face.seed}" if face.seed is not None else face.name
+
+
+def in_few_words(seen: Mapping[str, float]) -> str:
+    """What the classifier sees, of what the sliders show: "smile, brown hair"."""
+    named = [(shown.name, *in_words(shown.name)) for shown in SHOWN if shown.name in seen]
+    return ", ".join(words.lower() for name, words, itself in named if (seen[name] > 0.5) == itself) or "nothing that stands out"
+
+
+def is_chosen(face: Face) -> str:
+    """The status line for the chosen face."""
+    return f"{title(face)} is chosen. It is nobody's photo: the model drew it."
+
+
+def around(sheet: Sheet) -> str:
+    """The status line for neighbours."""
+    assert sheet.centre is not None
+    name = title(sheet.centre)
+    on = "Choose one, and Neighbours walks on." if sheet.room else "The sheet is full."
+    return f"{len(sheet.faces) - 1} faces near {name[0].lower()}{name[1:]}. {on}"
+
+
+def came_of(sheet: Sheet, step: Search, stopped: bool) -> str:
+    """The status line when faces were drawn or searched for, to be added to those of `sheet`."""
+    if sheet.settings.wanted:
+        said = outcome(len(step.faces), min(sheet.settings.count, sheet.room), step.tried, stopped)
+    else:
+        said = f"Seeds {sheet.settings.seed} to {step.next_seed - 1}."
+    if sheet.room == len(step.faces):
+        return f"{said} The sheet is full: New faces begins another one."
+    return said if sheet.faces or not step.faces else f"{said} {is_chosen(step.faces[0])}"
+
+
+def outcome(found: int, asked: int, tried: int, stopped: bool) -> str:
+    """What came of a search, in a sentence or two."""
+    stay = "" if found else " The faces from before stay."
+    if stopped:
+        return f"Stopped: {found} of {asked} found, {tried} tried.{stay}"
+    if found == asked:
+        return f"{found} of {asked} found, {tried} tried."
+    return f"{f'Only {found}' if found else 'None'} of {asked} found in {tried} tries: ask for less, or try another seed.{stay}"

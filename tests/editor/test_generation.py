@@ -1,0 +1,158 @@
+"""Rejection keeps what fits and nothing else, in the order of seeds; neighbours are near, and stay among the faces."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from facevae.checkpoint.checkpoint import Checkpoint
+from facevae.editor import Editor, Face
+from facevae.editor.contact_sheet import save_sheet
+from facevae.editor.generation import nearby
+from facevae.editor.recipe import recipe_from
+from facevae.editor.types import Drawn
+
+SEEDS = range(100, 160)
+
+
+@pytest.fixture(scope="module")
+def editor(tiny_checkpoint: Checkpoint) -> Editor:
+    return Editor(tiny_checkpoint)
+
+
+@pytest.fixture(scope="module")
+def wanted(editor: Editor) -> dict[str, bool]:
+    """Two labels on which the faces of the tiny model differ: one to have and one not to have."""
+    seen = np.array([list(editor.probabilities(face).values()) for face in editor.generate(SEEDS)])
+    share = dict(zip(editor.checkpoint.classifier.config.attributes, (seen > 0.5).mean(0), strict=True))
+    one, other = sorted(share, key=lambda name: abs(share[name] - 0.5))[:2]
+    assert 0 < share[one] < 1 and 0 < share[other] < 1
+    return {one: True, other: False}
+
+
+def test_a_search_keeps_what_fits_in_the_order_of_seeds(editor: Editor, wanted: dict[str, bool]) -> None:
+    fitting = [
+        face.seed
+        for face in editor.generate(SEEDS)
+        if all((editor.probabilities(face)[name] > 0.5) == want for name, want in wanted.items())
+    ]
+    assert 3 < len(fitting) < len(SEEDS)
+    steps = list(editor.search(wanted, 100, 3))
+    assert [face.seed for face in steps[-1].faces] == fitting[:3]
+    assert len(steps) == steps[-1].tried == fitting[2] - 99 and steps[-1].next_seed == fitting[2] + 1
+    assert [step.tried for step in steps] == list(range(1, len(steps) + 1))
+    # A search that was stopped and taken up again finds what one that was not stopped finds.
+    (*_, rest) = editor.search(wanted, steps[-1].next_seed, 2)
+    assert [face.seed for face in rest.faces] == fitting[3:5]
+
+
+def test_what_was_found_is_what_its_seed_draws_alone(editor: Editor, wanted: dict[str, bool]) -> None:
+    (*_, found) = editor.search(wanted, 100, 2, temperature=1.1, prior="normal")
+    for face in found.faces:
+        assert face.drawn == Drawn(face.seed, 1.1, "normal")
+        (again,) = editor.generate([face.drawn.seed], face.drawn.temperature, face.drawn.prior)
+        assert np.array_equal(again.latent, face.latent) and np.array_equal(again.crop, face.crop)
+
+
+def test_a_search_ends(editor: Editor, wanted: dict[str, bool]) -> None:
+    steps = list(editor.search(wanted, 100, 64, tries=7))
+    assert len(steps) == 7 and len(steps[-1].faces) < 7
+    assert [step.tried for step in editor.search({}, 2**32 - 2, 12)] == [1, 2]  # there are no seeds beyond
+    with pytest.raises(ValueError, match="does not know Horns"):
+        next(editor.search({"Horns": True}, 1, 1))
+
+
+@pytest.fixture(scope="module")
+def drawn(editor: Editor) -> Face:
+    return editor.generate([5])[0]
+
+
+def distance(editor: Editor, a: Face, b: Face) -> float:
+    """In σ of the encodings."""
+    apart = torch.from_numpy(a.latent - b.latent)[:, None]
+    return float(torch.linalg.solve_triangular(editor.checkpoint.cholesky, apart, upper=False).norm())
+
+
+def assert_near(picture: np.ndarray, other: np.ndarray) -> None:
+    """The same picture from a latent with six digits."""
+    assert np.abs(picture.astype(int) - other).max() <= 1
+
+
+def test_neighbours_are_nearer_with_a_smaller_radius_and_the_same_each_time(editor: Editor, drawn: Face) -> None:
+    near, far, other = (
+        editor.neighbours(drawn, range(8), 0.2),
+        editor.neighbours(drawn, range(8), 0.7),
+        editor.neighbours(drawn, [3], 0.7, 1),
+    )
+    for a, b in zip(near, far, strict=True):
+        assert 0 < distance(editor, a, drawn) < distance(editor, b, drawn)
+    assert np.array_equal(editor.neighbours(drawn, [3], 0.7)[0].crop, far[3].crop)  # alone as among others
+    assert len({face.latent.tobytes() for face in (*near, *far, *other)}) == 17
+    assert np.array_equal(editor.neighbours(drawn, [0], 0.0)[0].crop, drawn.crop)
+
+
+def test_a_neighbour_has_no_seed_but_a_name_and_a_file(editor: Editor, drawn: Face) -> None:
+    (near,) = editor.neighbours(drawn, [2])
+    (nearer,) = editor.neighbours(near, [0])
+    assert (near.name, nearer.name) == ("face-5-near-3", "face-5-near-3-1")
+    assert near.seed is None and near.drawn is None and near.photo is None and near.start is not None
+    content, suffix = editor.save(near)
+    with Image.open(io.BytesIO(content)) as file:
+        assert suffix == ".png" and "AI-generated" in file.text["Comment"]
+        assert np.array_equal(np.asarray(file), near.crop)
+        assert_near(editor.reopen(recipe_from(file.text["facevae"])).face.crop, near.crop)
+
+
+def test_a_neighbour_of_an_edited_face_is_near_the_edit(editor: Editor, drawn: Face) -> None:
+    edited = editor.bake(drawn, {"Smiling": 3.0})
+    (near,) = editor.neighbours(edited, [0], 0.0)
+    assert np.array_equal(near.crop, editor.edit(edited).crop)
+
+
+def test_a_long_walk_stays_among_the_faces() -> None:
+    """However far it leads, the latent stays about as far from the mean of the encodings as the face it began with."""
+    d, steps, r, mean = 400, 50, 0.5, torch.linspace(-1, 1, 400)
+    factor = torch.eye(d) + 0.01 * torch.ones(d, d).tril(-1)
+    z = start = mean + 0.6 * factor @ torch.randn(d, generator=torch.Generator().manual_seed(1))
+
+    def temperature(latent: torch.Tensor) -> float:
+        return float(torch.linalg.solve_triangular(factor, (latent - mean)[:, None], upper=False).square().mean().sqrt())
+
+    for step in range(steps):
+        z = nearby(z, mean, factor, r, step, 3)
+    # A step multiplies the squared temperature by 1 - r² + r² |n|²/d + 2 r √(1 - r²) u·n/(t d): mean 1, and this variance.
+    variance = (2 * r**4 + 4 * r**2 * (1 - r**2)) / d
+    assert np.log(temperature(z) / temperature(start)) == pytest.approx(0, abs=5 * (steps * variance / 4) ** 0.5)
+    assert abs(float((z - mean) @ (start - mean)) / float((start - mean).square().sum())) < 0.5  # and leads away
+
+
+@pytest.mark.parametrize(
+    "wrong, words",
+    [
+        (lambda e, f: e.neighbours(f, []), "0 neighbours were asked for"),
+        (lambda e, f: e.neighbours(f, [0], 1.5), "radius must lie between 0 and 1, not 1.5"),
+        (lambda e, f: e.neighbours(f, [-1]), "neighbours are numbered from 0"),
+        (lambda e, f: next(e.search({}, 1, 0)), "0 faces were asked for"),
+        (lambda e, f: next(e.search({}, -1, 1)), "a seed must be a whole number"),
+        (lambda e, f: save_sheet(e, [], 4), "no faces for a sheet"),
+    ],
+)
+def test_what_cannot_be_asked_for(editor: Editor, drawn: Face, wrong, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        wrong(editor, drawn)
+
+
+def test_a_contact_sheet_shows_every_face_and_draws_each_again(editor: Editor, drawn: Face) -> None:
+    faces = [*editor.generate([7, 8], 0.5, "normal"), *editor.neighbours(drawn, [1, 2])]
+    with Image.open(io.BytesIO(save_sheet(editor, faces, 3, {"Smiling": True}))) as file:
+        pixels, recipe = np.asarray(file), json.loads(file.text["facevae"])
+        assert file.text["Comment"] == "AI-generated with facevae" and "trainedAlgorithmicMedia" in file.text["XML:com.adobe.xmp"]
+    assert np.array_equal(pixels[8:24, 8:24], faces[0].crop)
+    assert np.array_equal(pixels[50:66, 8:24], faces[3].crop)  # the second row: 8 + 16 + 18 + 8
+    assert recipe["wanted"] == {"Smiling": True} and recipe["columns"] == 3
+    for face, told in zip(faces, recipe["faces"], strict=True):
+        assert recipe_from(told).drawn == face.drawn
+        assert_near(editor.reopen(recipe_from(told)).face.crop, face.crop)

@@ -1,0 +1,82 @@
+"""Edits are judged by another net than the one that guides them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from facevae.checkpoint.checkpoint import Checkpoint
+from facevae.nets.judge import Judge, JudgeConfig
+from train.data.prepared import PreparedData
+from train.evaluate.edit_tables import edits_note, guidance_table
+from train.evaluate.evaluate import evaluate_edits
+from train.networks.identity import IdentityNet
+
+
+class Brightness(Judge):
+    """A judge that is easy to foresee: a picture that is bright at one place has every attribute."""
+
+    def __init__(self, attributes: tuple[str, ...], sign: float, place: tuple[int, int] = (8, 8)) -> None:
+        super().__init__(JudgeConfig(attributes, 16, (4, 8)))
+        self.sign, self.place = sign, place
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        row, column = self.place
+        return self.sign * 50 * (x[:, :, row, column].mean(dim=1, keepdim=True) - 0.5).expand(-1, len(self.config.attributes))
+
+
+@pytest.fixture(scope="module")
+def data(toy_faces: Callable[[int], PreparedData]) -> PreparedData:
+    return toy_faces(160)
+
+
+def test_sliders_are_judged_by_the_judge_alone(
+    tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The classifier that guides is not asked; what the judge says of the edited pictures is what counts as success."""
+    monkeypatch.setattr(type(tiny_checkpoint.classifier), "forward", lambda *a: pytest.fail("the guide was asked"))
+
+    class Turncoat(Brightness):
+        """Says of the pictures of its second and all later calls the opposite of what they deserve."""
+
+        calls = 0
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls += 1
+            return super().forward(x) * (1 if self.calls == 1 else -1)
+
+    attributes = tiny_checkpoint.classifier.config.attributes
+    # Edits of no strength at all: the judge's change of mind is all there is.
+    still = {"Smiling": replace(tiny_checkpoint.directions["Smiling"], low=0.0, high=0.0)}
+    loyal, turned = (
+        evaluate_edits(replace(tiny_checkpoint, directions=still), kind(attributes, 1.0), embedding, people, data, "test", 16, 0)[
+            "sliders"
+        ]["Smiling"]
+        for kind in (Brightness, Turncoat)
+    )
+    assert {loyal[side]["success"] for side in loyal} == {0.0}
+    assert {turned[side]["success"] for side in turned} == {1.0}
+
+
+def test_a_judge_without_an_attribute_of_a_slider_is_refused(
+    tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float]
+) -> None:
+    with pytest.raises(ValueError, match="does not answer for Blond_Hair, Male, Young"):
+        evaluate_edits(tiny_checkpoint, Judge(JudgeConfig(("Smiling",), 16, (4, 8))), embedding, people, data, "test", 8, 0)
+
+
+def test_guidance_is_counted_by_guide_and_judge(
+    tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("train.evaluate.plain_guidance.STEPS", 4)  # of a hundred: how far they lead is not what is asked here
+    torch.manual_seed(0)
+    judge = Brightness(tiny_checkpoint.classifier.config.attributes, 1.0)
+    section = {"judge": "0123456789ab", "identity": "ba9876543210"} | evaluate_edits(
+        tiny_checkpoint, judge, embedding, people, data, "test", 12, 1
+    )
+    assert set(section["guidance"]) == {"ours", "plain"}
+    for row in section["guidance"]["ours"].values():
+        assert row["n"] == 1 and 0 <= row["success"] <= 1 and 0 <= row["guide"] <= 1 and row["leakage"] >= 0
+    assert "Against the plain form" in guidance_table(section)
+    assert "Judge 0123456789ab" in edits_note(section) and "upper bound" in edits_note({"sliders": {}})

@@ -1,0 +1,70 @@
+"""Each report at the smoke budget: toy faces drawn by code, tiny nets, every line of its page."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from train.__main__ import main
+from train.report.command import REPORTS, run_report
+from train.report.page import ReportPage, publish
+from train.report.runs import BUDGETS, beta_of_lambda, runs_of
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_report_is_written_whole_and_a_second_call_repeats_it_without_training(name: str, tmp_path: Path) -> None:
+    page = run_report(name, "smoke", tmp_path)
+    text = page.read_text()
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert len(results["claims"]) >= 3
+    assert {c["verdict"] for c in results["claims"]} <= {"found", "partly", "not found", "not testable"}
+    shown = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert len(shown) >= 5
+    assert [link for link in shown if not (tmp_path / link).is_file() or not link.startswith("figures/")] == []
+    assert list((tmp_path / "private").glob("*.png")), "photos of the data belong to the private folder"
+
+    states = {p: p.stat().st_mtime_ns for p in tmp_path.glob("runs/*/state.safetensors")}
+    assert len(states) == len(runs_of(name, "smoke"))
+    assert run_report(name, "smoke", tmp_path).read_text() == text
+    assert {p: p.stat().st_mtime_ns for p in states} == states
+
+
+def test_publishing_leaves_private_pictures_behind(tmp_path: Path) -> None:
+    page = ReportPage(tmp_path / "run", "twins", "smoke", "Title", "Introduction.")
+    picture = np.zeros((2, 2, 3), np.uint8)
+    page.figure("open", picture, "Open")
+    page.figure("closed", picture, "Closed", private=True)
+    page.claim("the moon is cheese", "it is not", "not found")
+    page.write()
+    index = publish(tmp_path / "run", tmp_path / "docs")
+    assert sorted(p.name for p in (tmp_path / "docs").rglob("*") if p.is_file()) == ["open.png", "report.md", "reports.md", "results.json"]
+    assert "| the moon is cheese | it is not | **not found** |" in index.read_text()
+
+
+def test_lambda_is_converted_to_beta() -> None:
+    """On [-1, 1] an error is twice as large: mean squared error there is 4 / D of the sum here."""
+    shape = (3, 64, 48)
+    squares, rate, weight = 7.0, 3.0, 1e-3
+    theirs = 4 * squares / (3 * 64 * 48) + weight * rate
+    ours = squares + beta_of_lambda(weight, shape) * rate
+    assert theirs / ours == pytest.approx(4 / (3 * 64 * 48))
+
+
+def test_short_budget_trains_the_presets_as_published_but_for_the_half_width() -> None:
+    from train.vae.config import PRESETS
+
+    presets = {"residual": "residual-64", "disentangling": "disentangling-64", "lambda": "lambda-64x48", "twins": "twins-24"}
+    for report, preset in presets.items():
+        first = next(iter(runs_of(report, "full").values()))
+        assert first.net == PRESETS[preset].net
+        assert next(iter(runs_of(report, "short").values())).net.latent == first.net.latent
+    assert BUDGETS["short"].small == {"residual": {"width": PRESETS["residual-64"].net.width // 2}}
+
+
+def test_wrong_calls_end_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "twins", "--budget", "short", "--out", str(tmp_path)]) == 2
+    assert "needs --data" in capsys.readouterr().err
+    assert main(["report", "twins", "--out", str(tmp_path), "--data", str(tmp_path)]) == 2
+    assert "is not a prepared data set" in capsys.readouterr().err

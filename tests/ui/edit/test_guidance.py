@@ -1,0 +1,197 @@
+"""Edits that can be trusted, in a real browser: sliders that know the photo, one hair colour, locks, wishes and their report."""
+
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
+from page_actions import GROUP_BOXES_PX, GROUP_PX, change, choose, comes_to, drag, drop, source, start, value, wait_for_change
+from PIL import Image
+from playwright.sync_api import expect
+
+from facevae.attributes import HAIR_COLOURS, in_words
+
+ALT = "Edited face: "
+
+
+def alt(page, words) -> None:
+    expect(page.locator("#result img")).to_have_attribute("alt", words)
+
+
+def painted(page, slider: str, name: str) -> str:
+    """A custom property of a slider, as style.css draws it."""
+    return page.locator(slider).evaluate("(e, n) => getComputedStyle(e).getPropertyValue(n)", name).strip('"')
+
+
+def test_sliders_start_where_each_photo_stands_and_edit_nothing_there(page, astronaut, tmp_path):
+    sliders = ("#slider-smiling", "#slider-male", "#slider-bangs", "#slider-young")
+    starts, ticks = ([of(slider) for slider in sliders] for of in (lambda s: start(page, s), lambda s: painted(page, s, "--own")))
+    assert [value(page, slider) for slider in sliders] == starts and any(starts)
+    page.locator("#as-png input").check()
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(tmp_path / "same.png")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "same.png").convert("RGB")), np.asarray(Image.open(astronaut)))
+
+    page.locator("#examples button").nth(1).click()
+    expect(page.locator("#edit-status")).to_contain_text("Opened face-")
+    alt(page, f"{ALT}no change")
+    others = [start(page, slider) for slider in sliders]
+    assert others != starts and [value(page, slider) for slider in sliders] == others
+    assert all(painted(page, slider, "--own") != tick for slider, tick in zip(sliders, ticks, strict=True))
+
+
+def test_a_moved_slider_tells_what_the_classifier_sees_and_where_measuring_ended(page):
+    first, at, seen = source(page), start(page, "#slider-smiling"), painted(page, "#slider-smiling", "--seen")
+    label = page.locator("#slider-smiling label").bounding_box()
+    assert re.fullmatch(r"\d+%", seen)
+    page.locator("#slider-smiling input[type=range]").focus()
+    page.keyboard.press("ArrowLeft")
+    moved = wait_for_change(page, first)
+    alt(page, f"{ALT}Smile -0.1")
+    assert painted(page, "#slider-smiling", "--words") == ""
+    page.keyboard.press("Home")
+    wait_for_change(page, moved)
+    words = re.compile(r"the photo [+-]\d\.\d, the classifier sees \d+%, beyond the measured range")
+    expect(page.locator("#slider-smiling input[type=range]")).to_have_attribute("aria-valuetext", words)
+    assert painted(page, "#slider-smiling", "--words") == "beyond the measured range"
+    assert int(painted(page, "#slider-smiling", "--seen").rstrip("%")) < int(seen.rstrip("%"))
+    assert page.locator("#slider-smiling label").bounding_box() == label  # nothing moved to make room
+
+    page.locator("#slider-smiling .reset-button").click()  # back to the photo, not to where the page began
+    alt(page, f"{ALT}no change")
+    assert value(page, "#slider-smiling") == at
+
+
+def test_one_hair_colour_at_a_time_by_keyboard(page):
+    first = source(page)
+    expect(page.locator("#hair-amount")).to_have_count(0)
+    page.locator("#hair-colour input").nth(1).focus()
+    page.keyboard.press("Space")
+    alt(page, re.compile(f"^{ALT}Black hair \\+[\\d.]+$"))
+    black = wait_for_change(page, first)
+    full = value(page, "#hair-amount")
+    assert full > 0
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    alt(page, re.compile(f"^{ALT}(Brown|Blond) hair \\+[\\d.]+$"))  # and no black any more
+    other = wait_for_change(page, black)
+    drag(page, "#hair-amount", -0.3)
+    wait_for_change(page, other)
+    page.locator("#hair-colour input").first.check(force=True)
+    alt(page, f"{ALT}no change")
+    expect(page.locator("#hair-amount")).to_have_count(0)
+    expect(page.locator("#result img")).to_have_attribute("src", first)
+
+
+def test_a_lock_holds_and_tells_what_it_leaves(page, editor):
+    words = {control.name: control.label for control in editor.controls if control.name not in HAIR_COLOURS}
+    left, name, lock = min((editor.remaining([lock])[name], name, lock) for name in words for lock in words if lock != name)
+    slider, (held, _) = f"#slider-{name.lower().replace('_', '-')}", in_words(lock)
+    line, first = page.locator("#locks-left"), source(page)
+    page.locator(f"{slider} input[type=number]").fill(f"{start(page, slider) + 4:.1f}")
+    page.keyboard.press("Enter")
+    free = wait_for_change(page, first)
+    choose(page, "#locks", held)
+    wait_for_change(page, free)
+    expect(line.get_by_role("status")).to_contain_text(f"{left:.0%} of {words[name]} is left while {held} is held.")
+    expect(line.locator(".warning")).to_have_count(1 if left < 0.3 else 0)
+    choose(page, "#locks", "Hair colour")
+    page.locator(f"{slider} .reset-button").click()
+    expect(line).to_contain_text("Least is left of ")
+    page.locator("#reset").click()
+    alt(page, f"{ALT}no change")
+    expect(line).to_have_text("")
+    expect(page.locator("#locks .token")).to_have_count(0)
+
+
+def test_wishes_are_guided_to_and_end_in_a_report(page, editor):
+    first = source(page)
+    page.locator("#wishes button").first.click()
+    page.locator("#guide").click()
+    toast = page.get_by_test_id("toast-body")
+    expect(toast).to_contain_text("Choose at least one")
+    page.get_by_test_id("toast-close").click()
+    choose(page, "#wish-with", "Bangs")
+    choose(page, "#wish-without", "Smile")
+    page.locator("#guide").click()
+    expect(page.locator("#edit-status")).to_contain_text(re.compile(r"With Bangs, without Smile: the classifier is \d+% sure.*Reset all"))
+    wait_for_change(page, first)
+    report = page.locator("#guide-report")
+    expect(report.locator("svg")).to_have_attribute("aria-label", re.compile("Probabilities over .*no smile"))
+    expect(report).to_contain_text("Asked for: with Bangs, without Smile")
+    expect(report).to_contain_text(re.compile(r"The classifier that guided sees Bangs at \d+%, no smile at \d+%\."))
+    if editor.checkpoint.judge is not None:
+        expect(report).to_contain_text(re.compile(r"An independent classifier sees Bangs at \d+%, no smile at \d+%\."))
+    expect(report).to_contain_text(re.compile(r"What else moved: .* [+−]\d\.\d σ|Nothing else moved"))
+    assert comes_to(page, "#slider-smiling", 0)  # the thumb stands where the face is now …
+    assert float(painted(page, "#slider-smiling", "--photo")) > value(page, "#slider-smiling")  # … and the tick where the photo was
+    page.locator("#reset").click()
+    expect(report.locator("svg")).to_have_count(0)
+    page.locator("#wishes button").first.click()
+
+
+@pytest.fixture(scope="module")
+def light_and_dark(editor, tmp_path_factory) -> list[list]:
+    """Eight photos of faces with light hair and eight with dark hair, drawn by the model."""
+    folder, (x, y, side) = tmp_path_factory.mktemp("hair"), GROUP_BOXES_PX[0]
+    sides = []
+    for name, colour in (("light", "Blond_Hair"), ("dark", "Black_Hair")):
+        paths = []
+        for face in editor.generate(range(8), temperature=0.6):
+            drawn = editor.edit(face, {colour: editor.directions[colour].high}).decoded
+            canvas = np.full((GROUP_PX[1], GROUP_PX[0], 3), 170, np.uint8)
+            canvas[y : y + side, x : x + side] = cv2.resize(drawn, (side, side))
+            paths.append(folder / f"{name}-{face.seed}.png")
+            Image.fromarray(canvas).save(paths[-1])
+        sides.append(paths)
+    return sides
+
+
+def test_a_slider_of_ones_own_from_photos(page, light_and_dark, text_file):
+    light, dark = light_and_dark
+    status = page.locator("#own-status")
+    page.locator("#more-sliders button").first.click()
+    page.locator("#own-name input, #own-name textarea").first.fill("My light")
+    page.locator("#own-with input[type=file]").set_input_files([*light, text_file])
+    page.locator("#own-without input[type=file]").set_input_files(dark)
+    expect(page.locator("#own-without")).to_contain_text("dark-7")
+    expect(page.locator("#own-with")).to_contain_text("light-7")
+    page.locator("#own-learn").click()
+    expect(status).to_contain_text(re.compile(r"Reading photo \d+ of 17"))
+    expect(status).to_contain_text(
+        re.compile(r"My light tells your examples apart with an AUROC of (1\.00|0\.9\d); .*Left out: notes\.txt")
+    )
+    own = page.locator("#slider-own-1")
+    expect(own).to_contain_text("My light")
+    assert change(page, "#slider-own-1") == 0
+    first = source(page)
+    drag(page, "#slider-own-1", -0.3)
+    wait_for_change(page, first)
+    alt(page, re.compile(f"^{ALT}My light -\\d"))
+    with page.expect_download() as download:
+        page.locator("#own-save").click()
+    assert download.value.suggested_filename == "directions.safetensors"
+    choose(page, "#locks", "My light")
+    page.locator("#own-remove-1").click()
+    expect(own).to_have_count(0)
+    expect(page.locator("#locks .token")).to_have_count(0)
+    alt(page, f"{ALT}no change")
+    shown = source(page)
+    drop(page, "#own-with button", "dropped.png", light[0].read_bytes(), "image/png")
+    expect(page.locator("#own-with")).to_contain_text("dropped")  # a photo dropped here is an example, not the next to edit
+    assert source(page) == shown
+    page.locator("#more-sliders button").first.click()
+
+
+def test_phone(visit):
+    page = visit(width=390, height=844)
+    for box in ("#wishes", "#more-sliders"):
+        page.locator(f"{box} button").first.click()
+    page.locator("#hair-colour label").nth(1).click()
+    choose(page, "#locks", "Masculine", "Makeup", "Hair colour")
+    page.locator("#own-add").click()
+    expect(page.locator("#slider-own-1")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,0 +1,192 @@
+"""Photo in, photo out, in a real browser: several faces, the crop by hand, refinement beside everything else, files."""
+
+import re
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
+from page_actions import GROUP_BOXES_PX, change, drag, source, value, wait_for_change
+from PIL import Image
+from playwright.sync_api import expect
+
+REFINED = re.compile(r"Refined: \d+\.\d → \d+\.\d dB")
+REFINING = re.compile(r"Refining: \d+\.\d → \d+\.\d dB, step \d+ of \d+")
+
+
+def open_file(page, path) -> None:
+    """Choose a file. The click that clears the last choice is not made here, and the same file again would be no change."""
+    field = page.locator("#tab-edit input[type=file]").first
+    field.evaluate("field => { field.value = '' }")
+    field.set_input_files(path)
+
+
+def download(page, folder):
+    with page.expect_download() as file:
+        page.locator("#download").click()
+    saved = folder / file.value.suggested_filename
+    file.value.save_as(saved)
+    return saved
+
+
+def test_faces_of_one_photo_are_edited_one_after_the_other(page, group, tmp_path):
+    status, tiles = page.locator("#edit-status"), page.locator("#photo-faces button")
+    expect(tiles).to_have_count(0)
+    page.locator("#refine input").uncheck()
+    open_file(page, group)
+    expect(status).to_contain_text("Opened group. Face 1 of 3.")
+    expect(tiles).to_have_count(3)
+    expect(page.get_by_role("button", name="Face 1 of 3", pressed=True)).to_be_visible()
+    first = source(page)
+    drag(page, "#slider-bangs", 0.4)
+    wait_for_change(page, first)
+
+    crop = source(page, "#crop")
+    tiles.nth(0).focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(status).to_contain_text("Face 2 of 3.")
+    wait_for_change(page, crop, "#crop")
+    second = page.get_by_role("button", name="Face 2 of 3", pressed=True)
+    expect(second).to_be_focused()
+    assert change(page, "#slider-bangs") == 0
+    assert source(page) != first  # the edit of the face that was left is in the photo
+
+    page.locator("#as-png input").check()
+    saved = download(page, tmp_path)
+    changed = np.abs(np.asarray(Image.open(saved)).astype(int) - np.asarray(Image.open(group))).max(axis=(0, 2)) > 8
+    (x, _, side), (x2, _, _) = GROUP_BOXES_PX[:2]
+    assert changed[x : x + side].any()
+    assert not changed[x2:].any()
+
+    page.locator("#reset").click()
+    expect(status).to_contain_text("the edits of the other faces stay")
+    tiles.nth(0).click()
+    expect(status).to_contain_text("Face 1 of 3.")
+    page.locator("#reset").click()
+    expect(status).to_contain_text("Back to the photo as it was")
+    expect(page.locator("#result img")).to_have_attribute("src", first)
+
+
+def test_refinement_streams_and_leaves_the_sliders_free(page, group):
+    status = page.locator("#edit-status")
+    open_file(page, group)
+    expect(status).to_contain_text(REFINING)
+    expect(page.locator("#stop")).to_be_enabled()
+    drawn, first = source(page, "#reconstruction"), source(page)
+    drag(page, "#slider-bangs", 0.4)
+    at = value(page, "#slider-bangs")
+    wait_for_change(page, first)
+    expect(status).to_contain_text(REFINED)
+    assert "Stopped" not in status.inner_text()
+    expect(page.locator("#stop")).to_be_disabled()
+    assert value(page, "#slider-bangs") == at
+    expect(page.locator("#result img")).to_have_attribute("alt", f"Edited face: Bangs {change(page, '#slider-bangs'):+g}")
+    assert source(page, "#reconstruction") != drawn
+    before, after = map(float, re.search(r"([\d.]+) → ([\d.]+) dB", status.inner_text()).groups())
+    assert after > before
+
+
+def test_refinement_can_be_stopped_or_not_wanted_at_all(page, editor, group, monkeypatch):
+    refine = editor.refine
+
+    def slowly(face):  # or it may be over before the click arrives
+        for step in refine(face):
+            time.sleep(0.2)
+            yield step
+
+    monkeypatch.setattr(editor, "refine", slowly)
+    status = page.locator("#edit-status")
+    open_file(page, group)
+    page.locator("#stop:enabled").click()
+    expect(status).to_contain_text(re.compile(r"Stopped\. Refined: "))
+    expect(page.locator("#stop")).to_be_disabled()
+    page.locator("#refine input").uncheck()
+    open_file(page, group)
+    expect(status).to_contain_text("Opened group")
+    time.sleep(1)
+    expect(status).to_contain_text("Opened group")
+    page.locator("#refine input").check()
+    expect(status).to_contain_text(REFINING)
+
+
+def test_a_late_step_never_comes_after_another_photo(page, group, tmp_path):
+    """The example is open within the time that the refinement of the group takes for a few steps more."""
+    first, crop = source(page), source(page, "#crop")
+    open_file(page, group)
+    expect(page.locator("#edit-status")).to_contain_text(REFINING)
+    page.locator("#examples button").first.click()
+    expect(page.locator("#edit-status")).to_contain_text("Opened astronaut")
+    for _ in range(10):
+        time.sleep(0.15)
+        assert "Opened astronaut" in page.locator("#edit-status").inner_text()
+    assert (source(page), source(page, "#crop")) == (first, crop)
+    expect(page.locator("#stop")).to_be_disabled()
+    assert download(page, tmp_path).name == "astronaut-facevae.jpg"
+
+
+def test_where_no_face_is_found_the_crop_is_placed_by_hand(page, tmp_path):
+    sky = Image.new("RGB", (320, 240), "skyblue")
+    sky.paste("white", (40, 60, 120, 90))  # a cloud, so that a moved crop is another picture
+    sky.save(tmp_path / "sky.png")
+    expect(page.locator("#zoom")).to_be_hidden()
+    open_file(page, tmp_path / "sky.png")
+    expect(page.locator("#edit-status")).to_contain_text("No face was found")
+    expect(page.locator("#zoom")).to_be_visible()
+    time.sleep(0.5)
+    expect(page.locator("#edit-status")).to_contain_text("No face was found")  # nothing is refined before there is a face
+    before = source(page, "#crop"), source(page, "#reconstruction")
+    drag(page, "#zoom", 0.3)
+    wait_for_change(page, before[0], "#crop")
+    wait_for_change(page, before[1], "#reconstruction")
+    expect(page.locator("#edit-status")).to_contain_text(REFINED)
+    before = source(page, "#crop")
+    page.locator("#shift-y input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    wait_for_change(page, before, "#crop")
+    expect(page.locator("#edit-status")).to_contain_text(REFINING)  # keys let go of nothing, and still it starts
+    page.locator("#adjust button").first.click()
+
+
+def test_photo_detail(page):
+    default = value(page, "#detail")
+    first = source(page)
+    page.locator("#slider-mouth-slightly-open input[type=number]").fill("-2")
+    page.keyboard.press("Enter")
+    edited = wait_for_change(page, first)
+    drag(page, "#detail", 0.5)
+    assert value(page, "#detail") > default
+    kept = wait_for_change(page, edited)
+    page.locator("#reset").click()
+    expect(page.locator("#edit-status")).to_contain_text("Back to the photo")
+    assert value(page, "#detail") == default
+    assert wait_for_change(page, kept) == first
+
+
+def test_download_says_what_the_format_cannot_keep(page, group, tmp_path):
+    open_file(page, group)
+    expect(page.locator("#edit-status")).to_contain_text(re.compile("Opened group|Face 1 of 3"))
+    page.locator("#refine input").uncheck()
+    page.locator("#reset").click()
+    expect(page.locator("#edit-status")).to_contain_text("Back to the photo")
+    saved = download(page, tmp_path)
+    assert saved.name == "group-facevae.png"
+    expect(page.locator("#edit-status")).to_contain_text("it is saved as PNG, as BMP cannot hold the edit")
+    with Image.open(saved) as file:
+        assert file.format == "PNG"
+        assert np.array_equal(np.asarray(file), np.asarray(Image.open(group)))
+
+
+def test_too_large_a_file_is_refused_by_our_own_sentence(page, tmp_path):
+    first = source(page)
+    (tmp_path / "long.jpg").write_bytes(b"\xff\xd8\xff" + bytes(31_000_000))
+    open_file(page, tmp_path / "long.jpg")
+    expect(page.get_by_test_id("toast-body")).to_contain_text("long.jpg is too large a file (31.0 MB): at most 30 MB work")
+    assert source(page) == first
+
+
+def test_morph_takes_the_largest_face_and_says_so(page, group):
+    page.get_by_role("tab", name="Morph").click()
+    page.locator("#tab-morph input[type=file]").first.set_input_files(group)
+    expect(page.locator("#morph-status")).to_contain_text("Its photo shows 3 faces; this is the largest.")

@@ -1,0 +1,44 @@
+"""The faces of a morph, without a browser: what comes while another photo is being read is not lost."""
+
+import gradio as gr
+import pytest
+
+from facevae.editor.morph_types import KeyFrames
+from facevae.ui.examples import Examples
+from facevae.ui.morph.tab import MorphTab
+from facevae.ui.session import Session
+
+
+@pytest.fixture(scope="module")
+def tab(editor) -> MorphTab:
+    with gr.Blocks():
+        return MorphTab(editor, Examples(editor))
+
+
+def test_two_faces_that_come_at_once_are_both_there(tab) -> None:
+    session, faces = Session(), tab.editor.generate([1, 2])
+    sent = tab.first_visit(session)[tab.keys]  # what the page holds when both files are dropped
+    updates = [tab.add(session, sent, face) for face in faces]
+    assert updates[-1][tab.keys].faces == faces and "face 2 of 2" in updates[-1][tab.status]
+    tab.changing(lambda keys: keys.move(-1))(session, sent)
+    assert session.keys.faces == faces[::-1]
+    chosen = tab.choose(session, gr.EventData(None, {"index": 1}), sent, "Face", "slerp", "back", False, [])[0]
+    assert chosen.faces == faces[::-1] and chosen.chosen == 1
+
+
+def test_an_older_strip_does_not_replace_a_newer_one(tab, monkeypatch) -> None:
+    session, asked = Session(), (KeyFrames.of_examples(*tab.editor.generate([1, 2])), "Face", "slerp", "back", False, [])
+    through = tab.editor.morph_through
+
+    def overtaken(*given):
+        monkeypatch.setattr(tab.editor, "morph_through", through)
+        assert isinstance(tab.redraw(session, *asked), str)
+        return through(*given)
+
+    monkeypatch.setattr(tab.editor, "morph_through", overtaken)
+    assert tab.redraw(session, *asked) == gr.skip()
+
+
+def test_an_emptied_number_draws_nothing(tab) -> None:
+    keys = KeyFrames.of_examples(*tab.editor.generate([1, 2]))
+    assert tab.preview(None, keys, "Face", "slerp", "back", False, []) == gr.skip() == tab.preview(0.5, None)

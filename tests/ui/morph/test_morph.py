@@ -1,0 +1,176 @@
+"""The Morph tab in a real browser: faces come, move and go, the way is looked at, and a film is made of it or is not."""
+
+import re
+
+import pytest
+
+pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
+from page_actions import at_rest, drag, drop, source, value, wait_for_change
+from PIL import Image
+from playwright.sync_api import expect
+
+from facevae.photo.animation import film_formats
+
+PICTURE = "#morph-result"
+KEYS = "#keys [data-index]"  # after a refusal there is one more button, out of sight: Gradio's own
+DECODED = "e => e.decode().then(() => e.naturalWidth)"
+
+
+@pytest.fixture
+def morph(visit):
+    """A visitor of the Morph tab with the two examples that everybody begins with."""
+    page = visit()
+    page.get_by_role("tab", name="Morph").click()
+    expect(page.locator(KEYS)).to_have_count(2)
+    expect(page.locator("#strip button")).to_have_count(9)
+    source(page, PICTURE)
+    at_rest(page)
+    return page
+
+
+def add_example(page, number: int) -> None:
+    count = page.locator(KEYS).count()
+    page.locator("#morph-examples [data-index]").nth(number).click()
+    expect(page.locator(KEYS)).to_have_count(count + 1)
+
+
+def faces(page) -> list[str]:
+    """The names of the faces in their order, once the page is at rest."""
+    at_rest(page)
+    labels = page.locator(KEYS).evaluate_all("all => all.map((e) => e.getAttribute('aria-label'))")
+    return [label.split(": ")[1].removesuffix(", an example") for label in labels]
+
+
+def save(page, tmp_path):
+    with page.expect_download() as download:
+        page.locator("#export").click()
+    film = tmp_path / download.value.suggested_filename
+    download.value.save_as(film)
+    return film
+
+
+def test_three_faces_become_a_film_that_plays(morph, tmp_path):
+    add_example(morph, 4)
+    expect(morph.locator("#morph-status")).to_contain_text("face 3 of 3")
+    at_rest(morph)
+    first = source(morph, PICTURE)
+    drag(morph, "#position", -0.3)
+    at_rest(morph)  # the pictures on the way there have come, and the last of them
+    dragged = source(morph, PICTURE)
+    assert dragged != first and value(morph, "#position") == pytest.approx(0.2, abs=0.02)
+    morph.locator("#strip button").nth(8).click()
+    wait_for_change(morph, dragged, PICTURE)
+    expect(morph.locator("#position input[type=range]")).to_have_value("1")
+    expect(morph.locator(f"{PICTURE} img")).to_have_attribute("alt", re.compile("^100% of the way"))
+    morph.locator("#frames input[type=number]").fill("8")
+    morph.keyboard.press("Tab")
+    with Image.open(save(morph, tmp_path)) as film:
+        assert film.format == "GIF" and film.n_frames == 14  # eight forth, six back
+    expect(morph.locator("#film-status")).to_contain_text("14 frames, 0.8 s, 256 × 256 px")
+    morph.locator("#film img").scroll_into_view_if_needed()
+    assert morph.locator("#film img").evaluate(DECODED) == 256
+
+
+@pytest.mark.parametrize("form", ["webp", "mp4"])
+def test_a_round_in_the_photo_plays(morph, tmp_path, form):
+    if form not in film_formats():
+        pytest.skip("NO MP4: pip install av")
+    before = source(morph, PICTURE)
+    morph.locator("#morph-view input").nth(1).check(force=True)
+    expect(morph.locator(f"{PICTURE} img")).to_have_attribute("alt", re.compile("^In the photo"))
+    wait_for_change(morph, before, PICTURE)
+    morph.locator("#repeat input[value=round]").check(force=True)
+    morph.locator(f"#format input[value={form}]").check(force=True)
+    morph.locator("#frames input[type=number]").fill("8")
+    morph.keyboard.press("Tab")
+    assert save(morph, tmp_path).suffix == f".{form}"
+    expect(morph.locator("#film-status")).to_contain_text("8 frames, 0.5 s, 512 × 512 px")
+    if form == "webp":
+        assert morph.locator("#film img").evaluate(DECODED) == 512
+    else:
+        ended = "e => new Promise((go) => { e.loop = false; e.onended = () => go(e.videoWidth); e.currentTime = 0; e.play(); })"
+        assert morph.locator("#clip video").evaluate(ended) == 512
+
+
+def test_a_film_can_be_cancelled_and_made_again(morph, tmp_path):
+    morph.locator("#frames input[type=number]").fill("120")
+    morph.keyboard.press("Tab")
+    morph.locator("#morph-view input").nth(1).check(force=True)
+    morph.locator("#export").click()
+    morph.locator("#film-cancel:enabled").click()
+    expect(morph.locator("#film-status")).to_contain_text(re.compile(r"Cancelled\. \d+ of 238 frames were drawn; nothing was saved"))
+    expect(morph.locator("#film-cancel")).to_be_disabled()
+    expect(morph.locator("#film img")).to_have_count(0)
+    morph.locator("#frames input[type=number]").fill("8")
+    morph.keyboard.press("Tab")
+    with Image.open(save(morph, tmp_path)) as film:
+        assert film.n_frames == 14
+
+
+def test_faces_are_moved_replaced_and_removed_by_keyboard(morph, astronaut, text_file):
+    add_example(morph, 4)
+    add_example(morph, 2)
+    before = faces(morph)
+    morph.locator(KEYS).nth(1).focus()
+    morph.keyboard.press("Enter")
+    expect(morph.locator(KEYS).nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(morph.locator(KEYS).nth(1)).to_be_focused()
+    at_rest(morph)
+    assert value(morph, "#position") == pytest.approx(1 / 3, abs=0.01)
+    morph.locator("#key-right").press("Enter")
+    expect(morph.locator(KEYS).nth(2)).to_have_attribute("aria-pressed", "true")
+    assert faces(morph) == [before[0], before[2], before[1], before[3]]
+    morph.locator("#key-remove").press("Enter")
+    expect(morph.locator(KEYS)).to_have_count(3)
+    assert faces(morph) == [before[0], before[2], before[3]]
+    morph.locator("#tab-morph input[type=file]").nth(1).set_input_files(text_file)
+    expect(morph.get_by_test_id("toast-body")).to_contain_text("notes.txt")
+    assert faces(morph) == [before[0], before[2], before[3]]
+    morph.locator("#tab-morph input[type=file]").nth(1).set_input_files(astronaut)
+    expect(morph.locator("#morph-status")).to_contain_text("astronaut is face 3 of 3")
+    morph.locator("#key-remove").click()
+    expect(morph.locator(KEYS)).to_have_count(2)
+    expect(morph.locator("#key-remove")).to_be_disabled()
+    add_example(morph, 2)  # the same as before
+
+
+def test_own_faces_take_the_places_of_the_examples_and_six_are_enough(morph, group):
+    for name in ("group is face 1 of 2", "group is face 2 of 2", "group is face 3 of 3"):
+        drop(morph, PICTURE, group.name, group.read_bytes(), "image/bmp")
+        expect(morph.locator("#morph-status")).to_contain_text(f"{name}. Its photo shows 3 faces; this is the largest.")
+    for number in (1, 2, 3):
+        add_example(morph, number)
+    morph.locator("#morph-examples [data-index]").nth(4).click()
+    expect(morph.get_by_test_id("toast-body")).to_contain_text("at most 6 faces")
+    assert len(faces(morph)) == 6
+
+
+def test_the_photo_is_offered_only_where_the_first_face_has_one(morph):
+    expect(morph.locator("#morph-view")).to_be_visible()
+    morph.locator("#key-right").click()
+    expect(morph.locator("#morph-view")).not_to_be_visible()
+
+
+def test_faces_come_from_the_edit_and_generate_tabs(morph):
+    before = faces(morph)
+    morph.locator("#morph-from-edit").click()
+    expect(morph.locator("#morph-status")).to_contain_text("astronaut is face 1 of 2")
+    morph.get_by_role("tab", name="Generate").click()
+    expect(morph.locator("#faces img")).to_have_count(12)
+    morph.locator("#generate-to-morph").click()
+    expect(morph.get_by_role("tab", name="Morph")).to_have_attribute("aria-selected", "true")
+    expect(morph.locator("#morph-status")).to_contain_text("face-1 is face 2 of 2")
+    assert faces(morph) == [before[0], "face-1"]
+
+
+def test_phone(visit):
+    page = visit(width=390, height=844)
+    page.get_by_role("tab", name="Morph").click()
+    expect(page.locator("#strip button")).to_have_count(9)
+    for number in (1, 2, 3, 4):
+        add_example(page, number)
+    page.locator("#repeat input[value=round]").check(force=True)
+    expect(page.locator("#strip button")).to_have_count(13)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("#export").scroll_into_view_if_needed()
+    expect(page.locator("#export")).to_be_in_viewport()

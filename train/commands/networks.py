@@ -1,0 +1,85 @@
+"""The nets beside the VAE: the classifiers that steer and score, the identity embedding, the alignment net."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from train.commands.presets import value_of
+from train.networks.aligner import AlignerTrainConfig
+from train.networks.classifier import CLASSIFIER_PRESETS, ClassifierTrainConfig
+from train.networks.identity import IdentityConfig
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Train the attribute classifier, on photos and on a VAE's reconstructions of them."""
+
+    data: Path
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    vae: Path | None = None
+    """Run or checkpoint folder of a VAE whose reconstructions are mixed in."""
+    preset: Literal[tuple(CLASSIFIER_PRESETS)] = "guide"  # type: ignore[valid-type]
+    """"guide": the classifier of the editor. "judge": the one that scores, and that nothing is ever trained or guided by."""
+    publish: Path | None = None
+    """Folder that gets the weights when they are done: assets/judge is what `evaluate` measures with."""
+    config: ClassifierTrainConfig = field(default_factory=ClassifierTrainConfig)
+
+    @classmethod
+    def defaults(cls, args: Sequence[str]) -> "Classifier":
+        """The values that single options change: those of the preset that is named."""
+        config = CLASSIFIER_PRESETS.get(value_of("--preset", args) or "guide", ClassifierTrainConfig())
+        return cls(data=tyro.MISSING, run_dir=tyro.MISSING, config=config)
+
+    def run(self) -> None:
+        from train.data.prepared import PreparedData
+        from train.networks.classifier import fit_classifier, load_trained, save_classifier, vae_reconstruct
+
+        reconstruct = vae_reconstruct(self.vae) if self.vae is not None else None
+        print(f"state: {fit_classifier(self.config, PreparedData(self.data), self.run_dir, reconstruct)}")
+        if self.publish is not None:
+            save_classifier(self.publish, load_trained(self.run_dir))
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Train the identity embedding, which tells whether an edited face is still the same person, and print how well it verifies."""
+
+    data: Path
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    publish: Path | None = None
+    """Folder that gets the weights when they are done: assets/identity is what `evaluate edits` measures with."""
+    config: IdentityConfig = field(default_factory=IdentityConfig)
+
+    def run(self) -> None:
+        from train.data.prepared import PreparedData
+        from train.networks.identity import fit_identity, load_trained_identity, save_identity, verification
+
+        data = PreparedData(self.data)
+        print(f"state: {fit_identity(self.config, data, self.run_dir)}")
+        net = load_trained_identity(self.run_dir)
+        for split in ("valid", "test"):
+            print(f"{split}: {json.dumps(verification(net, data, split), indent=1)}")
+        if self.publish is not None:
+            print(f"{self.publish}: {save_identity(self.publish, net, verification(net, data, 'valid'))}")
+
+
+@dataclass(frozen=True)
+class Aligner:
+    """Train the alignment net, which puts a rough crop of a face right, on CelebA's own frames."""
+
+    celeba: Path
+    """Folder in CelebA's own layout: the frames around the crops are needed, prepared data have lost them."""
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    start: Path | None = None
+    """Run folder whose weights a new run begins with."""
+    config: AlignerTrainConfig = field(default_factory=AlignerTrainConfig)
+
+    def run(self) -> None:
+        from train.data.prepared import list_celeba
+        from train.networks.aligner import fit_aligner
+
+        print(f"state: {fit_aligner(self.config, list_celeba(self.celeba), self.run_dir, self.start)}")

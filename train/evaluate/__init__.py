@@ -1,0 +1,1 @@
+"""Evaluation of edits, guidance, inversion and face finding on held-out photos."""

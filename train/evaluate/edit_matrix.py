@@ -1,0 +1,184 @@
+"""The edit matrix: what each way of moving each main attribute does to held-out faces, in the photo, by judge and identity embedding."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from tqdm import tqdm
+
+from facevae.checkpoint.checkpoint import Checkpoint
+from facevae.latent.directions import hold, remaining, steps_to_hold
+from train.measure.encodings import InPhoto
+
+MAIN = (
+    "Smiling",
+    "Male",
+    "Young",
+    "Blond_Hair",
+    "Black_Hair",
+    "Gray_Hair",
+    "Bangs",
+    "Eyeglasses",
+    "Mustache",
+    "No_Beard",
+    "Heavy_Makeup",
+    "Pale_Skin",
+)
+STRENGTHS: dict[str, float | None] = {"1": 1.0, "2": 2.0, "3": 3.0, "end": None}
+"""In σ; None is the end of the slider's safe range."""
+SLIDER_FACES = 200  # of each slider; the main attributes have more in the edit matrix
+LOCKED = (
+    ("Smiling", "Mouth_Slightly_Open"),
+    ("Eyeglasses", "Young"),
+    ("Blond_Hair", "Male"),
+    ("Gray_Hair", "Young"),
+    ("Heavy_Makeup", "Male"),
+    ("Male", "Heavy_Makeup"),
+    ("Bangs", "Young"),
+    ("No_Beard", "Male"),
+)
+"""Edits whose companion the lock is asked to hold."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """Held-out faces, what looks at them, and the checkpoint whose edits are measured."""
+
+    checkpoint: Checkpoint
+    view: InPhoto
+    attributes: list[str]
+    correlation: Float[Tensor, "a a"]
+    rare: float
+    """Log-density under the prior that 99 of 100 held-out encodings exceed, nats."""
+    stranger: float
+    """Cosine that 19 of 20 pairs of two people stay below."""
+
+    def sides(self, name: str, limit: int | None = None) -> tuple[Int[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+        """Faces that clearly lack or have an attribute to the judge, and the sign of the edit that flips each."""
+        seen = self.view.plain[:limit, self.attributes.index(name)]
+        rows = np.flatnonzero((seen < 0.2) | (seen > 0.8))
+        return rows, np.where(seen[rows] < 0.2, 1.0, -1.0)
+
+    def measure(self, name: str, rows: Int[np.ndarray, " m"], sign: Float[np.ndarray, " m"], moves: Float[Tensor, "m d"]) -> dict[str, Any]:
+        """What moves that shall flip an attribute do to the faces `rows`."""
+        column = self.attributes.index(name)
+        seen = self.view.look(rows, moves)
+        density = self.checkpoint.prior.log_prob(self.view.z[rows] + moves)
+        leaks = [self.view.leakage(rows, seen.probabilities, column, w) for w in (None, 1 - self.correlation[column].abs().numpy())]
+        return {
+            "n": len(rows),
+            "success": share_flipped(seen.probabilities[:, column], sign),
+            "leakage": round(leaks[0], 3),
+            "masked": round(leaks[1], 3),
+            "identity": round(float(seen.cosine.mean()), 3),
+            "same": round(float((seen.cosine > self.stranger).mean()), 3),
+            "density": round(float((density > self.rare).float().mean()), 3),
+        }
+
+    def ends(self, name: str, sign: Float[np.ndarray, " m"]) -> Float[np.ndarray, " m"]:
+        """The signed end of the safe range for each face."""
+        direction = self.checkpoint.directions[name]
+        return np.where(sign > 0, direction.high, direction.low)
+
+
+def share_flipped(seen: Float[np.ndarray, " m"], sign: Float[np.ndarray, " m"]) -> float:
+    """Share of the faces whose probability ends on the side of 0.5 that their edit was for."""
+    return round(float(((seen - 0.5) * sign > 0).mean()), 3)
+
+
+def open_room(checkpoint: Checkpoint, view: InPhoto, attributes: list[str], people: Mapping[str, float]) -> Room:
+    """`view` pastes, judges and embeds; `people` holds the cosines that the embedding was saved with."""
+    known = list(checkpoint.classifier.config.attributes)
+    correlation = torch.eye(len(attributes))  # of labels that the checkpoint knows nothing of: none
+    if checkpoint.labels is not None:
+        both = [name for name in attributes if name in known]
+        here, there = ([names.index(name) for name in both] for names in (attributes, known))
+        correlation[np.ix_(here, here)] = checkpoint.labels.correlation[np.ix_(there, there)]
+    rare = float(checkpoint.prior.log_prob(view.z).quantile(0.01))
+    return Room(checkpoint, view, attributes, correlation, rare, people["different_95"])
+
+
+def shipped_steps(checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """The checkpoint's own directions as `edit_matrix` takes them."""
+    return {f"{name} shipped": d.step for name, d in checkpoint.directions.items()}
+
+
+def edit_matrix(room: Room, steps: Mapping[str, Float[Tensor, " d"]], limit: int | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+    """estimator -> attribute -> strength -> row, of the main attributes, on the first `limit` faces.
+
+    `steps` are of one σ, by "attribute estimator"; the end of the range is that of the shipped direction for all estimators, since
+    all steps have one unit.
+    """
+    jobs = [(*key.split(" ", 1), step) for name in MAIN for key, step in steps.items() if key.split(" ", 1)[0] == name]
+    table: dict[str, dict[str, dict[str, Any]]] = {}
+    for name, estimator, step in tqdm([job for job in jobs if job[0] in room.checkpoint.directions], desc="edit matrix"):
+        rows, sign = room.sides(name, limit)
+        if not len(rows):
+            continue
+        ends = room.ends(name, sign)
+        for label, strength in STRENGTHS.items():
+            signed = torch.from_numpy(ends if strength is None else strength * sign).float()
+            row = room.measure(name, rows, sign, signed[:, None] * step)
+            table.setdefault(estimator, {}).setdefault(name, {})[label] = {"strength": round(signed.abs().mean().item(), 2), **row}
+    return table
+
+
+def slider_table(room: Room) -> dict[str, Any]:
+    """Both ends of the safe range of each slider: faces tried, share that flips, leakage."""
+    table: dict[str, Any] = {}
+    for name, direction in tqdm(room.checkpoint.directions.items(), desc="sliders"):
+        rows, sign = room.sides(name, SLIDER_FACES)
+        table[name] = {}
+        for side, strength, flip in (("add", direction.high, 1.0), ("remove", direction.low, -1.0)):
+            some = rows[sign == flip]
+            if len(some):
+                moves = (strength * direction.step).expand(len(some), -1)
+                row = room.measure(name, some, np.full(len(some), flip), moves)
+                table[name][side] = {"strength": strength, **{k: row[k] for k in ("n", "success", "leakage", "same")}}
+    return table
+
+
+def lock_table(room: Room, faces: int) -> list[dict[str, Any]]:
+    """Edits to the end of their range with and without their companion locked: what the lock takes and what it holds."""
+    checkpoint, rows_out = room.checkpoint, []
+    for name, companion in tqdm(LOCKED, desc="locks"):
+        if not {name, companion} <= set(checkpoint.directions):
+            continue
+        direction, held = checkpoint.directions[name], steps_to_hold(checkpoint.directions[companion])
+        rows, sign = room.sides(name, faces)
+        if not len(rows):
+            continue
+        ends = torch.from_numpy(room.ends(name, sign)).float()[:, None]
+        row: dict[str, Any] = {
+            "attribute": name,
+            "locked": companion,
+            "left": round(remaining(direction, held, checkpoint.cholesky), 3),
+            "n": len(rows),
+        }
+        for state, step in (("free", direction.step), ("held", hold(direction.step, held, checkpoint.cholesky))):
+            row[state] = moved_companion(room, name, companion, rows, sign, ends * step)
+        rows_out.append(row)
+    return rows_out
+
+
+def moved_companion(
+    room: Room, name: str, companion: str, rows: Int[np.ndarray, " m"], sign: Float[np.ndarray, " m"], moves: Float[Tensor, "m d"]
+) -> dict[str, float]:
+    """Success of an edit, and how far it moves the companion's logit."""
+    column, other = room.attributes.index(name), room.attributes.index(companion)
+    seen = room.view.probabilities(rows, moves)
+    moved = np.abs(room.view.change(rows, seen)[:, other]).mean()
+    return {"success": share_flipped(seen[:, column], sign), "companion": round(float(moved), 3)}
+
+
+def summary(matrix: Mapping[str, Mapping[str, Mapping[str, dict[str, Any]]]]) -> dict[str, dict[str, float]]:
+    """Means over the attributes at the ends of the ranges, by estimator."""
+    keys = ("success", "leakage", "masked", "identity", "same", "density")
+    return {
+        estimator: {k: round(float(np.mean([row["end"][k] for row in table.values()])), 3) for k in keys}
+        for estimator, table in matrix.items()
+    }

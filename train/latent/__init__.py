@@ -1,0 +1,1 @@
+"""Directions and priors in the latent space, fitted to encodings."""

@@ -1,0 +1,182 @@
+"""Directions of a trained VAE, from encodings of the train split; chosen, and their safe ranges measured, on the valid split."""
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+from tqdm import tqdm
+
+from facevae.attributes import SHOWN, SKIN_TONE
+from facevae.checkpoint.checkpoint import LabelStatistics
+from facevae.checkpoint.manifest import tensors_from
+from facevae.checkpoint.serialization import describe_direction, direction_tensors
+from facevae.checkpoint.serialization import read_directions as from_table
+from facevae.files import write_json, write_tensors
+from facevae.latent.directions import Direction, hold, partial_centroid
+from train.data.augment import outputs_of
+from train.data.prepared import PreparedData
+from train.latent.calibration import Bench, DirectionsConfig
+from train.latent.estimators import auroc_of, fit_steps, unit_of_score
+from train.latent.learned_directions import Classroom, learn_steps
+from train.latent.skin_tone import fit_skin, tones_at
+from train.measure.encodings import InPhoto, encode_many, load_run, logit
+from train.networks.classifier import guide_from, judge_from
+from train.networks.identity import identity_from
+
+
+def find_directions(
+    run: Path,
+    classifier_run: Path,
+    data: PreparedData,
+    config: DirectionsConfig,
+    judge: Path | None = None,
+    identity: Path | None = None,
+    only: tuple[str, ...] = (),
+) -> dict[str, Direction]:
+    """Fit, choose and calibrate a direction for each attribute that the editor shows; write them to `run`.
+
+    Attributes with one class only, with too few probe faces, that the guide cannot tell apart or no direction moves are left
+    out, and `directions.json` says why. The judge chooses between estimators, in the photo, on valid faces. With `only`, what
+    `run` has of the others stays. `ValueError` where judge and guide do not answer for the same attributes.
+    """
+    if only and not (run / "skin.safetensors").is_file() and (run / "directions.json").is_file():
+        raise ValueError(f"the directions of {run} are from before the tone of skin was held: find all of them again, without --only")
+    net, _, _, _ = load_run(run)
+    guide, (scorer, _), (embedding, _, people) = guide_from(classifier_run), judge_from(judge), identity_from(identity)
+    attributes = list(guide.config.attributes)
+    if list(scorer.config.attributes) != attributes:
+        raise ValueError("the judge answers for other attributes than the guide")
+    rng = np.random.default_rng(config.seed)
+    pick = lambda split, n: np.sort(rng.permutation(data.indices(split))[:n])  # noqa: E731
+    train, valid = pick("train", config.train_faces), pick("valid", config.valid_faces)
+    z, held = encode_many(net, data, train, "encode train"), encode_many(net, data, valid, "encode valid")
+    covariance = np.cov(z.T) + 1e-6 * np.eye(z.shape[1])
+    room = Classroom(net, guide, data, train, z, torch.linalg.cholesky(torch.from_numpy(covariance)).float())
+    precision, centred = torch.from_numpy(np.linalg.inv(covariance)).float(), torch.from_numpy(held - z.mean(0)).float()
+    far = float(np.percentile(((centred @ precision) * centred).sum(1), config.density_percentile))
+    view = InPhoto(net, scorer, data, valid, held, pasted=True, identity=embedding)
+    bench = Bench(view, centred, precision, far, people["different_95"])
+
+    shown = [s.name for s in SHOWN if s.name in attributes and s.name in data.attributes and (not only or s.name in only)]
+    few = train[: config.scored_faces]
+    said, said_held = (outputs_of(guide, data.images[i]).sigmoid().numpy() for i in (few, valid))
+    withheld = {
+        name: unfit(data.label(name)[train], said_held[:, attributes.index(name)], data.label(name)[valid], config) for name in shown
+    }
+    names = [name for name in shown if not withheld[name]]
+    skin = fit_skin(room.z, tones_at(data.images, train), room.cholesky)
+    steps = all_steps(room, names, said, held, valid, precision, config, run, skin)
+
+    found, report = {}, {}
+    for name in tqdm(names, desc="directions"):
+        direction, row = bench.calibrate(name, steps[name], data.label(name)[valid].astype(bool), attributes, config)
+        if row["shift"] >= config.least_shift:
+            found[name], report[name] = direction, row
+        else:
+            why = f"at the end of its safe range it moves the judge's logit by {row['shift']:.1f} σ, less than {config.least_shift:g}"
+            withheld[name] = why
+    write_tensors(run / "skin.safetensors", {"steps": skin})
+    tried = {f"{name} {estimator}": step for name, own in steps.items() for estimator, step in own.items()}
+    write_tensors(run / "estimators.safetensors", (read_estimators(run) if only else {}) | tried)
+    spreads = {"guide_spread": room.spread(config.learned.spread_faces), "judge_spread": torch.from_numpy(logit(view.plain).std(0))}
+    write_tensors(run / "labels.safetensors", {"correlation": room.correlation(), **spreads})
+    return write_found(run, config, found, report, {name: why for name, why in withheld.items() if why}, only)
+
+
+def all_steps(
+    room: Classroom,
+    names: Sequence[str],
+    said: Float32[np.ndarray, "k a"],
+    held: Float32[np.ndarray, "m d"],
+    valid: Int[np.ndarray, " m"],
+    precision: Float[Tensor, "d d"],
+    config: DirectionsConfig,
+    run: Path,
+    skin: Float[Tensor, "3 d"],
+) -> dict[str, dict[str, Float[Tensor, " d"]]]:
+    """attribute -> estimator -> the step of one σ, in one unit for all, and none moves the skin's tone but those that are for it.
+
+    In the data blond goes with light skin and glasses with dark: a direction that only follows labels would repaint people. `said`
+    are the guide's probabilities for the first faces of the room; `held` and `valid` the held-out faces, encoded and by number.
+    """
+    data, attributes = room.data, list(room.guide.config.attributes)
+    labels = data.labels[room.index].astype(bool)
+    starts = {name: partial_centroid(room.z, labels, data.attributes.index(name)).astype(np.float32) for name in names}
+    learned, steps = learn_steps(room, starts, config.learned, run), {}
+    for name in tqdm(names, desc="estimators"):
+        seen, own = said[:, attributes.index(name)], data.label(name)[valid].astype(bool)
+        fitted = fit_steps(room.z, labels, seen, held, own, data.attributes, name) | learned[name]
+        if name not in SKIN_TONE and room.z.shape[1] > len(skin):  # of a latent of three nothing would be left
+            fitted = {e: hold(torch.as_tensor(step).float(), skin, room.cholesky).numpy() for e, step in fitted.items()}
+        steps[name] = {e: torch.from_numpy(unit_of_score(step, precision.double().numpy())).float() for e, step in fitted.items()}
+    return steps
+
+
+def read_estimators(run: Path) -> dict[str, Tensor]:
+    """Steps of one σ by "attribute estimator", those that were not chosen included; empty where none were kept."""
+    path = run / "estimators.safetensors"
+    return tensors_from(path.read_bytes(), path) if path.is_file() else {}
+
+
+def read_labels(run: Path) -> LabelStatistics | None:
+    """What `find_directions` found of the labels; None in runs from before it looked."""
+    path = run / "labels.safetensors"
+    return LabelStatistics(**tensors_from(path.read_bytes(), path)) if path.is_file() else None
+
+
+def unfit(labels: np.ndarray, said: np.ndarray, held_labels: np.ndarray, config: DirectionsConfig) -> str:
+    """Why an attribute gets no slider, before any direction is tried; empty where it may.
+
+    `labels` are those of the train faces; `said` the guide's probabilities for the held-out ones.
+    """
+    if labels.all() or not labels.any():
+        return f"{labels.sum()} of {len(labels)} faces carry it, so there is no direction to find"
+    if held_labels.all():
+        return "every held-out face has it"
+    told_apart = auroc_of(said, held_labels.astype(bool))
+    if told_apart < config.least_auroc and held_labels.any():
+        return f"the guide's AUROC is {told_apart:.2f} on held-out photos, below {config.least_auroc}: the label is not reliable"
+    return ""
+
+
+def write_found(
+    run: Path,
+    config: DirectionsConfig,
+    found: dict[str, Direction],
+    report: dict[str, dict],
+    withheld: dict[str, str],
+    only: tuple[str, ...],
+) -> dict[str, Direction]:
+    """Write what was found, and warn of what was not; gives all directions that the run now has."""
+    if only and (run / "directions.json").is_file():
+        kept = json.loads((run / "directions.json").read_text())
+        report = {k: v for k, v in kept["report"].items() if k not in only} | report
+        withheld = {k: v for k, v in kept["withheld"].items() if k not in only} | withheld
+        found = {k: v for k, v in read_directions(run).items() if k not in only} | found
+        report, found = ({s.name: part[s.name] for s in SHOWN if s.name in part} for part in (report, found))
+    for name, why in withheld.items():
+        warnings.warn(f"attribute {name} is left out: {why}", stacklevel=3)
+    table = {name: describe_direction(d) for name, d in found.items()}
+    write_tensors(run / "directions.safetensors", direction_tensors(found))
+    write_json(run / "directions.json", {"config": asdict(config), "directions": table, "report": report, "withheld": withheld})
+    return found
+
+
+def read_withheld(run: Path) -> dict[str, str]:
+    """The attributes that `find_directions` left out, and why."""
+    return json.loads((run / "directions.json").read_text()).get("withheld", {})
+
+
+def read_directions(run: Path) -> dict[str, Direction]:
+    """What `find_directions` wrote."""
+    if not (run / "directions.json").is_file():
+        raise ValueError(f"{run} has no directions yet; find them with: python -m train directions")
+    table, path = json.loads((run / "directions.json").read_text())["directions"], run / "directions.safetensors"
+    vectors = tensors_from(path.read_bytes(), path)
+    return from_table(table, vectors, next(iter(vectors.values())).numel(), run) if vectors else {}

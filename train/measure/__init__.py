@@ -1,0 +1,1 @@
+"""Measures: encodings, Fréchet distances, disentanglement, the frozen protocol."""

@@ -1,0 +1,132 @@
+"""The nets of a run over many prepared pictures, in batches."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+from tqdm import tqdm
+
+from facevae.nets.architectures import build_net, net_config
+from facevae.nets.vae import VAE
+from facevae.photo import images
+from facevae.photo.alignment import whole
+from facevae.photo.compositing import paste, soft_mask
+from train.data.prepared import PreparedData
+from train.networks.identity import IdentityNet
+from train.networks.scores import Scorer
+from train.vae.resume import images_before, read_state
+
+BATCH = 64
+
+
+def load_run(run: Path) -> tuple[VAE, Float[Tensor, "h w"], int, dict]:
+    """EMA weights, pixel variance, images seen (those before the run included) and config of a training run."""
+    path = run / "state.safetensors"
+    if not path.is_file():
+        raise ValueError(f"{run} holds no training run: {path.name} is missing")
+    parts, config, nimg = read_state(path)
+    net = build_net(net_config(config["net"], str(path)))
+    net.load_state_dict(parts["ema"], strict=True)
+    net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return net, parts["likelihood"]["variance"], nimg + images_before(run), config
+
+
+def device_of(net: torch.nn.Module) -> torch.device:
+    """Where a net's weights are."""
+    return next(net.parameters()).device
+
+
+@torch.inference_mode()
+def encode_many(net: VAE, data: PreparedData, index: Int[np.ndarray, " n"], title: str = "encode") -> Float32[np.ndarray, "n d"]:
+    """Posterior means of the pictures at `index`."""
+    parts = np.array_split(index, -(-len(index) // BATCH))
+    rows = [net.encode(images.to_float(data.images[part]).to(device_of(net))).mode.cpu() for part in tqdm(parts, desc=title, unit="batch")]
+    return torch.cat(rows).numpy()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen in m edited photos."""
+
+    probabilities: Float32[np.ndarray, "m a"]
+    cosine: Float32[np.ndarray, " m"]
+    """Between the identity embeddings of the crop before and after; NaN where no embedding was given."""
+
+
+class InPhoto:
+    """What the classifier sees in edited photos.
+
+    `pasted` is the way of `Editor.edit`; without it crop + mask · (G(z + move) − G(z)), which is much faster and
+    what guidance sees. `plain` (n, a) holds the probabilities of the untouched crops. `identity` embeds faces.
+    """
+
+    def __init__(
+        self,
+        net: VAE,
+        classifier: Scorer,
+        data: PreparedData,
+        index: Int[np.ndarray, " n"],
+        z: Float32[np.ndarray, "n d"],
+        pasted: bool = False,
+        identity: IdentityNet | None = None,
+    ) -> None:
+        self.pasted = pasted
+        self.net, self.classifier, self.z, self.identity = net, classifier, torch.from_numpy(z), identity
+        self.pictures = np.array(data.images[index])
+        self.mask = torch.from_numpy(soft_mask(data.size))[None, None]
+        # G(z) of each face is needed at every strength: kept, in half precision (error 0.05 grey levels).
+        everyone = np.array_split(np.arange(len(index)), -(-len(index) // BATCH))
+        with torch.inference_mode():
+            self.before = torch.cat([net.decode(self.z[part]).clamp(0, 1).half() for part in everyone])
+            x = [images.to_float(self.pictures[part]) for part in everyone]
+            seen = [classifier(part).sigmoid() for part in x]
+            self.people = torch.cat([identity(part) for part in x]) if identity is not None else None
+        self.plain: Float32[np.ndarray, "n a"] = torch.cat(seen).numpy()
+
+    def probabilities(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"]) -> Float32[np.ndarray, "m a"]:
+        """Probabilities of all attributes for the faces `rows`, moved by `move`."""
+        return self.look(rows, move).probabilities
+
+    @torch.inference_mode()
+    def look(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"]) -> Seen:
+        """The faces `rows`, all moved by `move` (d,) or each by its own (m, d)."""
+        each = move.expand(len(rows), -1)
+        seen, cosines = [], []
+        for part in np.array_split(np.arange(len(rows)), -(-len(rows) // BATCH)):
+            faces = rows[part]
+            before, after = self.before[faces].float(), self.net.decode(self.z[faces] + each[part]).clamp(0, 1)
+            x = images.to_float(self.pictures[faces])
+            x = self._paste(faces, before, after) if self.pasted else (x + self.mask * (after - before)).clamp(0, 1)
+            seen.append(self.classifier(x).sigmoid())
+            same = (self.identity(x) * self.people[faces]).sum(1) if self.identity is not None else torch.full((len(part),), torch.nan)
+            cosines.append(same)
+        return Seen(torch.cat(seen).numpy(), torch.cat(cosines).numpy())
+
+    def _paste(
+        self, part: Int[np.ndarray, " m"], before: Float[Tensor, "m 3 s s"], after: Float[Tensor, "m 3 s s"]
+    ) -> Float[Tensor, "m 3 s s"]:
+        """The crops with the change in them, as the editor gives them back."""
+        pairs = (np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()) for x in (before, after))
+        crops = (paste(self.pictures[k], b, a, whole(len(b))) for k, b, a in zip(part, *pairs, strict=True))
+        return images.to_float(np.stack(list(crops)))
+
+    def change(self, rows: Int[np.ndarray, " m"], seen: Float32[np.ndarray, "m a"]) -> Float[np.ndarray, "m a"]:
+        """How far each logit moved, signed, in its own standard deviation over the untouched photos."""
+        plain = logit(self.plain)
+        return (logit(seen) - plain[rows]) / (plain.std(0) + 1e-6)
+
+    def leakage(
+        self, rows: Int[np.ndarray, " m"], seen: Float32[np.ndarray, "m a"], column: int, weight: Float[np.ndarray, " a"] | None = None
+    ) -> float:
+        """Mean |change| of the logits of all attributes but `column`, in σ; with a `weight`, the mean by those weights."""
+        own = np.arange(seen.shape[1]) == column
+        return float(np.average(np.abs(self.change(rows, seen)), axis=1, weights=np.where(own, 0, 1 if weight is None else weight)).mean())
+
+
+def logit(probability: Float32[np.ndarray, "*n"]) -> Float32[np.ndarray, "*n"]:
+    """log(p / (1 - p)), finite at 0 and 1."""
+    p = probability.clip(1e-6, 1 - 1e-6)
+    return np.log(p / (1 - p))

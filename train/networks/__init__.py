@@ -1,0 +1,1 @@
+"""Training of the helper networks: classifier, identity embedding, aligner."""

@@ -1,0 +1,1 @@
+"""From a run to a checkpoint: export, release, card, figures, Hub."""

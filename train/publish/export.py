@@ -1,0 +1,96 @@
+"""A trained run + classifier + directions + prior -> a checkpoint folder with its card."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch.nn import Module
+
+from facevae.checkpoint.checkpoint import Checkpoint, load_checkpoint, read_config, save_checkpoint
+from facevae.checkpoint.manifest import write_manifest
+from facevae.nets.judge import Judge
+from train.latent.directions import read_directions, read_labels, read_withheld
+from train.latent.prior import read_choice, read_prior
+from train.latent.skin_tone import read_skin
+from train.measure.encodings import load_run
+from train.networks.aligner import load_aligner
+from train.networks.classifier import guide_from, judge_from
+from train.publish.card import model_card
+
+
+def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path, judge: Path | None = None) -> Checkpoint:
+    """Write the checkpoint folder `out`; its evaluation holds what training knows until `evaluate` adds to it."""
+    (net, variance, nimg, config), guide = load_run(run), guide_from(classifier_run)
+    checkpoint = Checkpoint(
+        net=net,
+        classifier=guide,
+        aligner=load_aligner(aligner_run),
+        **parts_of_directions(run, judge, guide.config.attributes),
+        prior=read_prior(run, net.config.latent),
+        variance=variance,
+        evaluation={
+            "training": {"nimg": nimg, **{k: config[k] for k in ("beta", "seed", "batch_size", "lr")}},
+            "withheld": read_withheld(run),
+            **read_choice(run),
+        },
+        card="",
+        name=out.name,
+    )
+    return write_with_card(out, checkpoint)
+
+
+def parts_of_directions(run: Path, judge: Path | None, attributes: tuple[str, ...]) -> dict[str, Any]:
+    """The fields of a checkpoint that `python -m train directions` made, and the judge that chose among them.
+
+    A classifier of the guide's own kind may stand in for the judge while directions are found, but no checkpoint reports by it.
+    """
+    scorer, _ = judge_from(judge)
+    reports = isinstance(scorer, Judge) and scorer.config.attributes == attributes
+    return {
+        "directions": read_directions(run),
+        "labels": read_labels(run),
+        "skin": read_skin(run),
+        "judge": scorer if reports else None,
+    }
+
+
+def add_directions(folder: Path, run: Path, judge: Path | None = None) -> Checkpoint:
+    """Give a checkpoint folder the directions that were found for its weights in `run`; `ValueError` where those are others'."""
+    checkpoint = Checkpoint.from_pretrained(folder)
+    net, _, _, _ = load_run(run)
+    if not same_weights(net, checkpoint.net):
+        raise ValueError(f"{run} and {folder} hold different weights: directions of the one mean nothing to the other")
+    # These sections moved faces along the directions that go.
+    kept = {k: v for k, v in checkpoint.evaluation.items() if k not in ("edits", "inversion", "skin")}
+    evaluation = kept | {"withheld": read_withheld(run)}
+    return write_with_card(
+        folder, replace(checkpoint, evaluation=evaluation, **parts_of_directions(run, judge, checkpoint.classifier.config.attributes))
+    )
+
+
+def same_weights(a: Module, b: Module) -> bool:
+    """Whether two nets are the same, float16 on disk allowed for."""
+    one, other = a.state_dict(), b.state_dict()
+    return one.keys() == other.keys() and all(one[k].shape == other[k].shape and one[k].half().equal(other[k].half()) for k in one)
+
+
+def write_with_card(out: Path, checkpoint: Checkpoint) -> Checkpoint:
+    """Write the folder with a card that says what its evaluation says."""
+    checkpoint = replace(checkpoint, card=model_card(checkpoint))
+    return replace(checkpoint, digest=save_checkpoint(out, checkpoint))
+
+
+def add_evaluation(folder: Path, section: str, values: Any) -> Checkpoint:
+    """Put one section into the evaluation of a checkpoint folder, and the card and the manifest right."""
+    checkpoint = Checkpoint.from_pretrained(folder)
+    return write_with_card(folder, replace(checkpoint, evaluation=checkpoint.evaluation | {section: values}))
+
+
+def add_manifest(folder: Path) -> dict[str, Any]:
+    """List the files of a checkpoint folder in its manifest; gives the manifest.
+
+    `ValueError` where the folder is not whole by config.json, and by the manifest that is there already; that one stays then.
+    """
+    config, _ = read_config(folder)
+    load_checkpoint(folder)
+    return write_manifest(folder, config["format"])

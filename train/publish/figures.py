@@ -1,0 +1,248 @@
+"""The pictures of the README: faces our model drew and the public-domain astronaut, never CelebA."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from facevae.editor import Editor, Face
+from facevae.files import ASSETS, write_atomic
+from train.data.prepared import list_celeba
+from train.publish.card import write_numbers
+from train.publish.edit_figures import ends_sheet, matrix_figure
+from train.publish.milestones import write_milestones
+from train.vae.sample_sheets import caption, tile
+
+ROOT = Path(__file__).parents[2]
+ASTRONAUT = ASSETS / "examples" / "astronaut.jpg"
+SEEDS = tuple(range(32))
+EDITED_SEEDS = (5, 7, 23)
+ENDS_SEEDS = (0, 3, 5, 7, 11, 23, 26, 30)
+SHOWN_SHARE = 0.6  # of the slider's range: what people use; the end is where nearly every face has changed
+MORPH_SEEDS = (2, 9)
+SHOWN_EDITS = ("Smiling", "Blond_Hair", "Black_Hair", "Bangs", "Eyeglasses", "Male", "Young", "Mustache", "Gray_Hair")
+GOALS_IN_PHOTO = ("older", "blond", "black_hair", "serious")
+CELL_PX = 128
+GOAL_COLUMNS = 5
+WAY_STEPS = (-0.9, -0.45, 0.35, 0.7)  # of the slider's ends
+WAY_DETAILS = (0.0, 0.25, 0.5, 0.75, 1.0)
+WAY_CELL_PX = 256
+PRIVATE_EDITS = (
+    ("Smiling", 0.8),
+    ("Smiling", -1.0),
+    ("Eyeglasses", 0.8),
+    ("Blond_Hair", 0.7),
+    ("Bangs", 0.8),
+    ("Young", -0.7),
+    ("Mustache", 0.8),
+)
+CHROMIUM_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+TABS = {
+    "morph": ("Morph", "#strip img", 900),
+    "generate": ("Generate", "#faces img", 900),
+    "latent": ("Latent space", "#latent-sheet img", 1600),
+}
+"""What each of these tabs is called, which picture says that it is there, and how high a screenshot of it is, in pixels."""
+
+
+def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
+    """Write samples, edits, photo, morph and, where Chromium is at hand, pictures of the page to `out`.
+
+    For the embedded checkpoint the numbers in the README are written anew, too.
+    """
+    editor = Editor(checkpoint)
+    if checkpoint is None:
+        write_numbers(ROOT / "README.md", editor.evaluation)
+        write_milestones(ROOT / "README.md", editor.evaluation)
+    out.mkdir(parents=True, exist_ok=True)
+    faces = editor.generate(SEEDS, temperature=0.7)
+    save(out / "samples.png", tile(np.stack([f.crop for f in faces]), columns=8))
+    a, b = editor.generate(MORPH_SEEDS, temperature=0.7)
+    save(out / "morph.png", tile(editor.morph(a, b, np.linspace(0, 1, 9).tolist()), columns=9))
+    film = editor.save_animation(editor.morph(a, b, np.linspace(0, 1, 30).tolist()), "webp")
+    write_atomic(out / "morph.webp", lambda p: p.write_bytes(film))
+    save(out / "edits.png", edit_sheet(editor, [editor.open_photo(ASTRONAUT), *editor.generate(EDITED_SEEDS, temperature=0.7)]))
+    save(out / "ends.png", ends_sheet(editor, editor.generate(ENDS_SEEDS, temperature=0.7)))
+    if editor.evaluation.get("edits", {}).get("matrix"):
+        figure = matrix_figure(editor.evaluation["edits"])
+        write_atomic(out / "matrix.png", lambda p: figure.savefig(p, format="png", dpi=110))
+    save(out / "photo.jpg", photo_sheet(editor, editor.open_photo(ASTRONAUT)))
+    save(out / "goals.jpg", goals_sheet(editor, editor.open_photo(ASTRONAUT)))
+    save(out / "way.jpg", way_sheet(editor, editor.open_photo(ASTRONAUT)))
+    if page:
+        shoot_page(checkpoint, out / "page.png", 1280, 900)
+        shoot_page(checkpoint, out / "page-phone.png", 390, 844)
+        for tab, (_, _, height) in TABS.items():
+            shoot_page(checkpoint, out / f"page-{tab}.png", 1280, height, tab)
+
+
+def save(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
+    """PNG or JPEG by the path's ending, atomically."""
+    write_atomic(path, lambda p: Image.fromarray(pixels).save(p, format="JPEG" if path.suffix == ".jpg" else "PNG", quality=90))
+    print(path)
+
+
+def edit_sheet(editor: Editor, faces: list[Face]) -> UInt8[np.ndarray, "h w 3"]:
+    """A row for each face: as it is, then each attribute alone at `SHOWN_SHARE` of its slider, in the crop."""
+    controls = [c for name in SHOWN_EDITS for c in editor.controls if c.name == name]
+    titles = ["as it is"] + [("Older" if c.name == "Young" else c.label.partition(" ↔ ")[0]) for c in controls]
+    rows = [np.concatenate([caption(t, CELL_PX + 2) for t in titles], axis=1)]
+    for face in faces:
+        cells = [face.crop]
+        for control in controls:
+            direction = editor.checkpoint.directions[control.name]
+            strength = SHOWN_SHARE * (direction.low if control.name == "Young" else direction.high)
+            cells.append(editor.edit(face, {control.name: strength}).crop)
+        strip = tile(np.stack(cells), columns=len(cells))
+        rows.append(np.pad(strip, ((0, 2), (0, 2), (0, 0)), constant_values=255))
+    return np.concatenate(rows)
+
+
+def photo_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
+    """The photo, and the same photo after some of the "Make it …" buttons."""
+    columns = [np.concatenate([caption("photo", face.photo.shape[1], 28), face.photo])]
+    for goal in editor.goals:
+        if goal.name in GOALS_IN_PHOTO:
+            last = list(editor.guide(face, goal.wanted))[-1]
+            columns.append(np.concatenate([caption(goal.label.lower(), face.photo.shape[1], 28), editor.edit(last.face).photo]))
+    sheet = np.concatenate(columns, axis=1)
+    return np.asarray(Image.fromarray(sheet).resize((1600, round(sheet.shape[0] * 1600 / sheet.shape[1])), Image.Resampling.LANCZOS))
+
+
+def goals_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
+    """The photo around the face, as it is and after each of the "Make it …" buttons."""
+    cells = [("as it is", head(face, face.photo))]
+    for goal in editor.goals:
+        *_, last = editor.guide(face, goal.wanted)
+        cells.append((f"{goal.label.lower()}, guide {last.probability:.0%}", head(face, editor.edit(last.face).photo)))
+    pictures = [labelled(cell) for cell in cells] + [blank()] * (-len(cells) % GOAL_COLUMNS)
+    rows = [np.concatenate(pictures[k : k + GOAL_COLUMNS], axis=1) for k in range(0, len(pictures), GOAL_COLUMNS)]
+    return np.concatenate(rows)
+
+
+def way_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
+    """The way of a photo: in, refined, edited in the crop and in the photo at several strengths, at several photo details.
+
+    The photo is shown at 100 %, in a window of 256 px around the face.
+    """
+    steps = list(editor.refine(face))
+    refined = steps[-1].face
+    first = [("photo, 100 %", head(face, face.photo)), ("crop", face.crop), (f"encoded, {steps[0].psnr_db:.1f} dB", as_decoded(face))]
+    rows = [[*first, (f"refined, {steps[-1].psnr_db:.1f} dB", as_decoded(refined))]]
+    for attribute in ("Smiling", "Blond_Hair"):
+        direction = editor.checkpoint.directions[attribute]
+        edits = [(share * (direction.high if share > 0 else -direction.low)) for share in WAY_STEPS]
+        results = [(f"{attribute.replace('_', ' ').lower()} {s:+.1f}", editor.edit(refined, {attribute: s})) for s in edits]
+        rows += [[(f"{title}, crop", r.crop) for title, r in results], [(f"{title}, photo", head(face, r.photo)) for title, r in results]]
+    serious = {"Smiling": WAY_STEPS[0] * -editor.checkpoint.directions["Smiling"].low}
+    rows += [[(f"photo detail {d:g}", head(face, editor.edit(refined, serious, detail=d).photo)) for d in WAY_DETAILS]]
+    width = max(len(row) for row in rows)
+    return np.concatenate([np.concatenate([labelled(cell) for cell in row] + [blank()] * (width - len(row)), axis=1) for row in rows])
+
+
+def labelled(cell: tuple[str, UInt8[np.ndarray, "h w 3"]]) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """A picture at `WAY_CELL_PX` under its title."""
+    picture = Image.fromarray(cell[1]).resize((WAY_CELL_PX, WAY_CELL_PX), Image.Resampling.BICUBIC)
+    return np.pad(np.concatenate([caption(cell[0], WAY_CELL_PX), np.asarray(picture)]), ((0, 4), (0, 4), (0, 0)), constant_values=255)
+
+
+def blank() -> UInt8[np.ndarray, "h w 3"]:
+    """An empty place in a sheet of `labelled` pictures."""
+    return np.full((WAY_CELL_PX + 24, WAY_CELL_PX + 4, 3), 255, np.uint8)
+
+
+def as_decoded(face: Face) -> UInt8[np.ndarray, "s s 3"]:
+    """G(latent)."""
+    return np.rint(np.moveaxis(face.start, 0, 2) * 255).astype(np.uint8)
+
+
+def head(face: Face, photo: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "s s 3"]:
+    """A window of `WAY_CELL_PX` of the photo around the face, or more where the face is larger."""
+    side = min(max(WAY_CELL_PX, round(face.alignment.side_px * 1.15)), *photo.shape[:2])
+    left, top = (
+        int(np.clip(c - side / 2, 0, length - side))
+        for c, length in zip(face.alignment.corners_px.mean(axis=0), photo.shape[1::-1], strict=True)
+    )
+    return photo[top : top + side, left : left + side]
+
+
+def private_sheets(editor: Editor, celeba: Path, out: Path, faces: int = 40) -> None:
+    """Edits of CelebA's test faces in their own frames, to be looked at and never to be published: `out` stays out of git."""
+    listing = list_celeba(celeba)
+    out.mkdir(parents=True, exist_ok=True)
+    members = np.random.default_rng(3).permutation(np.flatnonzero(listing.split == 2))[:faces]
+    ranges = editor.checkpoint.directions
+    edits = [(n, share * (ranges[n].high if share > 0 else -ranges[n].low)) for n, share in PRIVATE_EDITS if n in ranges]
+    for number, part in enumerate(np.array_split(members, -(-len(members) // 5))):
+        rows = []
+        for member in part:
+            *_, last = editor.refine(editor.open_photo(listing.files[member]))
+            rows.append(np.concatenate([last.face.photo, *(editor.edit(last.face, {n: s}).photo for n, s in edits)], axis=1))
+        save(out / f"photos-{number}.png", np.concatenate(rows))
+
+
+def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int, tab: str = "edit") -> None:
+    """Start app.py, open it in Chromium, take a screenshot of a tab (of "edit" with a slider moved); says so where there is no browser."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        print(f"{path} left as it is: playwright is not installed (pip install '.[test]')")
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port)] + (["--checkpoint", str(checkpoint)] if checkpoint else [])
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/")
+        with sync_playwright() as play:
+            browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.locator("#result img").wait_for(timeout=60_000)  # the first visit opens the example
+            page.wait_for_timeout(2000)
+            if tab == "edit":
+                page.locator("#hair-colour").get_by_text("Blond").click()
+            else:
+                name, picture, _ = TABS[tab]
+                page.get_by_role("tab", name=name).click()
+                page.locator(picture).first.wait_for(timeout=60_000)
+            page.wait_for_timeout(3000)
+            page.evaluate("window.scrollTo(0, 0)")
+            page.screenshot(path=path)
+            browser.close()
+        print(path)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def wait_for(url: str, seconds: float = 120) -> None:
+    """Until the page answers."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=2).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{url} did not answer within {seconds:.0f} s") from None
+            time.sleep(0.3)
