@@ -51,7 +51,8 @@ class Report:
 
     name: Annotated[Literal["residual", "disentangling", "lambda", "twins"], tyro.conf.Positional]
     budget: BudgetName = "short"
-    """full: as the report trained. short: at most 40 minutes on two cores. smoke: toy faces drawn by code, tiny nets, under a minute."""
+    """full: as the report trained. long: ten times short, one to five hours on two cores. short: at most 40 minutes
+    on two cores. smoke: toy faces drawn by code, tiny nets, under a minute."""
     data: Path | None = None
     """Prepared data; not needed for smoke."""
     out: Path | None = None
@@ -59,7 +60,7 @@ class Report:
     classifier: Path | None = None
     """Run folder of the classifier that edits and guides; the embedded checkpoint's where not given."""
     judge: Path | None = None
-    """Run folder of a classifier of another seed, which scores; trained where not given."""
+    """Folder of a saved judge (assets/judge), or the run of a classifier of another seed, which scores; trained where not given."""
     publish: Path | None = None
     """Folder of documents (docs): the page and those figures that show no photo of the data go to its reports/NAME."""
 

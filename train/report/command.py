@@ -8,7 +8,7 @@ from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.nets.classifier import AttributeClassifier
 from train.data.prepared import PreparedData
 from train.data.synthetic import prepare_synthetic
-from train.networks.classifier import ClassifierTrainConfig, fit_classifier, load_trained
+from train.networks.classifier import ClassifierTrainConfig, fit_classifier, judge_from, load_trained
 from train.networks.scores import Scorer
 from train.report.disentangling import report as disentangling
 from train.report.lambda_study import report as lambda_study
@@ -78,12 +78,12 @@ def find_classifier(data: PreparedData, folder: Path, run: Path | None, budget: 
 
 
 def find_judge(data: PreparedData, folder: Path, run: Path | None, budget: BudgetName) -> Scorer:
-    """The given one, or a new one of another seed than the classifier that guides.
+    """A saved judge or that of a classifier run, or a new one of another seed than the classifier that guides.
 
     Without labels none can be trained: the embedded one still tells faces apart.
     """
     if run is not None:
-        return known(load_trained(run), data)
+        return known(judge_from(run)[0], data)
     if not data.attributes:
         return Checkpoint.from_pretrained().classifier
     return trained_classifier(data, folder / "judge", JUDGE_SEED, budget)

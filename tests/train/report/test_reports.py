@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from facevae.nets.judge import Judge, JudgeConfig
 from train.__main__ import main
-from train.report.command import REPORTS, run_report
+from train.data.prepared import PreparedData
+from train.networks.classifier import save_classifier
+from train.report.command import REPORTS, find_judge, run_report
 from train.report.page import ReportPage, publish
 from train.report.runs import BUDGETS, beta_of_lambda, runs_of
 
@@ -60,7 +63,17 @@ def test_short_budget_trains_the_presets_as_published_but_for_the_half_width() -
         first = next(iter(runs_of(report, "full").values()))
         assert first.net == PRESETS[preset].net
         assert next(iter(runs_of(report, "short").values())).net.latent == first.net.latent
+        assert next(iter(runs_of(report, "long").values())).net == first.net
     assert BUDGETS["short"].small == {"residual": {"width": PRESETS["residual-64"].net.width // 2}}
+
+
+def test_the_judge_may_be_a_saved_one(data: PreparedData, tmp_path: Path) -> None:
+    """As in the README's own call, `--judge assets/judge`: a folder that is no run."""
+    save_classifier(tmp_path / "judge", Judge(JudgeConfig(tuple(data.attributes), 16, (4, 8))))
+    assert isinstance(find_judge(data, tmp_path / "out", tmp_path / "judge", "short"), Judge)
+    save_classifier(tmp_path / "other", Judge(JudgeConfig(("Smiling",), 16, (4, 8))))
+    with pytest.raises(ValueError, match="answers for Smiling"):
+        find_judge(data, tmp_path / "out", tmp_path / "other", "short")
 
 
 def test_wrong_calls_end_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
