@@ -1,4 +1,4 @@
-# The page, on the CPU:
+# The page, on the CPU, without root:
 #   docker build -t facevae . && docker run --rm -p 7860:7860 facevae
 # It runs on a read-only root, too: docker run --rm --read-only --tmpfs /tmp -p 7860:7860 facevae
 FROM python:3.11-slim AS wheel
@@ -11,8 +11,8 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels .
 
 FROM python:3.11-slim
 COPY requirements.txt /tmp/requirements.txt
-# torch for CPUs: the ordinary index brings several gigabytes for GPUs with it.
-RUN grep -E '^torch' /tmp/requirements.txt > /tmp/torch.txt \
+# The CPU build of torch: the one on PyPI brings several gigabytes for GPUs with it.
+RUN grep -E '^torch(vision)?>' /tmp/requirements.txt > /tmp/torch.txt \
     && pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu -r /tmp/torch.txt \
     && pip install --no-cache-dir -r /tmp/requirements.txt \
     && rm /tmp/requirements.txt /tmp/torch.txt

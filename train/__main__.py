@@ -51,8 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         import tyro
 
         command = getattr(import_module(f"train.commands.{module}"), name)
-    except ModuleNotFoundError as error:  # a wheel without its extra
-        print(f'python -m train {args[0]} needs {error.name}: pip install "facevae[train]"', file=sys.stderr)
+    except ModuleNotFoundError as error:
+        print(f"python -m train {args[0]} needs {error.name}: pip install -r requirements.txt", file=sys.stderr)
         return 2
     rest = [a for a in args[1:] if a != "--dry-run"]
     dry_run = "--dry-run" in args

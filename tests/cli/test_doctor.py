@@ -40,7 +40,7 @@ def test_what_is_missing_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_versions_are_compared_as_the_requirements_say() -> None:
-    assert asked_for()["gradio"] == ">=6.31,<7"
+    assert asked_for()["gradio"] == ">=6.31,<6.32"
     assert fits("2.11.0+cu130", ">=2.11,<3") and not fits("3.0", ">=2.11,<3") and not fits("2.9.1", ">=2.11,<3")
 
 

@@ -29,7 +29,7 @@ def test_the_table_is_printed_without_torch() -> None:
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setitem(sys.modules, "tyro", None)
     assert main(["fit", "--help"]) == 2
-    assert capsys.readouterr().err == 'python -m train fit needs tyro: pip install "facevae[train]"\n'
+    assert capsys.readouterr().err == "python -m train fit needs tyro: pip install -r requirements.txt\n"
 
 
 def test_a_word_that_is_no_command_gives_the_table(capsys: pytest.CaptureFixture) -> None:
