@@ -1,4 +1,4 @@
-"""What is asked of a photo, as plain values, and the photo with it done: for the command line and the API, as the page does it."""
+"""EditRequest: one edit as plain values, made by the page, the command line and the HTTP API; functions that render it."""
 
 import hashlib
 import json
@@ -11,13 +11,13 @@ from facevae.settings import PHOTO_DETAIL
 from facevae.version import __version__
 
 if TYPE_CHECKING:  # torch comes with it
-    from facevae.editor import Editor, Face
+    from facevae.editor import Editor, Face, Result
     from facevae.editor.recipe import Recipe
     from facevae.photo.images import Photo
 
 ALL = "all"
 AS_FOUND = Adjustment()
-NOBODY = "no face was found: place the crop by hand, with shift_x, shift_y, zoom and angle_deg"
+NO_FACE_FOUND = "no face was found: place the crop by hand, with shift_x, shift_y, zoom and angle_deg"
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,20 @@ class EditRequest:
     face: int | str | None = None
     format: str = "original"
 
-    def asked(self, content: bytes, checkpoint: str) -> str:
-        """This order for a photo's file and a checkpoint's digest, as SHA-256: a saved picture carries it."""
-        told = [__version__, checkpoint, hashlib.sha256(content).hexdigest(), asdict(self)]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    @property
+    def photo_detail(self) -> float:
+        """`detail`, or the default where it is None."""
+        return PHOTO_DETAIL.default if self.detail is None else self.detail
+
+    def fingerprint(self, content: bytes, checkpoint: str) -> str:
+        """SHA-256 of this request, the photo's file and the checkpoint's digest: a saved picture carries it as "asked"."""
+        values = [__version__, checkpoint, hashlib.sha256(content).hexdigest(), asdict(self)]
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class RenderedFile:
-    """A file's content, its suffix, and what there is to say of it."""
+    """A file's content, its suffix, a message for the user, and values for machines."""
 
     content: bytes
     suffix: str
@@ -55,8 +60,8 @@ class RenderedFile:
 
 
 @dataclass(frozen=True, eq=False)
-class Edited:
-    """A face with all that was asked of it, ready to be saved, by an editor that knows the recipe's own directions."""
+class EditedFace:
+    """A face with the request's guidance or recipe in it, ready to be saved, and an editor that knows the recipe's own directions."""
 
     editor: "Editor"
     face: "Face"
@@ -66,66 +71,73 @@ class Edited:
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run_request(editor: "Editor", order: EditRequest, photo: "Photo") -> RenderedFile:
-    """The photo with the order carried out, at its full size; `ValueError` in one sentence where that cannot be."""
+def render(editor: "Editor", request: EditRequest, face: "Face", max_side_px: int | None = None) -> "Result":
+    """The picture of a face with the request's strengths, locks and photo detail; `max_side_px` as in `Editor.edit`.
+
+    Guidance and recipes take a search or another face: see `run_request`.
+    """
+    return editor.edit(face, request.strengths, max_side_px, request.photo_detail, request.locks)
+
+
+def run_request(editor: "Editor", request: EditRequest, photo: "Photo") -> RenderedFile:
+    """Open, refine, edit and save a photo at its full size; `ValueError` in one sentence where that cannot be."""
     from facevae.editor.recipe import recipe_from
 
-    recipe = recipe_from(order.recipe) if order.recipe else None
-    first = order.face if isinstance(order.face, int) else 0
-    face = editor.open_photo(photo, order.adjustment, index=first)
-    if order.face is None and recipe is not None and (own := own_face(face, recipe)) != first:
-        face = editor.open_photo(photo, order.adjustment, index=own)
-    refine = order.refine if order.refine is not None else recipe is None or recipe.alignment is None or recipe.refined > 0
-    edited = edit_face(editor, order, recipe, likeness(editor, face, refine))
-    for index in range(1, len(face.faces)) if order.face == ALL else ():
+    recipe = recipe_from(request.recipe) if request.recipe else None
+    first = request.face if isinstance(request.face, int) else 0
+    face = editor.open_photo(photo, request.adjustment, index=first)
+    if request.face is None and recipe is not None and (own := face_of_recipe(face, recipe)) != first:
+        face = editor.open_photo(photo, request.adjustment, index=own)
+    refine = request.refine if request.refine is not None else recipe is None or recipe.alignment is None or recipe.refined > 0
+    edited = edit_face(editor, request, recipe, refined(editor, face, refine))
+    for index in range(1, len(face.faces)) if request.face == ALL else ():
         face = edited.editor.choose(edited.face, index, edited.strengths, edited.detail, edited.locks)
-        edited = edit_face(editor, order, recipe, likeness(editor, face, refine))
-    asked = order.asked(photo.content or b"", editor.checkpoint.digest)
-    content, suffix = edited.editor.save(edited.face, edited.strengths, order.format, edited.detail, edited.locks, asked)
+        edited = edit_face(editor, request, recipe, refined(editor, face, refine))
+    fingerprint = request.fingerprint(photo.content or b"", editor.checkpoint.digest)
+    content, suffix = edited.editor.save(edited.face, edited.strengths, request.format, edited.detail, edited.locks, fingerprint)
     message = " ".join(filter(None, [edited.face.message, photo.remark]))
     return RenderedFile(content, suffix, message, {"face": edited.face.index, "faces": len(edited.face.faces), **edited.about})
 
 
-def likeness(editor: "Editor", face: "Face", refine: bool) -> "Face":
-    """The face as it is edited; `ValueError` where there is none."""
+def refined(editor: "Editor", face: "Face", refine: bool) -> "Face":
+    """The face, with a nearer likeness where `refine`; `ValueError` where the photo has none."""
     from facevae.editor import NO_FACE
 
     if face.message == NO_FACE:
-        raise ValueError(NOBODY)
+        raise ValueError(NO_FACE_FOUND)
     return editor.refined(face) if refine else face
 
 
-def edit_face(editor: "Editor", order: EditRequest, recipe: "Recipe | None", face: "Face") -> Edited:
-    """What the order, or its recipe, asks of one face."""
-    detail = order.detail
+def edit_face(editor: "Editor", request: EditRequest, recipe: "Recipe | None", face: "Face") -> EditedFace:
+    """Apply the request's recipe, or its guidance, or nothing but its strengths to one face."""
     if recipe is not None:
         opened = editor.apply(recipe, face)
-        detail = detail if detail is not None else opened.detail if opened.detail is not None else PHOTO_DETAIL.default
-        return Edited(editor.knowing(opened.own) if opened.own else editor, opened.face, opened.strengths, opened.locks, detail)
-    detail = PHOTO_DETAIL.default if detail is None else detail
-    if not order.wanted:
-        return Edited(editor, face, order.strengths, order.locks, detail)
-    *_, last = editor.guide(face, order.wanted, order.strengths, detail=detail, locks=order.locks)
-    report = editor.report(face, order.strengths, last.face, order.wanted, detail, order.locks)
+        detail = request.photo_detail if request.detail is not None or opened.detail is None else opened.detail
+        return EditedFace(editor.knowing(opened.own) if opened.own else editor, opened.face, opened.strengths, opened.locks, detail)
+    detail = request.photo_detail
+    if not request.wanted:
+        return EditedFace(editor, face, request.strengths, request.locks, detail)
+    *_, last = editor.guide(face, request.wanted, request.strengths, detail=detail, locks=request.locks)
+    report = editor.report(face, request.strengths, last.face, request.wanted, detail, request.locks)
     about = {
         "probability": last.probability,
         "steps": last.step,
         "reason": last.reason,
         "report": asdict(report) | {"moved": dict(report.moved)},
     }
-    return Edited(editor, last.face, {}, order.locks, detail, about)  # the last step's face carries the strengths too
+    return EditedFace(editor, last.face, {}, request.locks, detail, about)  # the last step's face carries the strengths too
 
 
-def own_face(face: "Face", recipe: "Recipe") -> int:
-    """Which face of a photo a recipe was made from, where it was this photo; else the largest."""
+def face_of_recipe(face: "Face", recipe: "Recipe") -> int:
+    """Number of the face that a recipe was made from, where it was this photo; else 0, the largest."""
     places = [tuple(round(float(v), 8) for v in place.matrix.flat) for place in face.faces]
     return places.index(recipe.alignment) if recipe.alignment in places else 0
 
 
-def redrawn(editor: "Editor", recipe: "Recipe", asked: str = "") -> RenderedFile:
+def redraw(editor: "Editor", recipe: "Recipe", fingerprint: str = "") -> RenderedFile:
     """The picture of a recipe that needs no photo: of a face that the model drew."""
     opened = editor.reopen(recipe)
-    knows = editor.knowing(opened.own) if opened.own else editor
+    with_own = editor.knowing(opened.own) if opened.own else editor
     detail = PHOTO_DETAIL.default if opened.detail is None else opened.detail
-    content, suffix = knows.save(opened.face, opened.strengths, "png", detail, opened.locks, asked)
+    content, suffix = with_own.save(opened.face, opened.strengths, "png", detail, opened.locks, fingerprint)
     return RenderedFile(content, suffix)

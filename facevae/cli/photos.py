@@ -20,7 +20,7 @@ from facevae.cli.streams import check_stdout, read_stdin, write_stdout
 from facevae.cli.work import Task, work
 from facevae.photo.alignment import Adjustment
 from facevae.photo.metadata import recipe_text
-from facevae.request import ALL, EditRequest, RenderedFile, redrawn, run_request
+from facevae.request import ALL, EditRequest, RenderedFile, redraw, run_request
 from facevae.settings import CROP
 
 if TYPE_CHECKING:
@@ -29,21 +29,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Change:
-    """The task of all three: carry an order out, and write what comes of it."""
+    """The task of all three: run a request, and write its result."""
 
-    order: EditRequest
+    request: EditRequest
     digest: str
     """Of the checkpoint."""
     overwrite: bool = False
 
     def done(self, job: Job) -> Row | None:
-        """A result that carries the very same order, photo included, is not made again."""
+        """A result that carries the fingerprint of the same request and photo is not made again."""
         there = [target for target in job.targets if target.is_file()]
         asked = {target: asked_in(target) for target in there}
         if not any(asked.values()) or job.source == STDIO or not Path(job.source).is_file():
             return None
         try:
-            now = self.order.asked(Path(job.source).read_bytes(), self.digest)
+            now = self.request.fingerprint(Path(job.source).read_bytes(), self.digest)
         except OSError:  # `do` says so
             return None
         same = next((target for target in there if asked[target] == now), None)
@@ -55,8 +55,8 @@ class Change:
 
         begun = time.monotonic()
         photo = open_photo(read_stdin(), "standard input") if job.source == STDIO else open_photo(job.source)
-        job.target(".png" if self.order.format == "png" else SUFFIXES.get(photo.format, ".png"))  # refused before it costs anything
-        made = run_request(editor, self.order, photo)
+        job.target(".png" if self.request.format == "png" else SUFFIXES.get(photo.format, ".png"))  # refused before it costs anything
+        made = run_request(editor, self.request, photo)
         return finish(job, made, self.overwrite, time.monotonic() - begun)
 
 
@@ -137,15 +137,15 @@ def read_recipe_apply(args: Sequence[str], known: Summary) -> Any:
     flags = parser.read(args)
     if flags.recipe == STDIO and STDIO in flags.photos:
         raise ValueError("standard input can be read only once")
-    order = EditRequest(recipe=read_recipe(flags.recipe), **common(flags))
+    request = EditRequest(recipe=read_recipe(flags.recipe), **common(flags))
     if flags.photos:
-        return changing(flags, known, order)
+        return changing(flags, known, request)
     from facevae.editor.recipe import recipe_from  # torch comes with it, and --help is answered by now
 
-    if recipe_from(order.recipe).alignment is not None:
+    if recipe_from(request.recipe).alignment is not None:
         raise ValueError("this recipe belongs to a photo, which is not in it: name the photos that it shall be applied to")
     job = plan([flags.recipe], flags.output, flags.overwrite)[0]  # named after the file, never after what stands in it
-    return running(flags, [job], Redraw(replace(order, format="png"), known.digest, flags.overwrite))
+    return running(flags, [job], Redraw(replace(request, format="png"), known.digest, flags.overwrite))
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ class Redraw(Change):
 
         begun = time.monotonic()
         job.target(".png")
-        made = redrawn(editor, recipe_from(self.order.recipe), self.order.asked(b"", self.digest))
+        made = redraw(editor, recipe_from(self.request.recipe), self.request.fingerprint(b"", self.digest))
         return finish(job, made, self.overwrite, time.monotonic() - begun)
 
 
@@ -196,10 +196,10 @@ def common(flags: argparse.Namespace) -> dict[str, Any]:
     return {"detail": flags.detail, "refine": flags.refine, "adjustment": adjustment, "face": flags.face, "format": format}
 
 
-def changing(flags: argparse.Namespace, known: Summary, order: EditRequest) -> Any:
+def changing(flags: argparse.Namespace, known: Summary, request: EditRequest) -> Any:
     """The command, read and ready to run."""
     jobs = plan(flags.photos, flags.output, flags.overwrite)
-    return running(flags, jobs, Change(order, known.digest, flags.overwrite))
+    return running(flags, jobs, Change(request, known.digest, flags.overwrite))
 
 
 def running(flags: argparse.Namespace, jobs: Sequence[Job], task: Task) -> Any:

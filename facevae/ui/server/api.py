@@ -11,7 +11,7 @@ from facevae.editor import Control, Direction, Editor, Face
 from facevae.editor.morph_types import MOST_FRAMES, FilmConfig, Way
 from facevae.photo.animation import film_formats
 from facevae.photo.images import open_photo, png_bytes
-from facevae.request import EditRequest, redrawn, run_request
+from facevae.request import EditRequest, redraw, run_request
 from facevae.settings import DURATION_MS, FRAMES, PATH, PHOTO_DETAIL, POSITION, PRIOR, REPEAT, TEMPERATURE, WHERE, Choice, Number
 from facevae.ui.components import file_stem, plain_sentence, to_file
 from facevae.ui.server.api_arguments import (
@@ -268,9 +268,9 @@ class Api:
         with plain_sentence():
             given = recipe_of(recipe)
             if photo is None:
-                made, name = redrawn(self.editor, given), "face"
+                made, name = redraw(self.editor, given), "face"
             else:
-                order = EditRequest(
+                request = EditRequest(
                     recipe=json.dumps(given.as_json()),
                     detail=None if detail is None else PHOTO_DETAIL.check(detail),
                     refine=None if refine is None else flag_of(refine, "refine"),
@@ -279,7 +279,7 @@ class Api:
                     format=format,
                 )
                 opened = open_photo(file_of(photo))
-                made, name = run_request(self.editor, order, opened), files.file_stem(opened.name)
+                made, name = run_request(self.editor, request, opened), files.file_stem(opened.name)
             return to_file(self.file, made.content, f"{name}-facevae{made.suffix}")
 
     def _open(self, photo: dict[str, Any] | None, adjustment: Any = None, face: Any = 0, refine: Any = False) -> Face:
