@@ -7,10 +7,17 @@ from pathlib import Path
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# Before torch is imported, and for the processes that tests start: nets this small are slower with two threads than with one.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from importlib.util import find_spec
 
 from jaxtyping import install_import_hook
 
-install_import_hook(["facevae.nets", "facevae.latent", "facevae.photo", "train.vae.losses", "train.measure.encodings"], "typecheck.check")
+SHAPES_CHECKED = ("facevae.nets", "facevae.latent", "facevae.photo", "train.vae.losses", "train.measure.encodings")
+install_import_hook(SHAPES_CHECKED, "typecheck.check")
+# The hook ignores a name that does not exist: shapes would no longer be checked, and no test would fail.
+assert all(map(find_spec, SHAPES_CHECKED)), f"a module of {SHAPES_CHECKED} does not exist"
 
 import pytest
 import torch
@@ -24,35 +31,8 @@ from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 
 TINY = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6, head_channels=3)
-LONGEST = (
-    "test_life.py",
-    "test_reports.py",
-    "test_journey.py",
-    "test_photo.py",
-    "test_uploads.py",
-    "test_browser.py",
-    "test_morph.py",
-    "test_trust.py",
-    "test_generate.py",
-    "test_accessibility.py",
-    "test_release.py",
-    "test_api.py",
-    "test_latent_space.py",
-    "test_classifier.py",
-    "test_load.py",
-)
-"""Files that take long, the longest first: begun last, one of them would keep one core waiting for the other."""
 ATTRIBUTES = ("Smiling", "Blond_Hair", "Black_Hair", "Brown_Hair", "Gray_Hair", "Male", "Young", "Eyeglasses")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """xdist would begin with the files of the most tests, which are the quickest."""
-    if hasattr(config.option, "loadscopereorder"):
-        config.option.loadscopereorder = False
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+torch.set_num_threads(1)
 
 
 @pytest.fixture

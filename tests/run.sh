@@ -11,7 +11,7 @@ trap 'rm -rf "$(dirname "$venv")"' EXIT
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -e ".[test]"
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check .
-# A file of tests on each core: torch is no faster with two threads on such small nets.
-OMP_NUM_THREADS=1 "$venv/bin/python" -m pytest -rs -n 2 --dist loadfile "$@"
+# A file of tests on each core; tests/conftest.py sets one thread for each.
+"$venv/bin/python" -m pytest -rs -n 2 --dist loadfile "$@"
 # Known vulnerabilities: says so where nobody can be asked, fails for what the app needs and somebody has mended.
 "$venv/bin/python" tests/support/audit.py

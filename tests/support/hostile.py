@@ -11,7 +11,6 @@ import shutil
 import struct
 import sys
 import tempfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from makers import (
     Case,
     alpha_over_white,
     animation,
+    bomb,
     box,
     chunk,
     directory_bomb,
@@ -96,7 +96,7 @@ def coloured() -> list[Case]:
         Case(
             "profile-of-8-mb.jpg", lambda: encode(picture(), "JPEG", quality=95, icc_profile=rgb_profile() + bytes(8_000_000)), colours=p3
         ),
-        Case("profile-bomb.png", lambda: png_with(chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(400_000_000), 1))), DAMAGED),
+        Case("profile-bomb.png", lambda: png_with(chunk(b"iCCP", b"x\0\0" + bomb())), DAMAGED),
         Case("cmyk.jpg", lambda: encode(picture().convert("CMYK"), "JPEG", quality=95)),
         Case("cmyk.tif", lambda: encode(picture().convert("CMYK"), "TIFF")),
         Case("cmyk-profile.tif", lambda: swapped_inks("TIFF"), colours=inks, worst=30),
