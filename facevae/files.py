@@ -1,4 +1,4 @@
-"""Files: atomic writes of JSON and tensors, safe file names, and where the assets are."""
+"""Atomic writes of JSON and tensors, safe file names, and the folder of the assets."""
 
 import json
 import os
@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # the places alone are asked for where no torch is wanted
+if TYPE_CHECKING:  # this module must stay free of torch, which takes seconds to import
     from torch import Tensor
 
 HERE = Path(__file__).parent
-ASSETS = HERE / "assets" if (HERE / "assets").is_dir() else HERE.parent / "assets"
+ROOT = HERE.parent
+"""The repository; where pip has installed a wheel, the folder that holds its packages."""
+ASSETS = HERE / "assets" if (HERE / "assets").is_dir() else ROOT / "assets"
 """The embedded checkpoint, exhibits and examples: inside the package where pip has installed it, beside it in the repository."""
 LONGEST_NAME = 60
 

@@ -23,7 +23,7 @@ import pytest
 import torch
 from hub_server import CHUNK, Hub
 
-from facevae.checkpoint.checkpoint import Checkpoint
+from facevae.checkpoint.checkpoint import Checkpoint, LabelStatistics
 from facevae.latent.directions import Direction
 from facevae.latent.priors import GaussianMixture
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
@@ -64,6 +64,8 @@ def tiny_checkpoint() -> Checkpoint:
         directions=directions,
         prior=GaussianMixture(torch.tensor([0.3, 0.7]), means, spread),
         variance=torch.full((16, 16), 0.01),
+        labels=LabelStatistics(torch.eye(len(ATTRIBUTES)), torch.ones(len(ATTRIBUTES)), torch.ones(len(ATTRIBUTES))),
+        skin=torch.zeros(3, 6),  # of six dimensions, guidance needs all: it holds none
         evaluation={"training": {"nimg": 0}},
         card="# tiny",
         name="tiny",

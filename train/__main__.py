@@ -20,7 +20,6 @@ COMMANDS = {
     "prior": ("latents", "Prior"),
     "ablation": ("studies", "Ablation"),
     "export": ("checkpoints", "Export"),
-    "manifest": ("checkpoints", "Manifest"),
     "push": ("checkpoints", "Push"),
     "release": ("checkpoints", "Release"),
     "evaluate": ("measuring", "Evaluate"),

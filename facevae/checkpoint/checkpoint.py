@@ -1,14 +1,14 @@
-"""A checkpoint folder <-> objects. Safetensors and JSON only; nothing in a checkpoint can execute.
+"""Load and save checkpoint folders: safetensors and JSON only, nothing in them can execute.
 
 manifest.json          size and SHA-256 of every other file (see facevae.checkpoint.manifest)
-config.json            format, architecture, attributes, and SHA-256 of the files below; recipes know a checkpoint by that of config.json
+config.json            format, nets, attributes, and SHA-256 of the files below; recipes name a checkpoint by the SHA-256 of config.json
 model.safetensors      the VAE, float16 on disk
 classifier.safetensors the attribute classifier, float16 on disk
 aligner.safetensors    the alignment net, float16 on disk
 directions.json/.safetensors, prior.safetensors (a mixture or a flow, as config.json says), likelihood.safetensors
+labels.safetensors     how labels go together in the data, and how far logits spread over photos
+skin.safetensors       the moves that change the tone of skin, which guidance holds
 judge.safetensors      optional: the classifier that reports on edits and never guides, float16 on disk
-labels.safetensors     optional: how labels go together in the data, and how far logits spread over photos
-skin.safetensors       optional: the moves that change the tone of skin, which guidance holds
 evaluation.json        what was measured
 README.md              the model card
 """
@@ -16,7 +16,6 @@ README.md              the model card
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +29,7 @@ from facevae.checkpoint.hub import fetch, source_of
 from facevae.checkpoint.manifest import (
     CARD,
     FILES,
+    KNOWN,
     MANIFEST,
     OPTIONAL,
     check_listed,
@@ -52,6 +52,7 @@ from facevae.checkpoint.serialization import (
     describe_prior,
     direction_tensors,
     fill,
+    half_where_exact,
     prior_from,
     prior_tensors,
     read_directions,
@@ -59,13 +60,12 @@ from facevae.checkpoint.serialization import (
 from facevae.files import write_atomic, write_json, write_tensors
 from facevae.latent.directions import Direction
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
-from facevae.nets.architectures import config_from, net_config
+from facevae.nets.architectures import config_from
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 
-FORMAT = 5  # 2 added the alignment net, 3 the choice of prior, 4 the optional files, 5 the tone of skin among them
-READABLE = (2, 3, 4, 5)
+FORMAT = 5
 SKIN_STEPS = 3  # lightness and two of hue
 KEYS = {"format", "net", "classifier", "aligner", "prior", "judge", "files"}
 
@@ -84,7 +84,7 @@ class LabelStatistics:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A VAE with all that an editor needs to know about it."""
+    """A VAE and everything that an editor needs to know about it."""
 
     net: ResidualVAE
     classifier: AttributeClassifier
@@ -93,21 +93,21 @@ class Checkpoint:
     prior: Prior
     variance: Tensor
     """Variance of each pixel position under the likelihood, (s, s)."""
+    labels: LabelStatistics
+    skin: Float[Tensor, "k d"]
+    """Moves that make skin lighter, redder and yellower."""
     evaluation: dict[str, Any]
     card: str
     name: str = "unsaved"
     digest: str = ""
     """SHA-256 of config.json, which holds those of all other files."""
     judge: Judge | None = None
-    """Answers for the same attributes as `classifier`, in the same order; None in older folders."""
-    labels: LabelStatistics | None = None
-    skin: Float[Tensor, "k d"] | None = None
-    """Moves that make skin lighter, redder and yellower; None in older folders."""
+    """Answers for the same attributes as `classifier`, in the same order."""
 
     @cached_property
     def cholesky(self) -> Float[Tensor, "d d"]:
         """L with L Lᵀ the covariance of the encodings: what one σ is, in every direction."""
-        # Whoever asks first may be in inference mode, and the next one wants gradients.
+        # The first caller may be in inference mode, and the next one may need gradients.
         with torch.inference_mode(False):
             return torch.linalg.cholesky(self.prior.covariance + 1e-6 * torch.eye(self.net.config.latent))
 
@@ -138,11 +138,10 @@ def read_config(folder: Path) -> tuple[dict[str, Any], bytes]:
     raw = read_bytes(path)
     config = parse_json(raw, path)
     version = config.get("format")
-    if version not in READABLE or not isinstance(version, int):
-        known, newer = f"{', '.join(map(str, READABLE[:-1]))} and {READABLE[-1]}", isinstance(version, int) and version > FORMAT
-        advice = "update facevae" if newer else "export it again"
-        raise ValueError(f"{folder} has checkpoint format {version!r:.40}, this version of facevae reads {known}: {advice}")
-    if missing := [key for key in ("net", "classifier", "aligner", "files") if key not in config]:
+    if version != FORMAT or not isinstance(version, int):
+        advice = "update facevae" if isinstance(version, int) and version > FORMAT else "export it again"
+        raise ValueError(f"{folder} has checkpoint format {version!r:.40}, this version of facevae reads {FORMAT}: {advice}")
+    if missing := [key for key in ("net", "classifier", "aligner", "prior", "files") if key not in config]:
         raise ValueError(f"{path} lacks {', '.join(missing)}")
     if unknown := sorted(set(config) - KEYS):
         raise ValueError(f"{path} has unknown keys: {', '.join(unknown)[:200]}")
@@ -158,16 +157,12 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], str, dict[str, bytes]]:
     config, raw = read_config(folder)
     digest = hashlib.sha256(raw).hexdigest()
     listed = read_manifest(folder)
-    digests = {"config.json": digest, **config["files"]}
-    present = [file for file in (*FILES, *OPTIONAL) if file in FILES or file in config["files"]]
-    if listed is not None:
-        # The card may be written anew, on the Hub for one, without the checkpoint being another one to recipes.
-        present.remove(CARD)
-        digests[CARD] = hashlib.sha256(card := read_bytes(folder / CARD)).hexdigest()
-    content = {file: read_listed(folder, file, config["files"]) for file in present}
-    if listed is not None:
-        content[CARD] = card
-        check_listed(folder, listed, {"config.json": raw, **content}, digests)
+    # The card is compared with the manifest alone: it may be rewritten, on the Hub for example, and recipes still find the checkpoint.
+    card = read_bytes(folder / CARD)
+    present = [file for file in (*FILES, *OPTIONAL) if file != CARD and (file in FILES or file in config["files"])]
+    content = {file: read_listed(folder, file, config["files"]) for file in present} | {CARD: card}
+    digests = {"config.json": digest, **config["files"], CARD: hashlib.sha256(card).hexdigest()}
+    check_listed(folder, listed, {"config.json": raw, **content}, digests)
     return config, digest, content
 
 
@@ -175,12 +170,10 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     """Read and check a whole checkpoint folder."""
     config, digest, raw = read_folder(folder)
     where = str(folder / "config.json")
-    vae_config = net_config(config["net"], f"{where}: net")
-    if not isinstance(vae_config, ResidualConfig):
-        raise ValueError(f"{where}: the editor works with residual nets, this one is {config['net']['architecture']}")
+    vae_config = config_from(ResidualConfig, config["net"], f"{where}: net")
     classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
     aligner_config = config_from(AlignerConfig, config["aligner"], f"{where}: aligner")
-    # The small ones first: most faults are found before the large ones are looked through.
+    # The small ones first: most faults are found before the large ones are read through.
     names = sorted((file for file in raw if file.endswith(".safetensors")), key=lambda file: len(raw[file]))
     tensors = {file: tensors_from(raw[file], folder / file) for file in names}
     for file in ("directions.safetensors", "prior.safetensors", "likelihood.safetensors", "labels.safetensors", "skin.safetensors"):
@@ -194,8 +187,7 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         )
     )
     d, s = vae_config.latent, vae_config.size
-    # Folders from before there was a choice hold a mixture and say nothing.
-    prior = prior_from(config.get("prior", {"kind": "mixture"}), tensors["prior.safetensors"], d, folder / "prior.safetensors", where)
+    prior = prior_from(config["prior"], tensors["prior.safetensors"], d, folder / "prior.safetensors", where)
     variance = tensors["likelihood.safetensors"]
     need(variance, {"variance": (s, s)}, folder / "likelihood.safetensors")
     above_zero(variance, ("variance",), folder / "likelihood.safetensors")
@@ -203,6 +195,7 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     directions = read_directions(table, tensors["directions.safetensors"], d, folder)
     if unknown := sorted(set(directions) - set(classifier_config.attributes)):
         raise ValueError(f"{folder}: directions for attributes that the classifier does not know: {', '.join(unknown)}")
+    attributes = classifier_config.attributes
     return Checkpoint(
         net=net,
         classifier=classifier,
@@ -210,61 +203,55 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         directions=directions,
         prior=prior,
         variance=variance["variance"],
+        labels=labels_from(tensors["labels.safetensors"], len(attributes), folder / "labels.safetensors"),
+        skin=skin_from(tensors["skin.safetensors"], d, folder / "skin.safetensors"),
         evaluation=parse_json(raw["evaluation.json"], folder / "evaluation.json"),
         card=raw["README.md"].decode("utf-8", errors="replace"),
         name=name or folder.name,
         digest=digest,
-        **load_optional(folder, config, tensors, classifier_config.attributes, d),
+        judge=judge_from(folder, config, tensors.get("judge.safetensors"), attributes),
     )
 
 
-def load_optional(
-    folder: Path, config: dict[str, Any], tensors: Mapping[str, dict[str, Tensor]], attributes: tuple[str, ...], latent: int
-) -> dict[str, Any]:
-    """The fields `judge`, `labels` and `skin` of a `Checkpoint`, as far as the folder has their files."""
-    found: dict[str, Any] = {}
-    a, where = len(attributes), f"{folder / 'config.json'}: judge"
-    if (held := tensors.get("judge.safetensors")) is not None:
-        judge_config = config_from(JudgeConfig, config.get("judge", {}), where)
-        if judge_config.attributes != attributes:
-            raise ValueError(f"{folder}: the judge answers for other attributes than the classifier")
-        found["judge"] = fill(build(lambda: Judge(judge_config), where), held, folder / "judge.safetensors")
-    if (held := tensors.get("labels.safetensors")) is not None:
-        need(held, {"correlation": (a, a), "guide_spread": (a,), "judge_spread": (a,)}, folder / "labels.safetensors")
-        above_zero(held, ("guide_spread", "judge_spread"), folder / "labels.safetensors")
-        found["labels"] = LabelStatistics(**held)
-    if (held := tensors.get("skin.safetensors")) is not None:
-        need(held, {"steps": (SKIN_STEPS, latent)}, folder / "skin.safetensors")
-        found["skin"] = held["steps"]
-    return found
+def labels_from(tensors: dict[str, Tensor], count: int, path: Path) -> LabelStatistics:
+    """The statistics of `count` labels; `ValueError` names what does not fit."""
+    need(tensors, {"correlation": (count, count), "guide_spread": (count,), "judge_spread": (count,)}, path)
+    above_zero(tensors, ("guide_spread", "judge_spread"), path)
+    return LabelStatistics(**tensors)
+
+
+def skin_from(tensors: dict[str, Tensor], latent: int, path: Path) -> Float[Tensor, "k d"]:
+    """The moves that change the tone of skin; `ValueError` names what does not fit."""
+    need(tensors, {"steps": (SKIN_STEPS, latent)}, path)
+    return tensors["steps"]
+
+
+def judge_from(folder: Path, config: dict[str, Any], tensors: dict[str, Tensor] | None, attributes: tuple[str, ...]) -> Judge | None:
+    """The judge, where the folder has one; `ValueError` where it answers for other attributes than the classifier's."""
+    if tensors is None:
+        return None
+    where = f"{folder / 'config.json'}: judge"
+    judge_config = config_from(JudgeConfig, config.get("judge", {}), where)
+    if judge_config.attributes != attributes:
+        raise ValueError(f"{folder}: the judge answers for other attributes than the classifier")
+    return fill(build(lambda: Judge(judge_config), where), tensors, folder / "judge.safetensors")
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     """Write a checkpoint folder, config.json and the manifest last; gives its digest. Weights are rounded to float16."""
     parse_json(json.dumps(checkpoint.evaluation).encode(), folder / "evaluation.json")  # NaN could not be read again
     (folder / MANIFEST).unlink(missing_ok=True)  # what it lists is about to change
-    half = {k: v.half() for k, v in checkpoint.net.state_dict().items()}
-    write_tensors(folder / "model.safetensors", half)
-    for name in ("classifier", "aligner", "judge"):
-        net = getattr(checkpoint, name)
-        if net is None:
-            continue
-        # Running statistics of BatchNorm may exceed float16's range of 65,504; its counters are whole numbers.
-        small = {k: v.half() if v.is_floating_point() and v.abs().max() < 6e4 else v for k, v in net.state_dict().items()}
-        write_tensors(folder / f"{name}.safetensors", small)
-    if checkpoint.labels is not None:
-        write_tensors(folder / "labels.safetensors", vars(checkpoint.labels))
-    if checkpoint.skin is not None:
-        write_tensors(folder / "skin.safetensors", {"steps": checkpoint.skin})
-    # What another checkpoint left in the folder does not belong to this one.
-    kept = [f for f in OPTIONAL if getattr(checkpoint, f.partition(".")[0]) is not None]
-    for name in set(OPTIONAL) - set(kept):
-        (folder / name).unlink(missing_ok=True)
+    nets = {"model": checkpoint.net, "classifier": checkpoint.classifier, "aligner": checkpoint.aligner, "judge": checkpoint.judge}
+    for name, net in nets.items():
+        if net is not None:
+            write_tensors(folder / f"{name}.safetensors", half_where_exact(net.state_dict()))
+    if checkpoint.judge is None:
+        (folder / "judge.safetensors").unlink(missing_ok=True)  # of another checkpoint that was here
+    write_tensors(folder / "labels.safetensors", vars(checkpoint.labels))
+    write_tensors(folder / "skin.safetensors", {"steps": checkpoint.skin})
     write_json(folder / "directions.json", {name: describe_direction(d) for name, d in checkpoint.directions.items()})
     write_tensors(folder / "directions.safetensors", direction_tensors(checkpoint.directions))
-    exact = ("weights", "means", "mean")
-    prior = {k: v if k in exact else v.half() for k, v in prior_tensors(checkpoint.prior).items()}
-    write_tensors(folder / "prior.safetensors", prior)
+    write_tensors(folder / "prior.safetensors", half_where_exact(prior_tensors(checkpoint.prior), ("weights", "means", "mean")))
     write_tensors(folder / "likelihood.safetensors", {"variance": checkpoint.variance})
     write_json(folder / "evaluation.json", checkpoint.evaluation)
     write_atomic(folder / "README.md", lambda p: p.write_text(checkpoint.card))
@@ -275,7 +262,11 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
         "aligner": asdict(checkpoint.aligner.config),
         "prior": describe_prior(checkpoint.prior),
         **({"judge": asdict(checkpoint.judge.config)} if checkpoint.judge is not None else {}),
-        "files": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (*FILES, *kept)},
+        "files": {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+            for name in KNOWN
+            if name in FILES or (name in OPTIONAL and checkpoint.judge is not None)
+        },
     }
     write_json(folder / "config.json", config)
     write_manifest(folder, FORMAT)

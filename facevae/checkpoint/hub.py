@@ -1,7 +1,8 @@
-"""Checkpoints on the Hugging Face Hub: "owner/name@revision" -> a folder of this machine.
+"""Download checkpoints from the Hugging Face Hub: "owner/name@revision" -> a folder in its cache.
 
-Branches and tags are resolved to a commit first, sizes are asked for before anything is fetched, and only files that a checkpoint
-has are: a repository may hold others, pickles among them, which never come here. A commit that is in the cache needs no request.
+Branches and tags are resolved to a commit first, sizes are compared with the limits before anything is fetched, and only the files
+of a checkpoint are: a repository may hold others, pickles among them, which are never downloaded. A commit in the cache needs no
+request.
 """
 
 import os
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from facevae.checkpoint.manifest import COMMIT, FILES, KNOWN, MANIFEST, MAX_FOLDER_BYTES, OPTIONAL, limit_of, parse_json, read_bytes
-from facevae.files import write_atomic
 
 PATIENCE_SEC, TRIES = 10, 3
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
@@ -47,14 +47,14 @@ class Fetched:
     source: Source
     """With the commit as its revision."""
     note: str
-    """What there is to tell, in one sentence: "owner/name@main is commit …", or that the Hub could not be reached."""
+    """For the user, in one sentence: "owner/name@main is commit …", or that the Hub could not be reached."""
 
 
 def source_of(text: str, revision: str | None = None) -> Source:
     """ "owner/name" or "owner/name@revision"; `ValueError` where it is neither, or names two revisions."""
     repo, _, given = text.partition("@")
     if given and revision and given != revision:
-        raise ValueError(f"{text} names the revision {given}, and {revision} is asked for beside it: give one of them")
+        raise ValueError(f"{text} names the revision {given}, and {revision} is named as well: give one of them")
     source = Source(repo, given or revision or "main")
     if not NAME.fullmatch(repo) or ".." in text or "--" in repo or (text.endswith("@")):
         raise ValueError(f"{text} is neither a checkpoint folder nor a Hub name owner/name")
@@ -64,7 +64,7 @@ def source_of(text: str, revision: str | None = None) -> Source:
 
 
 def fetch(source: Source) -> Fetched:
-    """Bring a checkpoint here, or find it in the cache.
+    """Download a checkpoint, or find it in the cache.
 
     `Unreachable` where the Hub does not answer and the cache does not have it; `ValueError`, in one sentence each, for what the Hub says.
     """
@@ -79,7 +79,8 @@ def fetch(source: Source) -> Fetched:
             if folder is None:
                 check_sizes(found, sizes)
                 folder = download(found, [name for name in (*KNOWN, MANIFEST) if name in sizes])
-            remember(source, commit)
+            if cached(source) != folder:
+                remember(source)
     except Unreachable as error:
         folder = cached(source)
         if folder is None:
@@ -101,7 +102,7 @@ def look_up(source: Source) -> tuple[str, dict[str, int | None]]:
 
 def check_sizes(source: Source, sizes: dict[str, int | None]) -> None:
     """`ValueError` where a repository is no checkpoint, or has more bytes than one may: before any of them is fetched."""
-    if missing := [name for name in ("config.json", *FILES) if name not in sizes]:
+    if missing := [name for name in ("config.json", MANIFEST, *FILES) if name not in sizes]:
         raise ValueError(f"{source} is no checkpoint of facevae: it lacks {', '.join(missing)}")
     total = 0
     for name in sizes.keys() & {*KNOWN, MANIFEST}:
@@ -114,20 +115,20 @@ def check_sizes(source: Source, sizes: dict[str, int | None]) -> None:
 
 
 def download(source: Source, names: list[str]) -> Path:
-    """Fetch these files of a commit; what was cut is gone on with, which not every version of the client does by itself."""
+    """Fetch these files of a commit; a download that was cut is resumed, which not every version of the client does by itself."""
     from huggingface_hub import errors, snapshot_download
 
-    for left in reversed(range(TRIES)):
+    for tries_left in reversed(range(TRIES)):
         try:
             return Path(snapshot_download(source.repo, revision=source.revision, allow_patterns=names, etag_timeout=PATIENCE_SEC))
         except errors.HTTPError as error:
-            if not left or isinstance(error, errors.HfHubHTTPError):  # an answer is an answer
+            if not tries_left or isinstance(error, errors.HfHubHTTPError):  # an answer is an answer
                 raise
     raise AssertionError("the last try raises")
 
 
 def cached(source: Source) -> Path | None:
-    """The folder of a revision in the cache, if all of it is there; a branch is what it was when it was looked up last."""
+    """The folder of a revision in the cache, if all of it is there; a branch is the commit that it was when it was last resolved."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(source.repo, "config.json", revision=source.revision)
@@ -137,23 +138,20 @@ def cached(source: Source) -> Path | None:
     try:
         listed = parse_json(read_bytes(folder / "config.json"), folder / "config.json").get("files", {})
     except ValueError:
-        return folder  # it is there, and whoever loads it says what is wrong with it
-    names = [*FILES, *(name for name in OPTIONAL if name in listed)]
+        return folder  # it is there, and loading it says what is wrong with it
+    names = [MANIFEST, *FILES, *(name for name in OPTIONAL if name in listed)]
     return folder if all((folder / name).is_file() for name in names) else None
 
 
-def remember(source: Source, commit: str) -> None:
-    """Keep which commit a branch or a tag is, where the Hub's client keeps it."""
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
+def remember(source: Source) -> None:
+    """Let the Hub's client note in its cache which commit a branch or a tag is; config.json of that commit is there already."""
+    from huggingface_hub import hf_hub_download
 
-    if not source.pinned:
-        place = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=source.repo, repo_type="model") / "refs" / source.revision
-        write_atomic(place, lambda path: path.write_text(commit))
+    hf_hub_download(source.repo, "config.json", revision=source.revision, etag_timeout=PATIENCE_SEC)
 
 
 def list_cached() -> list[Source]:
-    """The checkpoints in the cache, by commit; other models that lie there are left out."""
+    """The checkpoints in the cache, by commit; other models there are left out."""
     from huggingface_hub import constants
 
     found = []
@@ -166,7 +164,7 @@ def list_cached() -> list[Source]:
 
 @contextmanager
 def one_sentence(source: Source) -> Iterator[None]:
-    """Turn what the Hub's client raises into a `ValueError` of one clause, `Unreachable` where nobody answered properly."""
+    """Turn what the Hub's client raises into a `ValueError` of one clause, `Unreachable` where there was no proper answer."""
     from huggingface_hub import errors
 
     # The client's own name for the HTTPError of whichever httpx it is built on.

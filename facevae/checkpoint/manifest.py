@@ -1,8 +1,8 @@
-"""What belongs in a checkpoint folder, and reading it without trusting it.
+"""Files of a checkpoint folder, manifest.json, and reading all of it without trusting it.
 
 manifest.json lists every other file with its size and SHA-256, config.json among them:
-{"format": 1, "checkpoint": 4, "files": {"config.json": {"bytes": 3097, "sha256": "…"}, …}}. Folders from before there was one load
-by the list in config.json, which recipes know a checkpoint by; the card is the one file that may change without it. Nothing here
+{"format": 1, "checkpoint": 5, "files": {"config.json": {"bytes": 3097, "sha256": "…"}, …}}. config.json lists the SHA-256 of the
+others once more, since recipes name a checkpoint by the hash of config.json; the card alone may change without it. Nothing here
 executes anything, and nothing is opened whose name is not in the tables below.
 """
 
@@ -23,7 +23,8 @@ from facevae.files import write_json
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
 CARD = "README.md"
-FILES = (
+KNOWN = (
+    "config.json",
     "model.safetensors",
     "classifier.safetensors",
     "aligner.safetensors",
@@ -33,10 +34,15 @@ FILES = (
     "likelihood.safetensors",
     "evaluation.json",
     CARD,
+    "judge.safetensors",
+    "labels.safetensors",
+    "skin.safetensors",
 )
-OPTIONAL = ("judge.safetensors", "labels.safetensors", "skin.safetensors")
-KNOWN = ("config.json", *FILES, *OPTIONAL)
-"""What a manifest may list, and all that is ever fetched from the Hub beside it."""
+"""What a manifest may list, in the order of every list of files, and all that is ever fetched from the Hub with it."""
+OPTIONAL = ("judge.safetensors",)
+"""Directions that an ordinary classifier chose have no judge to report on them."""
+FILES = tuple(name for name in KNOWN if name != "config.json" and name not in OPTIONAL)
+"""What config.json must list."""
 MAX_FILE_BYTES = 200 * 2**20
 MAX_BYTES = {"config.json": 2**18, MANIFEST: 2**16, "directions.json": 2**22, "evaluation.json": 2**23, CARD: 2**20}
 """Of the files that are text; tensors may have MAX_FILE_BYTES."""
@@ -145,16 +151,12 @@ def write_manifest(folder: Path, version: int) -> dict[str, Any]:
     return manifest
 
 
-def read_manifest(folder: Path) -> dict[str, tuple[int, str]] | None:
-    """Size and SHA-256 of each listed file by its name; None where a folder is from before there was a manifest.
+def read_manifest(folder: Path) -> dict[str, tuple[int, str]]:
+    """Size and SHA-256 of each listed file by its name.
 
-    `ValueError` where the manifest cannot be read, or lists what no checkpoint has.
+    `ValueError` where the manifest is missing, cannot be read, or lists what no checkpoint has.
     """
     path = folder / MANIFEST
-    if not path.is_file():
-        if path.is_symlink() or path.exists():
-            raise ValueError(f"{path} is not a file")
-        return None
     manifest = parse_json(read_bytes(path), path)
     version, listed = manifest.get("format"), manifest.get("files")
     if version != MANIFEST_FORMAT:

@@ -1,4 +1,4 @@
-"""What a checkpoint folder says of itself, read without its weights and without torch: enough to know which flags there are."""
+"""Summary of a checkpoint folder and list of folders, read without torch: sizes, attributes, sliders."""
 
 import hashlib
 import json
@@ -61,6 +61,14 @@ def summarize(folder: Path) -> Summary:
         )
     except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError, RecursionError):
         raise ValueError(f"{folder} is no checkpoint folder: its config.json or directions.json cannot be read") from None
+
+
+def folders_below(place: Path) -> list[Path]:
+    """The checkpoint folders in a folder, itself included; `ValueError` where there is no such folder."""
+    if not place.is_dir():
+        raise ValueError(f"there is no folder {place}")
+    found = [place, *sorted(path for path in place.iterdir() if path.is_dir())]
+    return [folder for folder in found if (folder / "config.json").is_file() and (folder / "model.safetensors").is_file()]
 
 
 def _read(path: Path) -> bytes:

@@ -1,7 +1,7 @@
-"""The parts of a checkpoint as JSON and tensors hold them: nets, directions and priors, checked before anything is made of them."""
+"""Nets, directions and priors to and from JSON and tensors, checked before they are built."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ LISTS = ("widths", "detail_widths", "encoder_blocks", "decoder_blocks")
 MAX_VALUE, MAX_SIDE_PX, MAX_BLOCKS = 4096, 1024, 32
 """Of a width, of the side of a picture, and of the blocks of one level, which take long to put together whatever the file holds."""
 MAX_LEVELS, MAX_ATTRIBUTES = 16, 200
+HALF_LIMIT = 6e4
 ATTRIBUTE = re.compile(r"\w{1,40}", re.ASCII)
 """Attributes are shown in the page, so their names are words."""
 
@@ -29,6 +30,15 @@ NetT = TypeVar("NetT", bound=nn.Module)
 
 
 # Nets -----------------------------------------------------------------------------------------------------------------
+
+
+def half_where_exact(tensors: Mapping[str, Tensor], exact: Collection[str] = ()) -> dict[str, Tensor]:
+    """Cast to float16 what fits: not counters, nor values beyond float16's range of 65,504, which would become infinite.
+
+    Running variances of BatchNorm reach that. Tensors whose name, or last part of a name, is in `exact` keep their type as well.
+    """
+    fits = {k: v.is_floating_point() and k.rpartition(".")[2] not in exact and bool(v.abs().max() < HALF_LIMIT) for k, v in tensors.items()}
+    return {k: v.half() if fits[k] else v for k, v in tensors.items()}
 
 
 def check_described(values: Any, where: str) -> None:

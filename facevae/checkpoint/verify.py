@@ -1,18 +1,18 @@
-"""The checkpoints of this machine: opening one, those below a folder, and whether one is whole."""
+"""Verify a checkpoint folder file by file, and open one with the embedded checkpoint as fallback."""
 
 import hashlib
 import sys
 from pathlib import Path
 
-from facevae.checkpoint.checkpoint import Checkpoint, load_checkpoint
+from facevae.checkpoint.checkpoint import Checkpoint, load_checkpoint, read_config
 from facevae.checkpoint.hub import Unreachable
 from facevae.checkpoint.manifest import KNOWN, MANIFEST, read_bytes, read_manifest, tensors_from
 
 
 def open_or_embedded(source: str | None, revision: str | None = None) -> Checkpoint:
-    """What is asked for; where the Hub cannot be reached and the cache does not have it, the embedded checkpoint, and a sentence about it.
+    """The checkpoint of this name; where the Hub cannot be reached and the cache lacks it, the embedded one, with a line on stderr.
 
-    For the app, which shows which checkpoint is open. A program that asks for one model must not be given another.
+    For the app, which shows which checkpoint is open. A program that needs one model must not get another.
     """
     try:
         return Checkpoint.from_pretrained(source, revision)
@@ -21,31 +21,24 @@ def open_or_embedded(source: str | None, revision: str | None = None) -> Checkpo
         return Checkpoint.from_pretrained()
 
 
-def folders_below(place: Path) -> list[Path]:
-    """The checkpoint folders of a place, or the one that it is; `ValueError` where there is no such place."""
-    if not place.is_dir():
-        raise ValueError(f"there is no folder {place}")
-    found = [place, *sorted(path for path in place.iterdir() if path.is_dir())]
-    return [folder for folder in found if (folder / "config.json").is_file() and (folder / "model.safetensors").is_file()]
-
-
 def verify(folder: Path) -> list[str]:
-    """All that is wrong with a checkpoint folder, a sentence each; nothing where it is whole. No code of it is run.
+    """All that is wrong with a checkpoint folder, a sentence each; empty where it is whole. No code in it is run.
 
-    Every listed file is looked at by itself (there, no link to elsewhere, its size, its SHA-256, finite tensors), then the folder is
-    loaded as the editor would. A folder without a manifest, from before there was one, can be whole.
+    Every listed file is checked by itself (present, no link to elsewhere, size, SHA-256, finite tensors), then the folder is loaded as
+    the editor would load it.
     """
     if not folder.is_dir():
         return [f"there is no folder {folder}"]
     found: list[str] = []
     try:
+        read_config(folder)
         listed = read_manifest(folder)
     except ValueError as error:
         return [str(error)]
     for name in KNOWN:
-        size, digest = (listed or {}).get(name, (None, None))
-        if size is None and not (folder / name).exists():
+        if name not in listed and not (folder / name).exists():
             continue
+        size, digest = listed.get(name, (None, None))
         try:
             raw = read_bytes(folder / name)
             if size is not None and len(raw) != size:

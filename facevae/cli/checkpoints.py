@@ -1,10 +1,10 @@
-"""facevae checkpoints list | verify: which checkpoints are there, and whether every file of theirs is the one that it should be."""
+"""Command line: facevae checkpoints list, facevae checkpoints verify."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from facevae.checkpoint.metadata import EMBEDDED, Summary, summarize
+from facevae.checkpoint.metadata import EMBEDDED, Summary, folders_below, summarize
 from facevae.cli.flags import Parser, known_of
 from facevae.cli.rows import Row, Teller, in_a_sentence
 
@@ -23,7 +23,7 @@ def read_verify(args: Sequence[str]) -> Any:
     """facevae checkpoints verify"""
     parser = Parser(
         "facevae checkpoints verify",
-        "Open checkpoints and compare every file with the hash that manifest.json, or in older ones config.json, lists for it.",
+        "Open checkpoints and compare every file with the hash that manifest.json lists for it.",
         "[CHECKPOINT …]",
     )
     parser.add_argument("checkpoints", nargs="*", metavar="CHECKPOINT", help="folders or Hub names; without one, the embedded checkpoint")
@@ -33,13 +33,12 @@ def read_verify(args: Sequence[str]) -> Any:
 
 
 def list_checkpoints(folders: Sequence[Path], teller: Teller) -> int:
-    """A row for each; a folder that is none, and holds none, is a failure."""
+    """A row for each; a folder that neither is nor holds a checkpoint is a failure."""
     from facevae.checkpoint.hub import cached, list_cached
 
     found: list[tuple[str, Path]] = []
     for folder in [EMBEDDED, *folders]:
-        inside = sorted(path.parent for path in folder.glob("*/config.json"))
-        found += [(str(one), one) for one in ([folder] if (folder / "config.json").is_file() or not inside else inside)]
+        found += [(str(one), one) for one in (folders_below(folder) if folder.is_dir() else []) or [folder]]
     found += [(str(source), folder) for source in list_cached() if (folder := cached(source)) is not None]
     for name, folder in found:
         try:
@@ -47,12 +46,12 @@ def list_checkpoints(folders: Sequence[Path], teller: Teller) -> int:
         except (ValueError, OSError) as error:
             teller.add(Row(name, "failed", message=in_a_sentence(error, name)))
         else:
-            teller.add(Row(name, "done", message=in_words(summary), about=told(summary)))
+            teller.add(Row(name, "done", message=in_words(summary), about=as_json(summary)))
     return teller.end()
 
 
 def verify_checkpoints(sources: Sequence[str], teller: Teller) -> int:
-    """A row for each: it is whole, or every sentence that says what is wrong with it."""
+    """A row for each: that it is whole, or every sentence that says what is wrong with it."""
     from facevae.checkpoint.verify import verify
 
     for source in sources:
@@ -64,19 +63,19 @@ def verify_checkpoints(sources: Sequence[str], teller: Teller) -> int:
         if findings:
             teller.add(Row(source, "failed", message="; ".join(findings)))
         else:
-            teller.add(Row(source, "done", message=f"whole: {in_words(summary)}", about=told(summary)))
+            teller.add(Row(source, "done", message=f"whole: {in_words(summary)}", about=as_json(summary)))
     return teller.end()
 
 
 def in_words(summary: Summary) -> str:
-    """A checkpoint in a line."""
+    """A checkpoint in one line."""
     return (
         f"{summary.size_px} px, {summary.latent} latent dimensions, {len(summary.controls)} sliders, format {summary.format}, "
         f"{summary.bytes / 1e6:.1f} MB, {summary.digest[:12]}"
     )
 
 
-def told(summary: Summary) -> dict[str, Any]:
+def as_json(summary: Summary) -> dict[str, Any]:
     """A checkpoint for machines."""
     same = {name: getattr(summary, name) for name in ("format", "size_px", "latent", "bytes")}
     return same | {"sha256": summary.digest, "controls": [control.name for control in summary.controls]}

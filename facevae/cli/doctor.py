@@ -1,10 +1,9 @@
-"""Is this machine fit for facevae? Versions, device, checkpoint, what finds faces, disk, and one edit, timed."""
+"""Is this machine fit for facevae? Versions, device, disk, face detector, checkpoint, one edit."""
 
 import argparse
 import importlib.util
 import os
 import platform
-import re
 import shutil
 import sys
 import tempfile
@@ -14,11 +13,15 @@ from dataclasses import dataclass
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from facevae.files import ASSETS, HERE
+from facevae.files import ASSETS, HERE, ROOT
 from facevae.version import __version__
 
-OPTIONAL = {"av": "MP4 films", "tyro": "the commands of training"}
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+OPTIONAL = {"av": "MP4 films"}
 LEAST_FREE_MB, LEAST_MEMORY_MB = 200, 1500
 ATTRIBUTE = "Smiling"
 
@@ -42,7 +45,7 @@ def read_doctor(args: Sequence[str]) -> Callable[[], int]:
 
 
 def doctor(source: str | Path | None = None, revision: str | None = None, say: Callable[[str], None] = print) -> int:
-    """Look at everything, and say a line for each as soon as it is known; 0 where all is fine, 1 where something is not.
+    """Check everything and print a line for each check as soon as it is done; 0 where all is fine, 1 where something is not.
 
     `source` is a checkpoint as `Editor` takes it: None is the embedded one.
     """
@@ -55,7 +58,7 @@ def doctor(source: str | Path | None = None, revision: str | None = None, say: C
 
 
 def examine(source: str | Path | None = None, revision: str | None = None) -> Iterable[Finding]:
-    """The findings, one after the other; a look that fails is a finding, too."""
+    """The findings, one after the other; a check that fails is a finding, too."""
     yield Finding("facevae", f"{__version__} in {HERE}")
     yield Finding("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}", sys.version_info >= (3, 10))
     yield from versions()
@@ -66,39 +69,36 @@ def examine(source: str | Path | None = None, revision: str | None = None) -> It
 
 
 def versions() -> Iterable[Finding]:
-    """What is installed, against what facevae asks for."""
-    for name, limits in asked_for().items():
+    """Installed versions, compared with what facevae requires."""
+    try:
+        required = requirements()
+    except ImportError as error:
+        yield Finding("packaging", f"cannot be imported: {error}", False)
+        required = {}
+    for name, requirement in required.items():
         try:
             version = metadata.version(name)
         except metadata.PackageNotFoundError:
             yield Finding(name, "is not installed: pip install facevae", False)
             continue
-        fine = fits(version, limits)
-        yield Finding(name, version if fine else f"{version}, asked for: {limits}", fine)
+        fine = requirement.specifier.contains(version, prereleases=True)
+        yield Finding(name, version if fine else f"{version}, required: {requirement.specifier}", fine)
     for name, what in OPTIONAL.items():
         there = importlib.util.find_spec(name) is not None
         yield Finding(name, metadata.version(name) if there else f"not installed; only {what} need it")
 
 
-def asked_for() -> dict[str, str]:
-    """Limits by package: from requirements.txt in the repository, from the metadata where pip has installed a wheel."""
-    listed = HERE.parent / "requirements.txt"
+def requirements() -> "dict[str, Requirement]":
+    """Required packages by name: from requirements.txt in the repository, from the metadata where pip has installed a wheel."""
+    from packaging.requirements import Requirement
+
+    listed = ROOT / "requirements.txt"
     try:
         lines = listed.read_text().splitlines() if listed.is_file() else metadata.requires("facevae") or []
     except metadata.PackageNotFoundError:
         return {}
-    found = (re.match(r"([A-Za-z0-9_.-]+)\s*([<>=!~][^;#]*)", line) for line in lines if "extra ==" not in line)
-    return {match[1].lower(): match[2].strip() for match in found if match}
-
-
-def fits(version: str, limits: str) -> bool:
-    """Whether a version lies within limits such as ">=2.11,<3"; only these two kinds are asked for."""
-
-    def numbers(text: str) -> tuple[int, ...]:
-        return tuple(int(part) for part in re.match(r"\d+(?:\.\d+)*", text)[0].split("."))  # type: ignore[index]
-
-    compared = {">=": lambda a, b: a >= b, "<": lambda a, b: a < b}
-    return all(compared[op](numbers(version), numbers(bound)) for op, bound in re.findall(r"(>=|<)\s*([\d.]+)", limits))
+    found = [Requirement(text) for line in lines if (text := line.partition("#")[0].strip())]
+    return {one.name.lower(): one for one in found if one.marker is None or one.marker.evaluate({"extra": ""})}
 
 
 def machine() -> Iterable[Finding]:
@@ -116,7 +116,7 @@ def machine() -> Iterable[Finding]:
 
 
 def disk() -> Iterable[Finding]:
-    """Room where uploads and results go for at most an hour."""
+    """Free disk space for uploads and results, which are kept for at most an hour."""
     try:
         folder = os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -129,7 +129,7 @@ def disk() -> Iterable[Finding]:
 
 
 def cascade() -> Iterable[Finding]:
-    """The detector that proposes places for faces; OpenCV 5 brings none."""
+    """The files of OpenCV's face detectors; OpenCV 5 ships none."""
     try:
         import cv2
 
@@ -144,13 +144,13 @@ def cascade() -> Iterable[Finding]:
 
 
 def edit(source: str | Path | None, revision: str | None) -> Iterable[Finding]:
-    """The checkpoint, and the whole way of a photo: open, edit, save."""
+    """Open the checkpoint, then open, edit and save a photo."""
     start = time.perf_counter()
     try:
         from facevae.editor import Editor
 
         editor = Editor(source, revision=revision)
-    except (ValueError, ImportError, RuntimeError, OSError) as error:  # whatever fails here is what was looked for
+    except (ValueError, ImportError, RuntimeError, OSError) as error:  # a failure here is a finding
         yield Finding("checkpoint", str(error), False)
         return
     known = f"{editor.checkpoint.name}, SHA-256 {editor.checkpoint.digest[:12]}"

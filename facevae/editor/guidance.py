@@ -47,7 +47,7 @@ class Guiding(Renderer):
         if unknown := sorted(set(wanted) - set(attributes)):
             raise ValueError(f"the classifier does not know {', '.join(unknown)}; it knows {', '.join(attributes)}")
         held, tone = self._locked([name for name in locks if name not in wanted]), None
-        if self.checkpoint.skin is not None and not wanted.keys() & set(SKIN_TONE):
+        if not wanted.keys() & set(SKIN_TONE):
             free = torch.stack([hold(step, held, self.checkpoint.cholesky) for step in self.checkpoint.skin])
             held, tone = torch.cat([held, self.checkpoint.skin]), Tone(self._cheeks, free)
         with torch.inference_mode(False):  # what comes of it takes part in gradients

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
-from facevae.checkpoint.checkpoint import Checkpoint, LabelStatistics
+from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.editor.fair_lock import FairLock
 from facevae.editor.types import Face, Result
 from facevae.latent.directions import Direction, displacement, from_examples, principal, readout, remaining, steps_to_hold
@@ -39,9 +39,7 @@ class Renderer:
         self._pixels: weakref.WeakValueDictionary[bytes, np.ndarray] = weakref.WeakValueDictionary()  # of the files that are open
         self._small: dict[int, tuple[int, np.ndarray]] = {}  # by the identity of the photo: longer side, copy
         self._lock = FairLock()  # one model, two cores
-        a = len(set(checkpoint.classifier.config.attributes))
-        # Folders from before there was a judge know nothing of how labels go together.
-        self._statistics = checkpoint.labels or LabelStatistics(torch.zeros(a, a), torch.ones(a), torch.ones(a))
+        self._statistics = checkpoint.labels
         self._know(checkpoint.directions)
 
     # Directions -------------------------------------------------------------------------------------------------------

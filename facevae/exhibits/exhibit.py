@@ -21,6 +21,7 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from facevae.checkpoint.manifest import need, read_bytes, read_listed, tensors_from
+from facevae.checkpoint.serialization import half_where_exact
 from facevae.files import ASSETS, write_json, write_tensors
 from facevae.nets.architectures import build_net, describe_net, net_config
 from facevae.nets.ppca import PPCA
@@ -113,7 +114,8 @@ KEYS = {field.name for field in fields(Description)} | {"format", "net", "net_sh
 def save_exhibit(folder: Path, exhibit: Exhibit, from_checkpoint: bool = False) -> None:
     """Write an exhibit folder, exhibit.json last. `from_checkpoint`: no weights, only the hash of the net they belong to."""
     if not from_checkpoint:
-        write_tensors(folder / "weights.safetensors", {k: small(k, v) for k, v in weights_of(exhibit.model).items()})
+        # Variances may be too small for float16 as well as too large.
+        write_tensors(folder / "weights.safetensors", half_where_exact(weights_of(exhibit.model), ("running_var", "noise_variance")))
     space = {k: torch.from_numpy(v) for k, v in vars(exhibit.space).items()}
     # The map, and directions in it, are read off to a few digits; what latents are computed from keeps all of them.
     for key in ("points", "class_means", "correlation"):
@@ -136,12 +138,6 @@ def weights_of(model: VAE | PPCA) -> dict[str, Tensor]:
     if isinstance(model, PPCA):
         return {"mean": model.mean, "weights": model.weights, "noise_variance": model.noise_variance}
     return dict(model.state_dict())
-
-
-def small(name: str, values: Tensor) -> Tensor:
-    """Float16 where that keeps the value: variances may be tiny or large, counters are whole numbers."""
-    exact = not values.is_floating_point() or name.endswith(("running_var", "noise_variance")) or values.abs().max() > 6e4
-    return values if exact else values.half()
 
 
 def fingerprint(model: VAE) -> str:

@@ -1,4 +1,4 @@
-"""The table of VAEs, and the way between a net's config and its description in JSON."""
+"""Table of VAE architectures, and their configs to and from JSON."""
 
 from dataclasses import asdict, fields
 from typing import Any
@@ -17,7 +17,7 @@ ARCHITECTURES: dict[str, tuple[type, type[VAE]]] = {
 
 
 def build_net(config: AnyConfig) -> VAE:
-    """The net that a config describes, with new weights from torch's own random numbers."""
+    """The net that a config describes, with new weights from torch's global random numbers."""
     return next(net for kind, net in ARCHITECTURES.values() if isinstance(config, kind))(config)
 
 
@@ -28,14 +28,11 @@ def describe_net(config: AnyConfig) -> dict[str, Any]:
 
 
 def net_config(values: Any, where: str) -> AnyConfig:
-    """The config that `describe_net` described; `ValueError` names what is unknown.
-
-    Descriptions from before there was a choice name no architecture: they are residual.
-    """
+    """The config that `describe_net` described; `ValueError` names what is unknown."""
     if not isinstance(values, dict):
         raise ValueError(f"{where} must be an object")
     values = dict(values)
-    name = values.pop("architecture", "residual")
+    name = values.pop("architecture", None)
     if not isinstance(name, str) or name not in ARCHITECTURES:
         raise ValueError(f"{where}: there is no architecture {name!r}; known are {', '.join(ARCHITECTURES)}")
     return config_from(ARCHITECTURES[name][0], values, where)

@@ -59,13 +59,11 @@ class Code:
 # Files ----------------------------------------------------------------------------------------------------------------
 
 for file in (*KNOWN, MANIFEST):
-    # A folder without a manifest is one from before there was one, but an empty one is none.
     case(f"{file} is empty", file, lambda c, f=file: c.update({f: b""}), listed=False)
     case(f"{file} is half", file, lambda c, f=file: c.update({f: c[f][: len(c[f]) // 2]}), listed=False)
     case(f"{file} has a byte more", file, lambda c, f=file: c.update({f: c[f] + b"!"}), listed=False)
     case(f"{file} is a pickle", file, lambda c, f=file: c.update({f: pickle.dumps(Code())}), listed=file in TENSORS)
-    if file != MANIFEST:
-        case(f"{file} is missing", file, lambda c, f=file: c.pop(f), listed=False)
+    case(f"{file} is missing", file, lambda c, f=file: c.pop(f), listed=False)
 
 # JSON -----------------------------------------------------------------------------------------------------------------
 
@@ -126,8 +124,7 @@ for part, keys in KEYS.items():
     case(f"config.json: {part} has a key more", "config.json", within("config.json", part, "surprise", value=1))
     case(f"config.json: {part} is a list", "config.json", within("config.json", part, value=[1]))
 for name, path, value in (
-    ("other architecture", ("net", "architecture"), "convolutional"),
-    ("no architecture", ("net", "architecture"), "os.system"),
+    ("an architecture", ("net", "architecture"), "convolutional"),
     ("a larger net", ("net", "widths"), [16, 32]),
     ("a net too large for any memory", ("net", "widths"), [4096, 4096]),
     ("blocks that nobody waits for", ("net", "decoder_blocks"), [32, 33]),
@@ -141,8 +138,8 @@ for name, path, value in (
     ("files from elsewhere", ("files", "../../etc/passwd"), "0" * 64),
     ("a module as a file", ("files", "modeling.py"), "0" * 64),
     ("a future format", ("format",), 6),
-    ("a former format", ("format",), 1),
-    ("a format in words", ("format",), "4"),
+    ("a former format", ("format",), 4),
+    ("a format in words", ("format",), "5"),
     ("a format that is true", ("format",), True),
     ("a prior that nobody knows", ("prior", "kind"), "pickle"),
     ("attributes that are markup", ("classifier", "attributes"), ["<script>alert(1)</script>"]),

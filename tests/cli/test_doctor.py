@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from facevae.__main__ import main
-from facevae.cli.doctor import asked_for, doctor, fits
+from facevae.cli.doctor import doctor, requirements
 
 
 def look(**how) -> tuple[int, dict[str, str]]:
@@ -25,11 +27,12 @@ def test_a_fit_machine() -> None:
 def test_what_is_missing_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "nowhere"))
     monkeypatch.setattr("cv2.data.haarcascades", str(tmp_path))
-    monkeypatch.setattr("facevae.cli.doctor.asked_for", lambda: {"torch": ">=99", "facevae-none": ">=1"})
+    wanted = {name: Requirement(f"{name}>={least}") for name, least in (("torch", 99), ("facevae-none", 1))}
+    monkeypatch.setattr("facevae.cli.doctor.requirements", lambda: wanted)
     code, lines = look(source=tmp_path)
     assert code == 1
     for what, words in {
-        "! torch": "asked for: >=99",
+        "! torch": "required: >=99",
         "! facevae-none": "is not installed",
         "! disk": "nothing can be written",
         "! face detector": "haarcascade_profileface.xml missing",
@@ -40,8 +43,15 @@ def test_what_is_missing_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_versions_are_compared_as_the_requirements_say() -> None:
-    assert asked_for()["gradio"] == ">=6.31,<6.32"
-    assert fits("2.11.0+cu130", ">=2.11,<3") and not fits("3.0", ">=2.11,<3") and not fits("2.9.1", ">=2.11,<3")
+    limits = requirements()["torch"].specifier
+    assert limits == SpecifierSet(">=2.11,<3") and "gradio" in requirements()
+    assert "2.11.0+cu130" in limits and "3.0" not in limits and "2.9.1" not in limits
+
+
+def test_an_installed_wheel_knows_its_requirements_without_the_extras(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("facevae.cli.doctor.ROOT", tmp_path)
+    monkeypatch.setattr("importlib.metadata.requires", lambda name: ["torch<3,>=2.11", 'tyro<2,>=0.9; extra == "train"'])
+    assert list(requirements()) == ["torch"]
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

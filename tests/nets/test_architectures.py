@@ -5,8 +5,7 @@ import json
 import pytest
 import torch
 
-from facevae.nets.architectures import ARCHITECTURES, build_net, describe_net, net_config
-from facevae.nets.residual import ResidualConfig, ResidualVAE
+from facevae.nets.architectures import build_net, describe_net, net_config
 from train.report.runs import BUDGETS, RUNS
 from train.vae.config import PRESETS
 
@@ -46,13 +45,6 @@ def test_description_comes_back_equal(config: object) -> None:
     assert net_config(described, "here") == config
 
 
-def test_descriptions_from_before_the_choice_are_residual() -> None:
-    described = describe_net(ResidualConfig(size=64))
-    assert described.pop("architecture") == "residual"
-    assert net_config(described, "here") == ResidualConfig(size=64)
-    assert ARCHITECTURES["residual"][1] is ResidualVAE
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -61,6 +53,7 @@ def test_descriptions_from_before_the_choice_are_residual() -> None:
             "here: there is no architecture 'transformer'; known are residual, convolutional, postactivation",
         ),
         ({"architecture": ["residual"]}, "here: there is no architecture"),
+        ({"size": 64}, "here: there is no architecture None"),
         ({"architecture": "postactivation", "patch": 4, "depth": 3}, "here has unknown keys: depth, patch"),
         ({"architecture": "convolutional"}, "here cannot be used .*missing .*'height'"),
         ({"architecture": "postactivation", "size": 30}, "size 30 cannot be halved 3 times"),

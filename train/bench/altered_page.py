@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from facevae.files import ROOT
 from train.bench.slider_client import JPEG, WIDGET
-from train.publish.served_page import ROOT
 
 MARK_PX = 16
 """A square of two JPEG blocks: no quantisation makes two colours of it one."""

@@ -26,21 +26,6 @@ class Export:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """Write manifest.json of a checkpoint folder from before there was one; its other files, and so its digest, stay as they are."""
-
-    checkpoint: Annotated[Path | None, tyro.conf.Positional] = None
-    """Folder; the embedded checkpoint where not given."""
-
-    def run(self) -> None:
-        from facevae.checkpoint.checkpoint import EMBEDDED
-        from train.publish.export import add_manifest
-
-        folder = self.checkpoint or EMBEDDED
-        print(f"{folder}: {len(add_manifest(folder)['files'])} files listed")
-
-
-@dataclass(frozen=True)
 class Push:
     """Send a checkpoint to the Hugging Face Hub: repository, files in one commit, card with data, licence, evaluation and drawn faces."""
 

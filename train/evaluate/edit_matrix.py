@@ -94,10 +94,9 @@ def open_room(checkpoint: Checkpoint, view: InPhoto, attributes: list[str], peop
     """`view` pastes, judges and embeds; `people` holds the cosines that the embedding was saved with."""
     known = list(checkpoint.classifier.config.attributes)
     correlation = torch.eye(len(attributes))  # of labels that the checkpoint knows nothing of: none
-    if checkpoint.labels is not None:
-        both = [name for name in attributes if name in known]
-        here, there = ([names.index(name) for name in both] for names in (attributes, known))
-        correlation[np.ix_(here, here)] = checkpoint.labels.correlation[np.ix_(there, there)]
+    both = [name for name in attributes if name in known]
+    here, there = ([names.index(name) for name in both] for names in (attributes, known))
+    correlation[np.ix_(here, here)] = checkpoint.labels.correlation[np.ix_(there, there)]
     rare = float(checkpoint.prior.log_prob(view.z).quantile(0.01))
     return Room(checkpoint, view, attributes, correlation, rare, people["different_95"])
 

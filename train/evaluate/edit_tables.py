@@ -14,18 +14,10 @@ EDITS_NOTE = (
 ALIKE = (
     "all steps have one unit, the Mahalanobis length: bare weights and single dimensions lie where encodings hardly vary, and hardly move"
 )
-OLD_NOTE = (
-    "Share of faces whose label the {who} sees change, in the photo, from below 0.2 to above 0.5 (add) or from above 0.8 to below 0.5 "
-    "(remove); leak is the mean change of the other logits, in σ."
-)
 
 
 def edits_note(section: dict[str, Any]) -> str:
-    """Who says that an edit has worked. Checkpoints from before there was a judge asked the classifier that also guides."""
-    if "judge" not in section:
-        return OLD_NOTE.format(who="classifier") + " The judge is the classifier that also guides: an upper bound."
-    if "people" not in section:
-        return OLD_NOTE.format(who="judge") + judged_by(section)
+    """Who says that an edit has worked, and how far two photos of one person are apart."""
     people = section["people"]
     return (
         f"{EDITS_NOTE}{judged_by(section)} Identity embedding {section['identity']}: cosines of two photos of one person "
@@ -92,9 +84,6 @@ GUIDANCE_NOTE = (
 def guidance_table(section: dict[str, Any]) -> str:
     """The "Make it …" buttons: faces tried, share that reaches the goal, leak, steps and time; then the plain form's."""
     guidance = section["guidance"]
-    if "ours" not in guidance:  # checkpoints from before guidance was compared
-        rows = [[n.replace("_", " "), str(r["n"]), percent(r["success"]), f"{r['steps']:.0f}"] for n, r in guidance.items()]
-        return table(["make it …", "faces", "success", "steps"], rows)
     if not guidance["ours"]:
         return "No face lacked what could be asked for.\n"
     rows = []
@@ -112,7 +101,7 @@ def guidance_table(section: dict[str, Any]) -> str:
 def edits_text(section: dict[str, Any]) -> str:
     """All tables of the section, one after the other."""
     parts = [edits_note(section), "\n\n"]
-    if section.get("matrix"):
+    if section["matrix"]:
         parts += [matrix_table(section), "\nThe same ends with every estimator"]
         parts += [f" (the first {section['compared']} faces; {ALIKE})" if section["compared"] else ""]
         parts += [

@@ -197,7 +197,7 @@ def print_tables(evaluation: dict[str, Any]) -> None:
         print(f"\nClassifier, {section['n']} faces")
         print(f"{'attribute':24}{'accuracy':>10}{'majority':>10}{'balanced':>10}{'AUROC':>10}{'Brier':>10}{'calibr.':>10}")
         for name, row in [*section["photos"].items(), ("mean on reconstructions", section["reconstructions"])]:
-            cells = [row.get(key) for key in SCORES]
+            cells = [row[key] for key in SCORES]
             print(f"{name:24}" + "".join(f"{'-':>10}" if c is None else f"{c:10.3f}" for c in cells))
     if section := evaluation.get("edits"):
         print(f"\nEdits, {section['n']} faces. {edits_text(section)}")
@@ -207,5 +207,4 @@ def print_tables(evaluation: dict[str, Any]) -> None:
         print_alignment(section)
     if section := evaluation.get("inversion"):
         print_inversion(section)
-        if "judge" in section:
-            print(f"judge {section['judge']}")
+        print(f"judge {section['judge']}")

@@ -83,9 +83,15 @@ def evaluate_skin(checkpoint: Checkpoint, data: PreparedData, split: str, faces:
         found = {group: people.guided(own, goal, guided) for group, own in groups.items()}
         goals[goal.name] = {group: row for group, row in found.items() if row}
     lightness = {group: round(float(people.tone[own, 0].mean()), 1) for group, own in groups.items()}
-    found = {} if checkpoint.skin is None else {"explained": explained(z, tone, checkpoint.skin, checkpoint.cholesky)}
-    measured = {"lightness": lightness, "sliders": sliders, "guidance": goals}
-    return {"n": faces, "screened": len(index), "guided": guided} | found | measured
+    return {
+        "n": faces,
+        "screened": len(index),
+        "guided": guided,
+        "explained": explained(z, tone, checkpoint.skin, checkpoint.cholesky),
+        "lightness": lightness,
+        "sliders": sliders,
+        "guidance": goals,
+    }
 
 
 def choose(lightness: Float32[np.ndarray, " n"], count: int) -> dict[str, Int[np.ndarray, " m"]]:
@@ -102,12 +108,11 @@ def skin_text(section: dict[str, Any]) -> str:
     for name, ends in section["sliders"].items():
         rows.append([name, *(cell for side in ("add", "remove") for cell in (f"{ends[side]['strength']:g}", *cells(ends[side])))])
     light = ", ".join(f"{section['lightness'][group]:.0f}" for group in GROUPS)
-    text = f"{NOTE} At most {section['n']} faces each, of L* {light} on average."
-    if shares := section.get("explained"):
-        text += (
-            f" Moves along which a straight line explains {', '.join(map(percent, shares))} of lightness, redness and yellowness are held."
-        )
-    text += "\n\n"
+    shares = ", ".join(map(percent, section["explained"]))
+    text = (
+        f"{NOTE} At most {section['n']} faces each, of L* {light} on average. "
+        f"Moves along which a straight line explains {shares} of lightness, redness and yellowness are held.\n\n"
+    )
     text += table(["slider", "add at σ", *head, "remove at σ", *head], rows)
     if section["guidance"]:
         rows = [[name.replace("_", " "), *cells(found)] for name, found in section["guidance"].items()]

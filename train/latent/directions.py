@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from facevae.attributes import SHOWN, SKIN_TONE
 from facevae.checkpoint.checkpoint import LabelStatistics
-from facevae.checkpoint.manifest import tensors_from
+from facevae.checkpoint.manifest import read_bytes, tensors_from
 from facevae.checkpoint.serialization import describe_direction, direction_tensors
 from facevae.checkpoint.serialization import read_directions as from_table
 from facevae.files import write_json, write_tensors
@@ -45,8 +45,6 @@ def find_directions(
     out, and `directions.json` says why. The judge chooses between estimators, in the photo, on valid faces. With `only`, what
     `run` has of the others stays. `ValueError` where judge and guide do not answer for the same attributes.
     """
-    if only and not (run / "skin.safetensors").is_file() and (run / "directions.json").is_file():
-        raise ValueError(f"the directions of {run} are from before the tone of skin was held: find all of them again, without --only")
     net, _, _, _ = load_run(run)
     guide, (scorer, _), (embedding, _, people) = guide_from(classifier_run), judge_from(judge), identity_from(identity)
     attributes = list(guide.config.attributes)
@@ -124,10 +122,10 @@ def read_estimators(run: Path) -> dict[str, Tensor]:
     return tensors_from(path.read_bytes(), path) if path.is_file() else {}
 
 
-def read_labels(run: Path) -> LabelStatistics | None:
-    """What `find_directions` found of the labels; None in runs from before it looked."""
+def read_labels(run: Path) -> LabelStatistics:
+    """What `find_directions` found of the labels; `ValueError` where it has not."""
     path = run / "labels.safetensors"
-    return LabelStatistics(**tensors_from(path.read_bytes(), path)) if path.is_file() else None
+    return LabelStatistics(**tensors_from(read_bytes(path, "run"), path))
 
 
 def unfit(labels: np.ndarray, said: np.ndarray, held_labels: np.ndarray, config: DirectionsConfig) -> str:
@@ -170,7 +168,7 @@ def write_found(
 
 def read_withheld(run: Path) -> dict[str, str]:
     """The attributes that `find_directions` left out, and why."""
-    return json.loads((run / "directions.json").read_text()).get("withheld", {})
+    return json.loads((run / "directions.json").read_text())["withheld"]
 
 
 def read_directions(run: Path) -> dict[str, Direction]:

@@ -180,16 +180,15 @@ def distance(net: VAE, prior: Prior | None, judge: Scorer, data: PreparedData) -
 
 
 def read_choice(run: Path) -> dict[str, Any]:
-    """The section "prior" of an evaluation: what each candidate reached on valid, and the choice; nothing where there was none."""
-    path = run / "prior.json"
-    about = json.loads(path.read_text()) if path.is_file() else {}
-    return {"prior": {k: about[k] for k in ("judge", "valid_nats", "distances", "chosen")}} if about else {}
+    """The section "prior" of an evaluation: what each candidate reached on valid, and the choice."""
+    about = json.loads((run / "prior.json").read_text())
+    return {"prior": {k: about[k] for k in ("judge", "valid_nats", "distances", "chosen")}}
 
 
 def read_prior(run: Path, latent: int) -> Prior:
-    """What `find_prior` wrote. Runs from before there was a choice hold a mixture and no `prior.json`."""
+    """What `find_prior` wrote; `ValueError` where there is no prior yet."""
     path, described = run / "prior.safetensors", run / "prior.json"
-    if not path.is_file():
+    if not path.is_file() or not described.is_file():
         raise ValueError(f"{run} has no prior yet; fit it with: python -m train prior")
-    values = json.loads(described.read_text())["prior"] if described.is_file() else {"kind": "mixture"}
+    values = json.loads(described.read_text())["prior"]
     return prior_from(values, tensors_from(path.read_bytes(), path), latent, path, str(described))

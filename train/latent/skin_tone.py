@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from sklearn.linear_model import RidgeCV
 from torch import Tensor
 
-from facevae.checkpoint.manifest import tensors_from
+from facevae.checkpoint.manifest import read_bytes, tensors_from
 from facevae.photo.skin import cheeks
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)
@@ -48,7 +48,7 @@ def explained(
     return [round(float(np.corrcoef(score, column)[0, 1] ** 2), 3) for score, column in zip(scores.T, tone.T, strict=True)]
 
 
-def read_skin(run: Path) -> Float[Tensor, "3 d"] | None:
-    """What `python -m train directions` found of it; None in runs from before it looked."""
+def read_skin(run: Path) -> Float[Tensor, "3 d"]:
+    """The moves that `python -m train directions` found; `ValueError` where it has not."""
     path = run / "skin.safetensors"
-    return tensors_from(path.read_bytes(), path)["steps"] if path.is_file() else None
+    return tensors_from(read_bytes(path, "run"), path)["steps"]

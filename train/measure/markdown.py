@@ -14,5 +14,5 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def judged_by(section: dict[str, Any]) -> str:
-    """Which judge scored, where the section knows it."""
-    return f" Judge {section['judge']}." if "judge" in section else ""
+    """Which judge scored."""
+    return f" Judge {section['judge']}."

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.checkpoint.manifest import read_bytes, tensors_from
-from facevae.checkpoint.serialization import fill
+from facevae.checkpoint.serialization import fill, half_where_exact
 from facevae.files import ASSETS, write_json, write_tensors
 from facevae.nets.architectures import build_net, config_from, net_config
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
@@ -130,7 +130,7 @@ def fit_classifier(
 def build_classifier(described: dict) -> Scorer:
     """An untrained net, as the config of a run describes it."""
     attributes, size = tuple(described["attributes"]), described["size"]
-    if described.get("net", "resnet") == "vgg":
+    if described["net"] == "vgg":
         return Judge(JudgeConfig(attributes, size, tuple(described["widths"])))
     return AttributeClassifier(ClassifierConfig(attributes, size, tuple(described["layers"])))
 
@@ -228,7 +228,7 @@ def load_trained(run: Path) -> Scorer:
 
 def save_classifier(folder: Path, net: Scorer) -> None:
     """Write `config.json` and `classifier.safetensors` (float16): what it takes to measure, or to guide, with it again."""
-    write_tensors(folder / "classifier.safetensors", {k: v.half() if v.is_floating_point() else v for k, v in net.state_dict().items()})
+    write_tensors(folder / "classifier.safetensors", half_where_exact(net.state_dict()))
     name = next(name for name, (_, kind) in NETS.items() if isinstance(net, kind))
     write_json(folder / "config.json", {"net": name, **asdict(net.config)})
 

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from torch import Tensor, nn
 
 from facevae.checkpoint.manifest import read_bytes, read_listed, tensors_from
-from facevae.checkpoint.serialization import fill
+from facevae.checkpoint.serialization import fill, half_where_exact
 from facevae.files import ASSETS, write_json, write_tensors
 from facevae.nets.architectures import config_from
 from facevae.nets.classifier import PIXEL_MEAN, PIXEL_STD, resize
@@ -262,17 +262,13 @@ def load_trained_identity(run: Path) -> IdentityNet:
     if "net" not in saved or not isinstance(saved["net"], dict):
         raise ValueError(f"{path} is not the state of an identity run")
     net = IdentityNet(config_from(IdentityNetConfig, saved["net"], f"{path}: net"))
-    return fill(net, {k: v.float() if v.is_floating_point() else v for k, v in rounded(parts["ema"]).items()}, path)
-
-
-def rounded(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """To float16, but for counters and for running statistics beyond its range of 65,504."""
-    return {k: v.half() if v.is_floating_point() and v.abs().max() < 6e4 else v for k, v in tensors.items()}
+    rounded = {k: v.float() if v.is_floating_point() else v for k, v in half_where_exact(parts["ema"]).items()}
+    return fill(net, rounded, path)
 
 
 def save_identity(folder: Path, net: IdentityNet, pairs: dict[str, float]) -> str:
     """Write `identity.safetensors` (float16) and `identity.json`, which holds `verification`'s figures; gives the digest."""
-    write_tensors(folder / WEIGHTS, rounded(net.state_dict()))
+    write_tensors(folder / WEIGHTS, half_where_exact(net.state_dict()))
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     write_json(folder / DESCRIPTION, {"net": asdict(net.config), "files": {WEIGHTS: digest}, "pairs": pairs})
     return digest[:12]

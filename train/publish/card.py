@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from facevae.attributes import SHOWN, WITHHELD
+from facevae.attributes import WITHHELD
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.files import write_atomic
 from train.evaluate.edit_tables import edits_text
@@ -37,13 +37,11 @@ saved pictures carry "AI-edited" and the recipe in their metadata.
   table below gives balanced accuracy and AUROC beside accuracy, and the majority baseline.
 - **The data are biased.** Celebrities, mostly young, light-skinned, made up and smiling, in posed photos. Other faces are
   reconstructed worse, and directions carry the data's correlations (adding glasses ages; blond hair feminises).
-{skin}
+- **Skin keeps its tone.** In the data blond goes with light skin and glasses with dark; every direction but that of pale
+  skin, and every search, is held from the moves that change the colour of cheeks. "The tone of skin" below says what is left.
 - **Faces are not found equally well.** The table of other sets' photos below counts; strong profiles fail, whoever they are of.
 - {sharpness} In a photo the editor keeps the photo's own pixels and adds only the change.
 """
-HELD = """- **Skin keeps its tone.** In the data blond goes with light skin and glasses with dark; every direction but that of pale
-  skin, and every search, is held from the moves that change the colour of cheeks. "The tone of skin" below says what is left."""
-REPAINTS = """- **Edits repaint skin**: in the data blond goes with light skin and glasses with dark, and nothing here is held from it."""
 BLURRY = "A {size} px likelihood model is blurry."
 SHARPENED = """An adversary sharpened the decoder's detail levels. **What is sharp is guessed, not remembered**: eyes, wrinkles and
   strands of hair look plausible and need not be those of the person, and a drawn face may have a scribble on its skin."""
@@ -154,7 +152,7 @@ def numbers(evaluation: dict[str, Any]) -> str:
         skin = f"**The tone of skin.** `python -m train evaluate skin --data … {asked}`. {skin_text(section)}\n"
     return (
         f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{prior}**Edits.** On {edits['n']} test faces, "
-        f"`python -m train evaluate edits --data … --run … --faces {edits['n']} --compared {edits.get('compared', 0)} --guided {guided}`. "
+        f"`python -m train evaluate edits --data … --run … --faces {edits['n']} --compared {edits['compared']} --guided {guided}`. "
         f"{edits_text(edits)}\n"
         f"The whole table per attribute: `python -m train evaluate show`.\n\n{skin}"
         f"**Finding faces.** {FINDING_NOTE} `python -m train evaluate alignment --celeba … --photos … --sheets … "
@@ -182,19 +180,10 @@ def classifier_table(scores: dict[str, Any], withheld: dict[str, str]) -> str:
     """Scores of each attribute, and whether it has a slider."""
     rows = []
     for name, row in scores.items():
-        # Brier scores and calibration errors came later than the first checkpoints.
-        cells = ["–" if row.get(k) is None else f"{row[k]:.3f}" for k in ("auroc", "brier", "calibration")]
+        cells = ["–" if row[k] is None else f"{row[k]:.3f}" for k in ("auroc", "brier", "calibration")]
         slider = "" if name == "mean" else withheld.get(name, "yes")
         rows.append([name, *(percent(row[k]) for k in ("accuracy", "majority", "balanced")), *cells, slider])
     return table(["attribute", "accuracy", "majority", "balanced", "AUROC", "Brier", "calibration error", "slider, or why not"], rows)
-
-
-def failed(checkpoint: Checkpoint) -> dict[str, str]:
-    """The attributes that the editor would show, had they not failed a measurement, and which."""
-    known, why = checkpoint.classifier.config.attributes, checkpoint.evaluation.get("withheld", {})
-    names = [shown.name for shown in SHOWN if shown.name in known and shown.name not in checkpoint.directions]
-    # Checkpoints from before reasons were kept had one only.
-    return {n: why.get(n, "no direction that was tried changes the label of half of the held-out faces") for n in names}
 
 
 def model_card(checkpoint: Checkpoint) -> str:
@@ -205,12 +194,13 @@ def model_card(checkpoint: Checkpoint) -> str:
         size=net.config.size,
         sharpness=SHARPENED if getattr(net.config, "detail_widths", ()) else BLURRY.format(size=net.config.size),
         latent=net.config.latent,
-        skin=REPAINTS if checkpoint.skin is None else HELD,
         parameters=sum(p.numel() for p in net.parameters()) / 1e6,
         nimg=evaluation.get("training", {}).get("nimg", 0),
     )
     text += "\n## Withheld from the sliders\n" + "".join(f"- {name}: {why}\n" for name, why in WITHHELD.items())
-    text += "".join(f"- {name}: {why}\n" for name, why in failed(checkpoint).items())
+    # Attributes that the editor would show, had their directions not failed a measurement, and which.
+    failed = evaluation.get("withheld", {})
+    text += "".join(f"- {name}: {why}\n" for name, why in failed.items())
     if section := evaluation.get("reconstruction"):
         text += (
             f"\n## Reconstruction, {section['n']} held-out faces of the {section['split']} partition\n"
@@ -236,5 +226,5 @@ def model_card(checkpoint: Checkpoint) -> str:
             f"Mean accuracy {percent(mean['accuracy'])} on photos (majority {percent(mean['majority'])}), "
             f"{percent(decoded['accuracy'])} on reconstructions.\n\n"
         )
-        text += classifier_table(section["photos"], WITHHELD | failed(checkpoint))
+        text += classifier_table(section["photos"], WITHHELD | failed)
     return text

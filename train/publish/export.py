@@ -6,8 +6,7 @@ from typing import Any
 
 from torch.nn import Module
 
-from facevae.checkpoint.checkpoint import Checkpoint, load_checkpoint, read_config, save_checkpoint
-from facevae.checkpoint.manifest import write_manifest
+from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from facevae.nets.judge import Judge
 from train.latent.directions import read_directions, read_labels, read_withheld
 from train.latent.prior import read_choice, read_prior
@@ -84,13 +83,3 @@ def add_evaluation(folder: Path, section: str, values: Any) -> Checkpoint:
     """Put one section into the evaluation of a checkpoint folder, and the card and the manifest right."""
     checkpoint = Checkpoint.from_pretrained(folder)
     return write_with_card(folder, replace(checkpoint, evaluation=checkpoint.evaluation | {section: values}))
-
-
-def add_manifest(folder: Path) -> dict[str, Any]:
-    """List the files of a checkpoint folder in its manifest; gives the manifest.
-
-    `ValueError` where the folder is not whole by config.json, and by the manifest that is there already; that one stays then.
-    """
-    config, _ = read_config(folder)
-    load_checkpoint(folder)
-    return write_manifest(folder, config["format"])

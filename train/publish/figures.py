@@ -13,14 +13,13 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from facevae.editor import Editor, Face
-from facevae.files import ASSETS, write_atomic
+from facevae.files import ASSETS, ROOT, write_atomic
 from train.data.prepared import list_celeba
 from train.publish.card import write_numbers
 from train.publish.edit_figures import ends_sheet, matrix_figure
 from train.publish.milestones import write_milestones
 from train.vae.sample_sheets import caption, tile
 
-ROOT = Path(__file__).parents[2]
 ASTRONAUT = ASSETS / "examples" / "astronaut.jpg"
 SEEDS = tuple(range(32))
 EDITED_SEEDS = (5, 7, 23)

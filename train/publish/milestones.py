@@ -4,12 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from facevae.files import write_json
+from facevae.files import ROOT, write_json
 from train.measure.markdown import table
 from train.measure.protocol import REAL, REBUILT, spread
 from train.publish.card import write_between
 
-ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "docs" / "training" / "milestones.json"
 MARKS = ("<!-- milestones: written by python -m train figures -->", "<!-- end of milestones -->")
 

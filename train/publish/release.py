@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from facevae.checkpoint.checkpoint import EMBEDDED, Checkpoint
+from facevae.files import ASSETS
 from train.data.prepared import PreparedData
 from train.evaluate.evaluate import evaluate, print_tables
 from train.latent.calibration import DirectionsConfig
@@ -12,7 +13,7 @@ from train.latent.prior import PriorConfig, find_prior
 from train.networks.classifier import judge_from
 from train.publish.exhibits import make_editors_exhibit
 from train.publish.export import add_evaluation, export, same_weights
-from train.publish.figures import ROOT, draw_figures
+from train.publish.figures import draw_figures
 
 
 def release(
@@ -49,8 +50,8 @@ def release(
         print_tables({section: values})
         checkpoint = add_evaluation(out, section, values)
     if figures and out.resolve() == EMBEDDED.resolve():
-        make_editors_exhibit(out, run, data, scorer, ROOT / "assets" / "exhibits")
-        draw_figures(None, ROOT / "assets" / "figures")
+        make_editors_exhibit(out, run, data, scorer, ASSETS / "exhibits")
+        draw_figures(None, ASSETS / "figures")
     return checkpoint
 
 

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from facevae.files import ROOT
+
 PATIENCE_SEC = 180
 POLL_SEC = 0.01
 APP = ("app.py",)

@@ -54,7 +54,7 @@ def previous_of(path: Path) -> Path:
 
 
 def moments_of(owner: str, part: str) -> str:
-    """Where a state keeps a moment of a module: those of "net" had the name to themselves before there were others."""
+    """Under which name a state keeps a moment of a module: those of "net" have no prefix."""
     return part if owner == "net" else f"{owner}_{part}"
 
 

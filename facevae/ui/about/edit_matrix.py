@@ -26,7 +26,7 @@ Cells = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 
 def draw_matrix(edits: Mapping[str, Any]) -> str:
-    """Both maps, the table of what is in use, and what the words mean; nothing for evaluations from before there was a matrix."""
+    """Both maps, the table of what is in use, and what the words mean; nothing where the evaluation has no matrix."""
     matrix = edits.get("matrix")
     if not matrix:
         return ""

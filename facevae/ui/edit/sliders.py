@@ -60,7 +60,7 @@ class SlidersPart:
         self.attributes = set(editor.checkpoint.classifier.config.attributes)
         self._lay_out_locks()
         gr.HTML(
-            f'<p class="note">{NOTE}{SKIN_NOTE if editor.checkpoint.skin is not None else ""}</p>',
+            f'<p class="note">{NOTE}{SKIN_NOTE}</p>',
             apply_default_css=False,
             elem_classes="plain",
             elem_id="sliders-note",

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from facevae.checkpoint.hub import COMMIT
-from facevae.checkpoint.verify import folders_below
+from facevae.checkpoint.metadata import folders_below
 from facevae.editor import Editor
 from facevae.memory import give_back
 from facevae.ui.components import LIVE

@@ -142,10 +142,6 @@ def test_distance_is_that_of_the_protocol(toys: tuple[Path, PreparedData]) -> No
     assert module.distance(net, near, judge, data) == module.distance(net, near, judge, data)
 
 
-def test_run_without_a_prior_and_run_from_before(toys: tuple[Path, PreparedData], tmp_path: Path) -> None:
+def test_run_without_a_prior(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no prior yet; fit it with: python -m train prior"):
         read_prior(tmp_path, 6)
-    run, data = toys
-    find_prior(run, data, QUICK, "mixture", run / "judge")
-    (tmp_path / "prior.safetensors").write_bytes((run / "prior.safetensors").read_bytes())
-    assert isinstance(read_prior(tmp_path, 6), GaussianMixture)

@@ -223,6 +223,14 @@ def test_a_judge_comes_back_from_its_folder_and_is_no_guide(toys, tmp_path):
         load_classifier(tmp_path / "judge")
 
 
+def test_a_running_variance_beyond_float16_comes_back(tmp_path):
+    """It became infinite in the file, which was then refused when it was loaded."""
+    net = AttributeClassifier(ClassifierConfig(("Smiling",), size=32, layers=(1, 1, 1, 1)))
+    net.resnet.bn1.running_var[0] = 1e5
+    save_classifier(tmp_path, net)
+    assert guide_from(tmp_path).resnet.bn1.running_var[0] == 1e5
+
+
 def test_the_embedded_judge_knows_the_attributes_of_the_embedded_checkpoint():
     from facevae.checkpoint.checkpoint import Checkpoint
 

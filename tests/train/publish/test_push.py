@@ -119,7 +119,7 @@ def test_only_a_whole_checkpoint_is_pushed(hub: Hub, folder: Path, tmp_path: Pat
     for name in ("config.json", "model.safetensors"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     assert main(["push", REPO, "--checkpoint", str(tmp_path)]) == 2
-    assert "lacks classifier.safetensors: only a whole checkpoint is pushed" in capsys.readouterr().err
+    assert "lacks manifest.json: only a whole checkpoint is pushed" in capsys.readouterr().err
     assert main(["push", "no-owner", "--checkpoint", str(folder)]) == 2
     assert "no-owner is no name on the Hub" in capsys.readouterr().err
     assert hub.asked == []
