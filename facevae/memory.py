@@ -1,4 +1,4 @@
-"""What the C library does with free memory, and Python with garbage: by themselves they would suit few threads and short programs."""
+"""Settings of glibc's malloc and Python's garbage collector for a long-running server."""
 
 import ctypes
 import gc
@@ -37,8 +37,8 @@ def give_back() -> None:
 def staying() -> Iterator[None]:
     """What is made within stays for good: libraries, nets, the page.
 
-    Python would look through all of it for garbage, again and again while it grows (a quarter of a cold start), and later in the middle
-    of somebody's drag. Nothing of it is looked through any more, unless it ends in an error.
+    Python would search all of it for garbage, again and again while it grows (a quarter of a cold start), and later in the middle of
+    a user's drag. It is excluded from these searches, unless the block ends in an error.
     """
     gc.disable()
     try:

@@ -1,1 +1,1 @@
-"""Checkpoints: folders of safetensors and JSON, local or on the Hub. Import the modules: `metadata` must stay free of torch."""
+"""Checkpoint folders, local or on the Hub. `metadata` must stay free of torch."""

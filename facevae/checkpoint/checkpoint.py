@@ -1,4 +1,4 @@
-"""Load and save checkpoint folders: safetensors and JSON only, nothing in them can execute.
+"""Load and save checkpoint folders: safetensors and JSON only, no code in them runs.
 
 manifest.json          size and SHA-256 of every other file (see facevae.checkpoint.manifest)
 config.json            format, nets, attributes, and SHA-256 of the files below; recipes name a checkpoint by the SHA-256 of config.json

@@ -1,4 +1,7 @@
-"""Directions as files, to share and to take in: safetensors with their table inside, the same as JSON beside it, or plain .npy."""
+"""Read and write directions as files: safetensors, JSON or .npy.
+
+safetensors with the table of ranges inside or as a JSON file of the same name, or plain .npy without ranges.
+"""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Download checkpoints from the Hugging Face Hub: "owner/name@revision" -> a folder in its cache.
+"""Download checkpoints from the Hugging Face Hub: owner/name@revision -> a folder.
 
 Branches and tags are resolved to a commit first, sizes are compared with the limits before anything is fetched, and only the files
 of a checkpoint are: a repository may hold others, pickles among them, which are never downloaded. A commit in the cache needs no

@@ -1,4 +1,4 @@
-"""Files of a checkpoint folder, manifest.json, and reading all of it without trusting it.
+"""Files of a checkpoint folder, manifest.json, and reading them without trusting them.
 
 manifest.json lists every other file with its size and SHA-256, config.json among them:
 {"format": 1, "checkpoint": 5, "files": {"config.json": {"bytes": 3097, "sha256": "…"}, …}}. config.json lists the SHA-256 of the

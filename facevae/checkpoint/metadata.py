@@ -1,4 +1,4 @@
-"""Summary of a checkpoint folder and list of folders, read without torch: sizes, attributes, sliders."""
+"""Summary of a checkpoint folder, and list of folders; works without torch."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Nets, directions and priors to and from JSON and tensors, checked before they are built."""
+"""Nets, directions and priors to and from JSON and tensors, with all checks."""
 
 import re
 from collections.abc import Callable, Collection, Mapping

@@ -1,4 +1,4 @@
-"""Verify a checkpoint folder file by file, and open one with the embedded checkpoint as fallback."""
+"""Verify checkpoint folders; open one, or the embedded one where the Hub is down."""
 
 import hashlib
 import sys

@@ -1,4 +1,4 @@
-"""Is this machine fit for facevae? Versions, device, disk, face detector, checkpoint, one edit."""
+"""Is this machine fit for facevae? Versions, device, disk, checkpoint and one timed edit."""
 
 import argparse
 import importlib.util

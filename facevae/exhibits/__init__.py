@@ -1,1 +1,1 @@
-"""What is known of a model's latent space, for the Latent space tab."""
+"""Models with statistics of their latent spaces, shown in the Latent space tab."""

@@ -1,6 +1,8 @@
-"""An exhibit: a model with what was measured of its latent space, as a folder. Safetensors and JSON only, no picture of anybody.
+"""Load and save exhibits: a model with statistics of its latent space, as a folder.
 
-exhibit.json         what it is, the net, how each direction was found, training curves, SHA-256 of the other files
+Safetensors and JSON only, no picture of a person.
+
+exhibit.json         title, the net, how each direction was found, training curves, SHA-256 of the other files
 weights.safetensors  the net, float16; absent where the checkpoint of the editor supplies it
 latent.safetensors   statistics of encodings, and held-out encodings as points on a map, which keep two numbers each
 

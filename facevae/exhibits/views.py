@@ -1,4 +1,7 @@
-"""What can be looked at in the latent space of an exhibit. NumPy in, NumPy out; each call is a pure function of its arguments."""
+"""Latents and pictures for the Latent space tab: traversals, directions, map points.
+
+NumPy in, NumPy out; each function is pure.
+"""
 
 import threading
 from collections.abc import Sequence
@@ -98,7 +101,7 @@ def at_point(exhibit: Exhibit, index: int, attribute: str | None) -> Float32[np.
     """
     space = exhibit.space
     if not 0 <= index < len(space.points):
-        raise ValueError(f"point {index} was asked for, the map has {len(space.points)}, counted from 0")
+        raise ValueError(f"there is no point {index}, the map has {len(space.points)}, counted from 0")
     centre = space.mean
     if attribute is not None:
         column = exhibit.about.attributes.index(attribute)

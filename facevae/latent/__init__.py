@@ -1,1 +1,1 @@
-"""Pure functions and small objects on z."""
+"""Maths of latent vectors: directions, guidance, inversion, paths, priors."""

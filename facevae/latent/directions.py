@@ -1,4 +1,4 @@
-"""Directions of attributes: how they are estimated from encodings, and how an edit is put together from them."""
+"""Attribute directions in latent space: estimators, locks, and edits made of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ class Direction:
 
     `vector` has length 1; one unit of strength is `sigma` of its length, the standard deviation of
     the encodings' score along it. `low` … `high` is the safe range, in strengths; `auroc` tells how well the
-    score separates held-out faces, 0.5 where nobody measured.
+    score separates held-out faces, 0.5 where not measured.
     """
 
     name: str
@@ -27,11 +27,11 @@ class Direction:
     auroc: float
     limits: tuple[str, str] = ("", "")
     """What ends the safe range below and above: "sure" (the judge is), "identity" (another person), "density" (no face of
-    the data's kind), "best" (further on fewer faces change); "" where nobody measured."""
+    the data's kind), "best" (further on fewer faces change); "" where not measured."""
     leakage: Mapping[str, float] = field(default_factory=dict)
     """How far `high` moves the judge's logit of each other attribute, signed, in standard deviations of that logit."""
     reader: Float[Tensor, " d"] | None = None
-    """The step of one σ whose score says where a face stands; its own step where None. What moves an attribute best in photos is
+    """The step of one σ whose score is a face's value of the attribute; its own step where None. What moves an attribute best in photos is
     not what tells best who has it."""
 
     @property
@@ -135,7 +135,7 @@ def natural(weights: Float[np.ndarray, " d"], covariance: Float[np.ndarray, "d d
 def readout(directions: Sequence[Direction], cholesky: Float[Tensor, "d d"]) -> Float[Tensor, "d k"]:
     """Σ⁻¹ · step of each direction's reader, with Σ = L Lᵀ the encodings' covariance: the scores whose cheapest moves these are.
 
-    (z - mean) @ readout tells where z stands, in σ: 0 for the mean face; a move along the reader itself adds its strength.
+    (z - mean) @ readout is the score of z, in σ: 0 for the mean face; a move along the reader itself adds its strength.
     """
     return torch.cholesky_solve(torch.stack([d.step if d.reader is None else d.reader for d in directions], dim=1), cholesky)
 

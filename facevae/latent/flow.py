@@ -1,4 +1,4 @@
-"""A small normalising flow on encodings: the bend that a full-covariance Gaussian lacks."""
+"""Normalising flow (coupling layers) as a prior of encodings."""
 
 import math
 from dataclasses import dataclass

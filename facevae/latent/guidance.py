@@ -1,4 +1,4 @@
-"""Label guidance: a few gradient steps on a latent until a classifier sees the wanted labels in the picture as the user gets it."""
+"""Classifier guidance: gradient steps on a latent until a picture has the wanted labels."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -123,7 +123,7 @@ def guide(
         summed cross-entropy of the wanted labels + keep · change of the other logits + identity · change of the features + prior · |u|²/2,
 
     the mean over the picture itself and views of it, moved at random in z, shifted, mirrored, in other light and noisy: what
-    convinces the classifier in all of them is less likely to convince nobody else. Where a `tone` is given, each step begins with the
+    convinces the classifier in all of them is more likely to convince others. Where a `tone` is given, each step begins with the
     move along its steps that takes back, to first order, what the step before has done to it; the last one is put back, too. Weights of
     the networks stay as they are; works from any thread and any gradient mode; the same generator state gives the same steps.
     """

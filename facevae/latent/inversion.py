@@ -1,4 +1,8 @@
-"""From a crop to the latent whose picture is nearest to it: a short descent from where the encoder points."""
+"""Inversion: refine a latent by L-BFGS so that its picture is nearer to a given crop.
+
+Written out, not torch.optim.LBFGS: a step here is accepted only where it lowers the loss without lowering the PSNR, in units of the
+encoder's posterior, and the best latent so far can be shown, or the search stopped, after every step.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Ways through latent space: noise from seeds, straight lines, arcs, ways through several faces and along some scores only."""
+"""Latents from seeds, and paths between latents: lines, arcs, through several faces."""
 
 from collections.abc import Callable, Sequence
 

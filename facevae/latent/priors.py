@@ -1,4 +1,4 @@
-"""What a latent looks like before any photo: N(0, I), or a Gaussian mixture fitted to encodings."""
+"""Priors of latents: N(0, I), or a Gaussian mixture fitted to encodings."""
 
 import math
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Networks: they compute, and judge nothing."""
+"""Networks. They compute; losses and scores are elsewhere."""

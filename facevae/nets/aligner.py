@@ -1,4 +1,4 @@
-"""The alignment net: from a loose window on a face to the similarity transform that puts the window right."""
+"""Alignment net: a rough window on a face -> the transform that aligns it."""
 
 from dataclasses import dataclass
 

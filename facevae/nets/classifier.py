@@ -1,4 +1,4 @@
-"""The attribute classifier: a ResNet-18 with a 3×3 stem, small enough to guide edits on a laptop."""
+"""Attribute classifier: a ResNet-18 with a 3×3 stem, small enough to guide on a CPU."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The plain convolutional VAEs of three reports (and the autoencoder twin of one): stacks of convolutions, one config."""
+"""Plain convolutional VAEs (and an autoencoder) of three reports, from one config."""
 
 from dataclasses import dataclass
 from typing import Literal

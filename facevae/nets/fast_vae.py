@@ -1,4 +1,4 @@
-"""The residual VAE for looking, not for learning: the same function of the same weights, quicker on a CPU, and without a gradient."""
+"""Residual VAE for inference on a CPU: same weights and function, faster, no gradients."""
 
 import math
 

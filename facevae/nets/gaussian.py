@@ -1,4 +1,4 @@
-"""What an encoder answers: a Gaussian with a diagonal covariance, or, from an autoencoder, a point."""
+"""Posterior of an encoder: a diagonal Gaussian, or a point from an autoencoder."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The judge: a classifier that no training and no guidance ever listens to, and that says what an edit has really done."""
+"""Judge: a VGG-like classifier that only evaluates edits; nothing is trained by it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Convolutions with weights that lie as this processor wants them, once and for all: `nn.Conv2d` puts them in order for every picture."""
+"""Conv2d with weights packed once for oneDNN (MKLDNN), not again for every picture."""
 
 import copy
 from collections.abc import Callable
@@ -20,7 +20,7 @@ NEEDED = (
 def packable(net: nn.Module) -> bool:
     """Whether this torch and this processor have what packing needs, and the net's numbers are float32 on the CPU."""
     if not torch.backends.mkldnn.is_available() or torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
-        return False  # the operations exist for other processors too, but nobody has tried them there
+        return False  # the operations exist for other processors too, but they are untested there
     return all(hasattr(torch.ops.mkldnn, name) for name in NEEDED) and all(
         p.device.type == "cpu" and p.dtype == torch.float32 for p in net.parameters()
     )

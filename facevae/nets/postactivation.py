@@ -1,4 +1,4 @@
-"""The residual VAE of the first report: ConvNormAct blocks at full resolution, as its author drew it."""
+"""Residual VAE of the first report: ConvNormAct blocks at full resolution."""
 
 from dataclasses import dataclass
 from itertools import pairwise

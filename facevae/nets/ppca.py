@@ -1,4 +1,4 @@
-"""Probabilistic PCA: the linear twin of a VAE, known in closed form, that answers the same two questions: encode, decode."""
+"""Probabilistic PCA: encode and decode in closed form, the linear twin of a VAE."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The residual VAE: a trunk of pre-activation blocks between a patch stem and a patch head."""
+"""Residual VAE: pre-activation blocks between a patch stem and a patch head."""
 
 from dataclasses import dataclass
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What every VAE here can do, whatever its layers: encode, decode, reconstruct."""
+"""Base class of all VAEs: encode, decode, reconstruct."""
 
 from typing import Protocol
 

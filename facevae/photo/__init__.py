@@ -1,1 +1,1 @@
-"""Pixels: everything before encode and after decode."""
+"""Photos: files, colours, face alignment, compositing of the edited crop."""

@@ -1,4 +1,4 @@
-"""Where the faces are: OpenCV's Haar boxes propose, the alignment net puts each right -> the crop the model was trained on.
+"""Find and align faces: OpenCV's Haar cascades propose, the alignment net refines.
 
 Coordinates are continuous: the photo spans [0, w] x [0, h], pixel (i, j) has its centre at (j + 0.5, i + 0.5). The
 unit crop is [0, 1] x [0, 1].

@@ -1,4 +1,4 @@
-"""Frames -> a file that moves, with the note that it was made by AI. Frame by frame: only the file itself is kept in memory."""
+"""Write animations (GIF, WebP, MP4) frame by frame, with a note that they are AI-made."""
 
 import io
 from collections.abc import Sequence

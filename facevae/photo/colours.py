@@ -1,6 +1,7 @@
-"""Colours of any Pillow picture as sRGB over white, strip by strip: a 50 MP photo may not need 200 MB more for each step.
+"""Convert any Pillow picture to sRGB over white, strip by strip to save memory.
 
-And the way back: an edit made in sRGB, put into the picture's own colours without touching what was not edited.
+A 50 MP photo must not need 200 MB more for each step. And back: an edit made in sRGB is put into the picture's own colours, and
+pixels that were not edited stay as they are.
 """
 
 import io
@@ -186,7 +187,7 @@ def _edit_box(
         before = base if back is None else np.asarray(colours.as_srgb(Image.fromarray(np.ascontiguousarray(base))))
         before = before if before.ndim == 3 else np.repeat(before[:, :, None], 3, axis=2)
         change /= np.maximum(alpha, 1)[:, :, None] / np.float32(255)
-        change[alpha == 0] = 0  # nobody sees it
+        change[alpha == 0] = 0  # invisible
         after = np.rint(before + change).clip(0, 255).astype(np.uint8)
     if back is not None:
         before, after = (np.asarray(ImageCms.applyTransform(Image.fromarray(np.ascontiguousarray(x)), back)) for x in (before, after))

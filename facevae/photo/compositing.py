@@ -1,4 +1,4 @@
-"""Back into the photo: the photo's own pixels plus the change that the model made, where it made one.
+"""Composite an edited crop into the photo: only the change of the model is added.
 
 A decoder of 128 px is blurry; the photo is not. So the photo is kept and only the change `G(z') - G(z)` is laid over it,
 in one of two ways:
@@ -39,7 +39,7 @@ class Oval:
 
     @lru_cache(maxsize=24)  # noqa: B019 (ovals are the few constants below)
     def draw(self, size_px: int) -> Float32[np.ndarray, "s s"]:
-        """The same array for the same size: nobody writes to it."""
+        """The same array for the same size, never written to."""
         at = (np.arange(size_px) + 0.5) / size_px
         radius = np.hypot((at[None, :] - self.x) / self.radius_x, (at[:, None] - self.y) / self.radius_y)
         drawn = 1 - _step(radius, 1 - self.feather / 2, 1 + self.feather / 2)
@@ -76,7 +76,7 @@ SMOOTH_SIGMA = 0.047  # what is smoother than this is light or make-up, not stru
 EYES_KEEP = 0.35  # the decoder draws no eye as well as the photo has it, so less of a change counts as structural there
 REACH = 0.016  # the photo's teeth and frames lie up to this far from where the decoder drew them
 TONE_SIGMA = 0.094  # where detail gives way, the photo's light and colour stay at this scale
-SHARPEN, SHARPEN_SIGMA = 0.5, 0.012  # the decoder's picture where it stands alone, beside the sharp photo
+SHARPEN, SHARPEN_SIGMA = 0.5, 0.012  # the decoder's picture where nothing of the sharp photo is under it
 GRID_SIGMA = 0.0055  # enough to hide the grid of the decoder's pixels in large photos
 RANGE_KNEE = 0.7  # share of the room up to black or white that is used freely
 
@@ -148,7 +148,7 @@ _grounds: OrderedDict[tuple[int, bytes, int], tuple[weakref.ref, Ground]] = Orde
 
 
 def ground_of(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size: int) -> Ground:
-    """The ground of a photo that nobody writes to, for decoders of `size` pixels; remembered while the photo is there.
+    """The ground of a photo that is never written to, for decoders of `size` pixels; remembered while the photo is there.
 
     Of so many photos as people may be dragging sliders over at the same time.
     """

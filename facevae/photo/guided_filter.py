@@ -1,4 +1,4 @@
-"""The guided filter: values carried to a photo's own edges, as a local linear map of its colours.
+"""Guided filter: a local linear map of a photo's colours that keeps its edges.
 
 Source: He, Sun and Tang, Guided Image Filtering (2010); on small pictures as in He and Sun, Fast Guided Filter (2015).
 """

@@ -1,7 +1,7 @@
-"""The pixel convention, in one place: uint8 (h, w, c) on disk and screen, float32 (b, c, h, w) in [0, 1] inside.
+"""Pixel conventions, opening and saving pictures: uint8 (h, w, c), float32 (b, c, h, w).
 
-And the doors: `open_photo` takes whatever a user drops on us, `save_photo` gives a photo back as the kind of file it
-was, `png_bytes` a picture that never was a photo.
+uint8 is for disk and screen, float32 in [0, 1] for the nets. `open_photo` reads any file of a user, `save_photo` writes a photo as
+the kind of file it was, `png_bytes` a picture that never was a photo.
 """
 
 import io
@@ -39,7 +39,7 @@ SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif", "TI
 LOSSLESS_TIFF = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
 PNG_LEVEL = 2  # level 4 takes twice as long for 4 %, level 6 five times for 9 %
 
-# What Pillow has to say about a file is told to the user in our sentences, not to the terminal.
+# Pillow's warnings about a file reach the user as sentences of ours, not on the terminal.
 for category in (Image.DecompressionBombWarning, UserWarning):
     warnings.filterwarnings("ignore", category=category, module="PIL")
 

@@ -1,4 +1,4 @@
-"""What goes along with the pixels of a saved photo: who made it and how, and of the original's EXIF what betrays nobody."""
+"""Metadata of saved photos: AI note, recipe, and the harmless part of the EXIF."""
 
 from collections.abc import Mapping
 from xml.sax.saxutils import escape, quoteattr, unescape

@@ -1,4 +1,4 @@
-"""Where skin is seen in a crop: beside the nose, where neither hair nor beard nor glasses usually are."""
+"""Mask of the cheeks in a crop, where skin is usually visible."""
 
 from functools import lru_cache
 
@@ -13,7 +13,7 @@ CHEEKS = (Oval(0.33, 0.63, 0.06, 0.06, 0.5), Oval(0.67, 0.63, 0.06, 0.06, 0.5))
 
 @lru_cache(maxsize=4)
 def cheeks(size_px: int) -> Float32[np.ndarray, "s s"]:
-    """Weights of a mean over the cheeks; their sum is 1. The same array for the same size: nobody writes to it."""
+    """Weights of a mean over the cheeks; their sum is 1. The same array for the same size, never written to."""
     drawn = np.maximum(*(oval.draw(size_px) for oval in CHEEKS))
     weights = (drawn / drawn.sum()).astype(np.float32)
     weights.setflags(write=False)

@@ -1,4 +1,4 @@
-"""What a file seems to be, from its bytes, for the sentence a user reads when it is not opened."""
+"""Recognise file types from their bytes, and say why a file is not opened."""
 
 import codecs
 import itertools

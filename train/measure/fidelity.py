@@ -1,4 +1,8 @@
-"""How near pictures come to photos: likeness of pairs, distances between sets, precision and recall, copies of training faces."""
+"""SSIM, Fréchet and kernel distances, precision and recall, copies of training faces.
+
+torchmetrics computes SSIM, MS-SSIM and the FID of Inception. What is measured on the features of our own judge is written out:
+torchmetrics would need a module around the judge for each measure, and has neither this recall nor the search for copies.
+"""
 
 from typing import Any
 

@@ -1,4 +1,8 @@
-"""The ablation: one change at a time at equal images seen, each run measured by the frozen protocol on the valid partition."""
+"""Ablation: one change at a time at equal images seen, measured by the protocol on valid.
+
+The continued runs of docs/ablation.json began with the embedded checkpoint of commit c7d48bc, which has format 2. To repeat them, check
+out commit 91c0097, which still reads it.
+"""
 
 import json
 from collections.abc import Callable
