@@ -118,8 +118,8 @@ def run(flags: argparse.Namespace, parts: tuple[str, ...], suffix: str, target: 
 
 def open_face(editor: "Editor", name: str) -> "Face":
     """A photo's largest face, as the page's Morph tab opens it; or the face of a recipe that needs no photo, with its edit."""
+    from facevae.editor.edit_files import is_json
     from facevae.editor.recipe import recipe_from
-    from facevae.editor.saving import is_json
 
     if name == STDIO:
         return editor.open_photo(read_stdin(), name="standard input")

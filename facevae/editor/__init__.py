@@ -1,4 +1,4 @@
-"""The editor: everything the app does with a face, without the app. `Editor` and the types that it takes and gives."""
+"""The public names of the editor: `Editor`, and the types of its arguments and results."""
 
 from facevae.attributes import Control, Goal, control_of
 from facevae.editor.editor import Editor

@@ -1,4 +1,4 @@
-"""Generation: draw new faces from seeds, by rejection for wanted labels, or near a given face."""
+"""Generation: new faces from seeds, by rejection sampling for wanted labels, or near a given face."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -72,8 +72,11 @@ def nearby(
     return mean + (1 - radius**2) ** 0.5 * away + radius * temperature * (cholesky @ noise)
 
 
-class Drawing(Renderer):
-    """Faces from no photo: the part of the editor that draws them."""
+class Generation:
+    """Draws faces without a photo; member `generation` of the editor."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
 
     def generate(self, seeds: Sequence[int], temperature: float = 0.8, prior: Literal["fitted", "normal"] = "fitted") -> list[Face]:
         """Draw a new face for each seed; the same seed is the same face in any batch."""
@@ -85,12 +88,12 @@ class Drawing(Renderer):
             raise ValueError(f"the temperature must lie between 0 and 3, not {temperature:g}")
         if prior not in ("fitted", "normal"):
             raise ValueError(f"the prior must be fitted or normal, not {prior}")
-        d = self.checkpoint.net.config.latent
-        draw = self.checkpoint.prior.from_seed if prior == "fitted" else lambda seed, t: standard_normal(seed, d, t)
-        with self._lock, torch.inference_mode():
+        d, fitted = self.renderer.latent_size, self.renderer.checkpoint.prior.from_seed
+        draw = fitted if prior == "fitted" else lambda seed, t: standard_normal(seed, d, t)
+        with self.renderer.lock, torch.inference_mode():
             faces = []
             for seed in map(int, seeds):
-                face = self._bare(draw(seed, temperature), f"face-{seed}")
+                face = self.renderer.draw_face(draw(seed, temperature), f"face-{seed}")
                 faces.append(replace(face, seed=seed, drawn=Drawn(seed, float(temperature), prior)))
         return faces
 
@@ -107,15 +110,17 @@ class Drawing(Renderer):
 
         A step for each try; ends with `count` faces, or after so many tries with fewer. The same call finds the same faces.
         """
-        attributes = self.checkpoint.classifier.config.attributes
-        if unknown := sorted(set(wanted) - set(attributes)):
-            raise ValueError(f"the classifier does not know {', '.join(unknown)}; it knows {', '.join(attributes)}")
+        self.renderer.check_attributes(wanted)
         if not 1 <= count <= MAX_FACES:
             raise ValueError(f"{count} faces were asked for; 1 to {MAX_FACES} can be searched for at once")
         if not 0 <= first < MAX_SEED:
             raise ValueError(f"a seed must be a whole number from 0 to {MAX_SEED - 1}")
         seeds = range(first, min(first + tries, MAX_SEED))
-        yield from keep_fitting(lambda seed: self.generate([seed], temperature, prior)[0], self.probabilities, wanted, seeds, count)
+
+        def draw(seed: int) -> Face:
+            return self.generate([seed], temperature, prior)[0]
+
+        yield from keep_fitting(draw, self.renderer.probabilities, wanted, seeds, count)
 
     def neighbours(self, face: Face, indices: Sequence[int], radius: float = 0.5, seed: int = 0) -> list[Face]:
         """Faces near this one, see `nearby`; without a photo and without a seed, for no seed draws them."""
@@ -125,7 +130,8 @@ class Drawing(Renderer):
             raise ValueError(f"neighbours are numbered from 0 to {MAX_NEIGHBOURS - 1}, with seeds from 0 to {MAX_SEED - 1}")
         if not 0 <= radius <= 1:
             raise ValueError(f"the radius must lie between 0 and 1, not {radius:g}")
-        z, mean, cholesky = torch.from_numpy(face.latent + face.offset), self.checkpoint.prior.mean, self.checkpoint.cholesky
+        z, checkpoint = torch.from_numpy(face.latent + face.offset), self.renderer.checkpoint
+        mean, cholesky = checkpoint.prior.mean, checkpoint.cholesky
         stem = face.name if "-near-" in face.name else f"{face.name}-near"
-        with self._lock, torch.inference_mode():
-            return [self._bare(nearby(z, mean, cholesky, radius, seed, int(i)), f"{stem}-{int(i) + 1}") for i in indices]
+        with self.renderer.lock, torch.inference_mode():
+            return [self.renderer.draw_face(nearby(z, mean, cholesky, radius, seed, int(i)), f"{stem}-{int(i) + 1}") for i in indices]

@@ -1,4 +1,4 @@
-"""Morphing: interpolate between two to six faces in the latent space, as frames or as a film."""
+"""Morphing: interpolation between two to six faces in latent space, as frames or as a film."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -33,8 +33,11 @@ from facevae.photo.animation import animation_bytes, open_film
 from facevae.photo.compositing import DETAIL
 
 
-class Interpolation(Renderer):
-    """Ways between faces: the part of the editor that draws what lies on them."""
+class Morphing:
+    """Draws the way between faces; member `morphing` of the editor."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
 
     def morph(self, a: Face, b: Face, positions: Sequence[float], path: Literal["slerp", "lerp"] = "slerp") -> UInt8[np.ndarray, "n s s 3"]:
         """Decoded faces at the given positions (0 is a, 1 is b) of the way between two faces."""
@@ -51,14 +54,14 @@ class Interpolation(Renderer):
         max_side_px: int | None = None,
         detail: float = DETAIL,
     ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
-        """Frames at the given positions, 0 to 1, of the way through two to six faces, drawn one by one as they are asked for.
+        """Frames at the given positions, 0 to 1, of the way through two to six faces, drawn one by one while they are iterated.
 
         "face" is the bare decoder; "crop" and "photo" lay the change from the first face to the morph over the first face's
         crop, or its whole photo at no more than `max_side_px`, as an edit does.
         """
         if any(not 0 <= t <= 1 for t in positions):
             raise ValueError("positions of a morph lie between 0 and 1")
-        draw = self._drawer(faces, way, where, max_side_px, detail)
+        draw = self._frame_function(faces, way, where, max_side_px, detail)
         return (draw(float(t)) for t in positions)
 
     def morphed(self, faces: Sequence[Face], position: float, way: Way = Way(), where: Literal["face", "photo"] = "face") -> Face:
@@ -67,15 +70,16 @@ class Interpolation(Renderer):
             raise ValueError("positions of a morph lie between 0 and 1")
         check(faces, where)
         first = faces[0]
-        with self._lock, torch.inference_mode():
-            z = self.checkpoint.prior.mean + along(way, self._keys(faces, way.parts), position)
+        with self.renderer.lock, torch.inference_mode():
+            z = self.renderer.checkpoint.prior.mean + along(way, self.keys(faces, way.parts), position)
             if where == "face":
-                return self._bare(z, f"{first.name}-to-{faces[-1].name}")
+                return self.renderer.draw_face(z, f"{first.name}-to-{faces[-1].name}")
         return replace(first, offset=z.numpy() - first.latent)
 
     def morph_film(self, faces: Sequence[Face], way: Way = Way(), film: FilmConfig = FilmConfig()) -> Iterator[FilmStep]:
         """The morph as a file, frame by frame; the last step carries it. No more frames are kept than fit in KEPT_BYTES."""
-        plain, enlarge_to = self._drawer(faces, way, film.where, FILM_SIDE_PX.get(film.format), DETAIL), max(FILM_FACE_PX, self.size)
+        plain = self._frame_function(faces, way, film.where, FILM_SIDE_PX.get(film.format), DETAIL)
+        enlarge_to = max(FILM_FACE_PX, self.renderer.size)
 
         def draw(t: float) -> UInt8[np.ndarray, "h w 3"]:
             if film.where == "photo":
@@ -99,38 +103,38 @@ class Interpolation(Renderer):
         """An animation of the frames, there and, with `loop`, back again; MP4 where PyAV is installed."""
         return animation_bytes(frames, format, duration_ms, loop)
 
-    def _drawer(
+    def _frame_function(
         self, faces: Sequence[Face], way: Way, where: Literal["face", "crop", "photo"], max_side_px: int | None, detail: float
     ) -> Callable[[float], UInt8[np.ndarray, "h w 3"]]:
-        """Position -> frame; all that can be refused is refused here."""
+        """Position -> frame; raises here whatever can be wrong with the arguments."""
         check(faces, where)
-        first, keys, centre = faces[0], self._keys(faces, way.parts), self.checkpoint.prior.mean
-        before, canvas, place = self._start(first), None, None
+        first, keys, centre = faces[0], self.keys(faces, way.parts), self.renderer.checkpoint.prior.mean
+        before, canvas, place = self.renderer.start_picture(first), None, None
         if where != "face":
-            canvas, place = (first.crop, whole(self.size)) if where == "crop" else self._canvas(first, max_side_px)
+            canvas, place = (first.crop, whole(self.renderer.size)) if where == "crop" else self.renderer.scaled_photo(first, max_side_px)
 
         def draw(t: float) -> UInt8[np.ndarray, "h w 3"]:
-            with self._lock, torch.inference_mode():
-                after = self._decode(centre + along(way, keys, t))
+            with self.renderer.lock, torch.inference_mode():
+                after = self.renderer.decode(centre + along(way, keys, t))
                 if canvas is None or place is None:
                     return images.to_uint8(after)[0]
-            return self._paste(canvas, as_pixels(before), as_pixels(after), place, detail)
+            return self.renderer.paste(canvas, as_pixels(before), as_pixels(after), place, detail)
 
         return draw
 
-    def _keys(self, faces: Sequence[Face], parts: Collection[str]) -> Tensor:
+    def keys(self, faces: Sequence[Face], parts: Collection[str]) -> Tensor:
         """Where a morph passes, (k, d), seen from the centre of the encodings: around it the arc is drawn, for no face lives at 0.
 
         With `parts`, the others are reached in these attributes' scores alone.
         """
-        keys = torch.stack([torch.from_numpy(face.latent + face.offset) for face in faces]) - self.checkpoint.prior.mean
+        keys = torch.stack([torch.from_numpy(face.latent + face.offset) for face in faces]) - self.renderer.checkpoint.prior.mean
         if not parts:
             return keys
-        if unknown := [name for name in parts if name not in self.directions]:
-            raise ValueError(f"{', '.join(unknown)} cannot travel alone; what can is {', '.join(self.directions)}")
-        readers = torch.stack([d.step if d.reader is None else d.reader for d in self.directions.values()])
-        chosen = torch.tensor([name in parts for name in self.directions])
-        return torch.stack([keys[0]] + [keys[0] + only(key - keys[0], readers, chosen, self.checkpoint.cholesky) for key in keys[1:]])
+        if unknown := [name for name in parts if name not in self.renderer.directions]:
+            raise ValueError(f"{', '.join(unknown)} cannot travel alone; what can is {', '.join(self.renderer.directions)}")
+        readers = torch.stack([d.step if d.reader is None else d.reader for d in self.renderer.directions.values()])
+        chosen, cholesky = torch.tensor([name in parts for name in self.renderer.directions]), self.renderer.checkpoint.cholesky
+        return torch.stack([keys[0]] + [keys[0] + only(key - keys[0], readers, chosen, cholesky) for key in keys[1:]])
 
 
 def check(faces: Sequence[Face], where: str) -> None:

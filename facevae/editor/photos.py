@@ -1,4 +1,4 @@
-"""Opening: a photo becomes a face: find it, cut it out, encode it; another crop, another face of the photo, a nearer likeness."""
+"""Photos: find the faces of a photo, crop and encode one, refine its latent, switch to another face of it."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,16 +19,19 @@ from facevae.photo.compositing import DETAIL
 
 NO_FACE = "No face was found, so this is the middle of the picture: use Adjust crop to place the face."
 NOT_SURE = "A face was found, but not for sure: if the crop looks wrong, use Adjust crop."
-SURE = 0.997  # below this confidence of the alignment net the user is asked to look
+SURE = 0.997  # below this confidence of the alignment net, a message asks the user to check the crop
 
 
-class Opening(Renderer):
-    """Photos in: the part of the editor that ends with a face in its crop."""
+class Photos:
+    """Turns photos into faces; member `photos` of the editor."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
 
     def aligner(self, windows: UInt8[np.ndarray, "n s s 3"]) -> Float64[np.ndarray, "n 6"]:
         """The alignment net as `facevae.photo.alignment` wants it."""
-        with self._lock, torch.inference_mode():
-            return self.checkpoint.aligner(images.to_float(windows)).double().numpy()
+        with self.renderer.lock, torch.inference_mode():
+            return self.renderer.checkpoint.aligner(images.to_float(windows)).double().numpy()
 
     def open_photo(
         self,
@@ -43,7 +46,7 @@ class Opening(Renderer):
         found, the middle of the picture is taken and `message` says so.
         """
         photo = source if isinstance(source, images.Photo) else images.open_photo(source)
-        screen = self._shrunk(photo.pixels, SCREEN_SIDE_PX)
+        screen = self.renderer.photo_cache.shrink(photo.pixels, SCREEN_SIDE_PX)
         found = tuple(rescaled(f, screen, photo.pixels) for f in find_faces(screen, self.aligner)) or (middle(photo.pixels),)
         if not 0 <= index < len(found):
             raise ValueError(f"face {index} was asked for, the photo has {len(found)}, counted from 0")
@@ -51,21 +54,21 @@ class Opening(Renderer):
         return self._place(photo, photo.pixels, screen, found, index, adjustment, (), name)
 
     def face_in(self, crop: UInt8[np.ndarray, "s s 3"], name: str) -> Face:
-        """A picture that is nothing but a face in its crop, another model's for example, as this model draws it: without a photo."""
-        pixels = np.asarray(Image.fromarray(crop).resize((self.size, self.size), Image.Resampling.BICUBIC))
-        with self._lock, torch.inference_mode():
-            return self._bare(self._quick.encode(images.to_float(pixels)).mode[0], name)
+        """A crop without a photo, drawn by another model for example, as this model redraws it."""
+        pixels = np.asarray(Image.fromarray(crop).resize((self.renderer.size, self.renderer.size), Image.Resampling.BICUBIC))
+        with self.renderer.lock, torch.inference_mode():
+            return self.renderer.draw_face(self.renderer.fast_net.encode(images.to_float(pixels)).mode[0], name)
 
     def readjust(self, face: Face, adjustment: Adjustment) -> Face:
-        """The same photo with the crop shifted, zoomed or turned by hand, encoded anew."""
+        """The same photo with the crop shifted, zoomed or turned, encoded again."""
         if face.photo is None or face.source is None or face.screen is None:
             raise ValueError("a generated face has no crop to adjust")
         if face.applied is not None:
             raise ValueError("the crop of a saved edit is that of its recipe: open the photo itself to move the crop")
         photo, screen = face.photo, face.screen
         if face.baked is not None:  # made for the old crop, like guidance, and gone with it
-            photo = self._with_others(face.source, face.left)
-            screen = self._shrunk(photo, SCREEN_SIDE_PX)
+            photo = self._paste_others(face.source, face.left)
+            screen = self.renderer.photo_cache.shrink(photo, SCREEN_SIDE_PX)
         return self._place(face.source, photo, screen, face.faces, face.index, adjustment, face.left, face.name)
 
     def choose(
@@ -80,14 +83,14 @@ class Opening(Renderer):
         if not 0 <= index < len(face.faces):
             raise ValueError(f"face {index} was asked for, the photo has {len(face.faces)}, counted from 0")
         if index == face.index:
-            return self.bake(face, strengths, locks)
+            return self.renderer.bake(face, strengths, locks)
         # What is left behind needs no photo of its own: it gets one when it is chosen again.
-        behind = replace(self._unbaked(self.bake(face, strengths, locks)), photo=face.source.pixels, screen=None, left=())
+        behind = replace(self._unbaked(self.renderer.bake(face, strengths, locks)), photo=face.source.pixels, screen=None, left=())
         left = (*face.left, Left(behind, detail))
         again = [entry.face for entry in left if entry.face.index == index]
         left = tuple(sorted((entry for entry in left if entry.face.index != index), key=lambda entry: entry.face.index))
-        photo = self._with_others(face.source, left)
-        screen = self._shrunk(photo, SCREEN_SIDE_PX)
+        photo = self._paste_others(face.source, left)
+        screen = self.renderer.photo_cache.shrink(photo, SCREEN_SIDE_PX)
         if again:
             return replace(again[0], photo=photo, screen=screen, left=left)
         return self._place(face.source, photo, screen, face.faces, index, Adjustment(), left, face.name)
@@ -101,27 +104,27 @@ class Opening(Renderer):
     def refine(self, face: Face, config: InversionConfig = InversionConfig()) -> Iterator[RefineStep]:
         """Search near the encoder's answer for a latent whose reconstruction is nearer to the crop, step by step.
 
-        Ends early where nothing is gained any more. The edit in `offset` stays. `ValueError` for a generated face: it
+        Ends early where nothing is gained. The edit in `offset` stays. `ValueError` for a generated face: it
         is its latent.
         """
         if face.photo is None or face.applied is not None or face.baked is not None:
             raise ValueError("there is nothing to refine: only a photo without an edit in it has a likeness to search for")
         crop_pixels = images.to_float(face.crop)
-        with self._lock, torch.inference_mode():
-            posterior = self._quick.encode(crop_pixels)
+        with self.renderer.lock, torch.inference_mode():
+            posterior = self.renderer.fast_net.encode(crop_pixels)
         walk = invert(
-            self.checkpoint.net.decode,  # packed copies would save a quarter of a step, and be there while memory is scarcest
-            self.checkpoint.classifier.features,
+            self.renderer.checkpoint.net.decode,  # packed copies would save a quarter of a step, and be there while memory is scarcest
+            self.renderer.checkpoint.classifier.features,
             crop_pixels,
-            self._mask,
+            self.renderer.mask,
             posterior.mode[0],
             (0.5 * posterior.logvar[0]).exp(),
-            self.checkpoint.cholesky,
+            self.renderer.checkpoint.cholesky,
             config,
         )
         first = None
         while True:
-            with self._lock:
+            with self.renderer.lock:
                 step = next(walk, None)
             if step is None:
                 return
@@ -130,7 +133,7 @@ class Opening(Renderer):
             yield RefineStep(better, step.index, config.steps, first, step.psnr_db, step.done)
 
     def refined(self, face: Face, config: InversionConfig = InversionConfig()) -> Face:
-        """The face where `refine` ends, or as it is where no face was found: its crop has to be placed first."""
+        """The face where `refine` ends, or unchanged where no face was found: its crop has to be placed first."""
         if face.message == NO_FACE:
             return face
         *_, last = self.refine(face, config)
@@ -149,35 +152,35 @@ class Opening(Renderer):
     ) -> Face:
         found = faces[index]
         alignment = adjust(found, adjustment)
-        pixels = crop(photo, alignment, self.size)
-        with self._lock, torch.inference_mode():
-            z = self._quick.encode(images.to_float(pixels)).mode
-            start, latent = self._decode(z[0])[0].numpy(), z[0].numpy()
+        pixels = crop(photo, alignment, self.renderer.size)
+        with self.renderer.lock, torch.inference_mode():
+            z = self.renderer.fast_net.encode(images.to_float(pixels)).mode
+            start, latent = self.renderer.decode(z[0])[0].numpy(), z[0].numpy()
         looks_right = adjustment != Adjustment() or found.confidence >= SURE
         message = "" if looks_right else NOT_SURE if found.found else NO_FACE
         return Face(
             latent, np.zeros_like(latent), pixels, photo, screen, alignment, start, source, faces, index, left, name=name, message=message
         )
 
-    def _with_others(self, source: images.Photo, left: Sequence[Left]) -> np.ndarray:
-        """The photo with the edits of the faces that were left."""
+    def _paste_others(self, source: images.Photo, left: Sequence[Left]) -> np.ndarray:
+        """The photo with the edits of its other faces."""
         photo = source.pixels
         for entry in left:
-            photo = self._lay_over(photo, entry.face, entry.detail)
+            photo = self._paste_edit(photo, entry.face, entry.detail)
         return photo
 
     def _unbaked(self, face: Face) -> Face:
         """The same edit as one of the photo as it came: what was made a start is part of `offset` again."""
         if face.baked is None or face.source is None or face.alignment is None:
             return face
-        pixels = crop(face.source.pixels, face.alignment, self.size)
+        pixels = crop(face.source.pixels, face.alignment, self.renderer.size)
         plain = replace(face, latent=face.latent - face.baked, offset=face.baked + face.offset, crop=pixels, start=None, baked=None)
-        return replace(plain, start=self._start(plain)[0].numpy())
+        return replace(plain, start=self.renderer.start_picture(plain)[0].numpy())
 
-    def _lay_over(self, photo: np.ndarray, face: Face, detail: float) -> np.ndarray:
+    def _paste_edit(self, photo: np.ndarray, face: Face, detail: float) -> np.ndarray:
         """A photo with the edit of one of its faces in it."""
         assert face.alignment is not None
         if not face.offset.any():
             return photo
-        _, layers = self._layers(face, torch.from_numpy(face.offset), detail)
-        return photo if layers is None else self._paste(photo, *layers, face.alignment, detail)
+        _, layers = self.renderer.decode_layers(face, torch.from_numpy(face.offset), detail)
+        return photo if layers is None else self.renderer.paste(photo, *layers, face.alignment, detail)

@@ -180,5 +180,5 @@ def file_stem(face: Face) -> str:
 
 def wishes(editor: Editor) -> list[tuple[str, str]]:
     """What can be wished for, in the order of the alphabet: all that the classifier knows, less what nobody should ask of a face."""
-    known = [name for name in editor.checkpoint.classifier.config.attributes if name not in WITHHELD]
+    known = [name for name in editor.attributes if name not in WITHHELD]
     return sorted((in_words(name)[0], name) for name in known)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from facevae.checkpoint.checkpoint import Checkpoint, LabelStatistics
-from facevae.editor import Adjustment, Editor, Face, renderer
+from facevae.editor import Adjustment, Editor, Face, photo_cache, renderer
 from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.mkldnn import packable
 from facevae.photo import images
@@ -73,16 +73,16 @@ def test_searches_at_the_same_time_share_their_packed_nets_and_none_stay_behind(
         pytest.skip("nothing is packed on this processor")
     first, second = (editor.guide(face, {name: True}, target=0.9999) for name in ("Smiling", "Male"))
     next(first), next(second)
-    copies = dict(editor._copies)
+    copies = dict(editor.renderer._packed)
     assert len(copies) == 2 and not {id(editor.checkpoint.net.decoder), id(editor.checkpoint.classifier)} & set(map(id, copies.values()))
     third = editor.guide(face, {"Young": True})
-    assert dict(editor._copies) == copies
+    assert dict(editor.renderer._packed) == copies
     del copies
     for search in (first, second, third):
         search.close()
     del search, first, second, third
     gc.collect()
-    assert not editor._copies
+    assert not editor.renderer._packed
 
 
 def test_guidance_carries_the_sliders_and_leaves_weights_alone(editor: Editor, face: Face) -> None:
@@ -129,9 +129,10 @@ def test_guidance_leaves_the_tone_of_the_skin_but_where_it_is_asked_for(
     with torch.inference_mode():
         *_, last = editors[1].guide(face, {"Young": True}, target=0.99, steps=4, locks=("Male",))
     assert np.array_equal(last.face.offset, moved["Young", ("Male",), True])
-    before = editors[0]._cheeks(images.to_float(face.crop))
+    colour = editors[0].guidance._cheek_colour
+    before = colour(images.to_float(face.crop))
     away = [
-        (editors[0]._cheeks(images.to_float(editors[0].edit(replace(face, offset=moved["Young", (), held])).crop)) - before).norm()
+        (colour(images.to_float(editors[0].edit(replace(face, offset=moved["Young", (), held])).crop)) - before).norm()
         for held in (False, True)
     ]
     assert away[1] < 0.5 * away[0]
@@ -335,16 +336,16 @@ def test_an_edit_is_laid_only_where_it_is_looked_at(editor: Editor, monkeypatch:
 
 def test_previews_shrink_a_photo_once_and_forget_it_with_the_photo(tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     editor, shrinks = Editor(tiny_checkpoint), []
-    plain = renderer.shrunk
-    monkeypatch.setattr(renderer, "shrunk", lambda photo, side: shrinks.append(side) or plain(photo, side))
+    plain = photo_cache.shrunk
+    monkeypatch.setattr(photo_cache, "shrunk", lambda photo, side: shrinks.append(side) or plain(photo, side))
     face = editor.open_photo(np.random.default_rng(0).integers(0, 256, (80, 60, 3)).astype(np.uint8))
     first, again = (editor.edit(face, {"Smiling": s}, max_side_px=40).photo for s in (1.0, 2.0))
     assert shrinks == [40] and first.shape == (40, 30, 3) and not np.array_equal(first, again)
     assert editor.edit(face, {"Smiling": 1.0}, max_side_px=20).photo.shape == (20, 15, 3) and shrinks == [40, 20]
-    assert len(editor._small) == 1
+    assert len(editor.renderer.photo_cache._small) == 1
     del face
     gc.collect()
-    assert len(editor._small) == 0
+    assert len(editor.renderer.photo_cache._small) == 0
 
 
 def test_a_file_that_is_open_already_takes_no_more_memory(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -358,4 +359,4 @@ def test_a_file_that_is_open_already_takes_no_more_memory(tiny_checkpoint: Check
     assert (first.name, third.name) == ("a", "b") and first.screen is not first.photo
     del first, second, third, face
     gc.collect()
-    assert not len(editor._pixels) and not len(editor._small)
+    assert not len(editor.renderer.photo_cache._pixels) and not len(editor.renderer.photo_cache._small)

@@ -27,7 +27,7 @@ def editor(tiny_checkpoint: Checkpoint) -> Editor:
 def wanted(editor: Editor) -> dict[str, bool]:
     """Two labels on which the faces of the tiny model differ: one to have and one not to have."""
     seen = np.array([list(editor.probabilities(face).values()) for face in editor.generate(SEEDS)])
-    share = dict(zip(editor.checkpoint.classifier.config.attributes, (seen > 0.5).mean(0), strict=True))
+    share = dict(zip(editor.attributes, (seen > 0.5).mean(0), strict=True))
     one, other = sorted(share, key=lambda name: abs(share[name] - 0.5))[:2]
     assert 0 < share[one] < 1 and 0 < share[other] < 1
     return {one: True, other: False}

@@ -74,7 +74,7 @@ def test_a_morph_passes_every_face_and_closes(editor, drawn):
 
 def test_only_the_chosen_scores_travel(editor, drawn):
     start, end = editor.scores(drawn[0]), editor.scores(drawn[1])
-    keys = editor._keys(drawn[:2], ("Smiling", "Male"))
+    keys = editor.morphing.keys(drawn[:2], ("Smiling", "Male"))
     moved = editor.scores(Face((keys[1] + editor.checkpoint.prior.mean).numpy(), drawn[0].offset, drawn[0].crop))
     for name in editor.directions:
         assert moved[name] == pytest.approx((end if name in ("Smiling", "Male") else start)[name], abs=1e-4)

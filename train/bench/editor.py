@@ -84,15 +84,15 @@ def list_pairs(editor: Editor, wanted: Mapping[str, bool]) -> dict[str, tuple[Ca
 
     def drawn(latent: torch.Tensor) -> torch.Tensor:
         with torch.inference_mode():
-            return editor._decode(latent)
+            return editor.renderer.decode(latent)
 
     def encoded() -> object:
         with torch.inference_mode():
-            return editor._quick.encode(x).mode
+            return editor.renderer.fast_net.encode(x).mode
 
     def together() -> object:
         with torch.inference_mode():
-            return editor._quick.decode(users)
+            return editor.renderer.fast_net.decode(users)
 
     def gradient(views: int, look: Callable[[torch.Tensor], Any]) -> Callable[[], object]:
         def call() -> object:

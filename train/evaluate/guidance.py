@@ -102,5 +102,5 @@ def score(
     guide = editor.checkpoint.classifier(picture).numpy()
     others = [k for k, name in enumerate(attributes) if name not in goal.wanted]
     leakage = float((np.abs(after[0] - before) / spread)[others].mean())
-    guided = hardest(guide, editor.checkpoint.classifier.config.attributes, goal)
+    guided = hardest(guide, editor.attributes, goal)
     return bool(hardest(after, attributes, goal)[0] > 0.5), bool(guided[0] > 0.5), leakage

@@ -17,7 +17,7 @@ RATE = 0.02  # against 0.05 it leaks less, 0.46 against 0.53 σ, with 10 against
 
 def plain_guide(editor: Editor, face: Face, wanted: Mapping[str, bool]) -> Float[Tensor, " d"]:
     """The move of z after Adam on the binary cross-entropy of all labels: those the guide sees in the photo, the wanted ones changed."""
-    net, guide, attributes = editor.checkpoint.net, editor.checkpoint.classifier, editor.checkpoint.classifier.config.attributes
+    net, guide, attributes = editor.checkpoint.net, editor.checkpoint.classifier, editor.attributes
     crop, mask = images.to_float(face.crop), torch.from_numpy(soft_mask(editor.size))
     latent = torch.from_numpy(face.latent)[None]
     with torch.no_grad():

@@ -25,7 +25,7 @@ class OwnPart:
 
     def __init__(self, editor: Editor, panel: SlidersPart) -> None:
         self.editor, self.panel = editor, panel
-        count = min(COMPONENTS, editor.checkpoint.net.config.latent)
+        count = min(COMPONENTS, editor.latent_size)
         with gr.Accordion("More sliders", open=False, elem_id="more-sliders"):
             self.name = gr.Textbox(label="Name of the new slider", max_length=MAX_NAME, elem_id="own-name", elem_classes="bare")
             heading("A principal component: a direction in which faces differ most, without a name")
@@ -129,7 +129,7 @@ class OwnPart:
 
     def open_file(self, session: Session, files: list[dict[str, Any]]) -> str:
         """Directions that somebody saved: .safetensors with its table inside or beside it as .json, or .npy."""
-        latent = self.editor.checkpoint.net.config.latent
+        latent = self.editor.latent_size
         with one_sentence(), tempfile.TemporaryDirectory() as folder:
             for file in files:
                 path = Path(file["path"])

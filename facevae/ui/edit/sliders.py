@@ -57,7 +57,7 @@ class SlidersPart:
         self.colours = {control.name: control for control in editor.controls if control.name in HAIR_COLOURS}
         plain = [control for control in editor.controls if control.name not in self.colours]
         self.controls: list[Control] = sorted(plain, key=lambda control: groups.index(control.group))
-        self.attributes = set(editor.checkpoint.classifier.config.attributes)
+        self.attributes = set(editor.attributes)
         self._lay_out_locks()
         gr.HTML(
             f'<p class="note">{NOTE}{SKIN_NOTE}</p>',
