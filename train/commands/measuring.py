@@ -49,7 +49,7 @@ class Evaluate:
     """Faces that the directions that were not chosen, and the locks, are tried on."""
     write: bool = False
     keep: str = ""
-    """What to call the weights in the README's table of the long run, which "run" and "protocol" add a row to."""
+    """What to call the weights in the table of docs/milestones.md, which "run" and "protocol" add a row to."""
 
     def run(self) -> None:
         from facevae.checkpoint.checkpoint import EMBEDDED, Checkpoint
@@ -79,7 +79,7 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Figures:
-    """Draw the pictures of the README: samples, edits and a morph of faces our model drew, and the public-domain photo."""
+    """Draw the pictures of README and docs, of drawn faces and a public-domain photo; write the README's table and docs/milestones.md."""
 
     out: Path = Path("assets/figures")
     checkpoint: Path | None = None

@@ -27,7 +27,7 @@ class Ablation:
     picture: Path | None = None
     """Where the sheet of rebuilt and drawn faces goes."""
     publish: Path | None = None
-    """A document with the ablation's marks (README.md), which gets the tables."""
+    """A document with the ablation's marks (docs/ablation.md), which gets the tables."""
     config: AblationConfig = field(default_factory=AblationConfig)
 
     def run(self) -> None:

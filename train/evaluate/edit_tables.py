@@ -1,4 +1,4 @@
-"""What an evaluation says of edits, as text for the card and the README."""
+"""What an evaluation says of edits, as text for the model card."""
 
 from typing import Any
 

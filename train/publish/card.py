@@ -9,7 +9,7 @@ from facevae.files import write_atomic
 from train.evaluate.edit_tables import edits_text
 from train.evaluate.skin_shift import skin_text
 from train.measure.markdown import judged_by, percent, table
-from train.measure.protocol import sentences_of, spread, table_of
+from train.measure.protocol import REAL, sentences_of, spread, table_of
 
 HEAD = """---
 license: other
@@ -126,42 +126,45 @@ PRIOR_NOTE = (
 )
 
 
-def numbers(evaluation: dict[str, Any]) -> str:
-    """The numbers of the README, with the commands that print them."""
-    training, reconstruction, classifier, edits = (evaluation[k] for k in ("training", "reconstruction", "classifier", "edits"))
-    mean, decoded = classifier["photos"]["mean"], classifier["reconstructions"]
-    fit, run = "the four `fit` of *Training*", "`python -m train evaluate {} --data …`"
+def numbers(checkpoint: Checkpoint) -> str:
+    """The README's table: eight figures of a checkpoint, what to compare each with, and the command that prints it."""
+    training, edits, protocol = (checkpoint.evaluation[k] for k in ("training", "edits", "protocol"))
+    likeness, distances, sliders = protocol["reconstruction"], protocol["distances"], edits["summary"]["shipped"]
+    guided = edits["guidance"]["ours"]["mean"]
+    parameters = sum(p.numel() for p in checkpoint.net.parameters()) / 1e6
+    floor, drawn, normal = (spread(distances[k]["frechet"]) for k in (REAL, "samples T=1", "N(0, I) T=1"))
+    command = "`python -m train evaluate {} --data …`"
     rows = [
-        ["images seen in training", f"{training['nimg']:,}", fit],
-        [f"PSNR, {reconstruction['n']:,} test faces, 128 px", f"{reconstruction['psnr_db']:.2f} dB", run.format("reconstruction")],
-        ["distortion · rate", f"{reconstruction['distortion_nats']:.0f} · {reconstruction['rate_nats']:.0f} nats", "same"],
-        ["bits per dimension", f"{reconstruction['bits_per_dim']:.3f}", "same"],
-        ["classifier, mean accuracy over the attributes", percent(mean["accuracy"]), run.format("classifier")],
-        ["… majority baseline · balanced accuracy", f"{percent(mean['majority'])} · {percent(mean['balanced'])}", "same"],
-        ["… mean AUROC", f"{mean['auroc']:.3f}", "same"],
-        ["… mean accuracy on reconstructions", percent(decoded["accuracy"]), "same"],
+        [
+            "size",
+            f"{parameters:.1f}M weights, {likeness['latent']} latents",
+            f"{training['nimg']:,} images seen in training",
+            "`python -m train export …`",
+        ],
+        [
+            f"rebuilt faces, PSNR ({protocol['n']:,} of test)",
+            f"{likeness['psnr_db']:.2f} dB",
+            against(likeness["psnr_db"], 23.5, "23.5 dB"),
+            command.format("protocol"),
+        ],
+        ["rate (KL to the prior)", f"{likeness['rate_nats']:.0f} nats", f"{likeness['bits_per_dim']:.2f} bits/dim in all", "same"],
+        ["drawn faces, Fréchet distance", drawn, f"photos {floor}, N(0, I) {normal}", "same"],
+        [
+            "slider at its end: the judge sees the new label",
+            percent(sliders["success"]),
+            against(sliders["success"], 0.9, percent(0.9)),
+            command.format("edits"),
+        ],
+        ["… other labels move by", f"{sliders['leakage']:.2f} σ", against(-sliders["leakage"], -0.25, "0.25"), "same"],
+        ["… still the same person", percent(sliders["same"]), against(sliders["same"], 0.9, percent(0.9)), "same"],
+        ['"Make it …": the judge agrees', percent(guided["success"]), f"{guided['sec']:.1f} s a photo", "same"],
     ]
-    guided = max((round(row["n"]) for row in edits["guidance"].get("ours", {}).values()), default=0)
-    protocol = f"{protocol_table(evaluation['protocol'])}\n{run.format('protocol')}\n\n" if "protocol" in evaluation else ""
-    prior = ""
-    if section := evaluation.get("prior"):
-        prior = f"{PRIOR_NOTE}{judged_by(section)} `python -m train prior --data … --run …`:\n\n{prior_table(section)}\n"
-    skin = ""
-    if section := evaluation.get("skin"):
-        asked = f"--faces {section['n']} --guided {section['guided']}"
-        skin = f"**The tone of skin.** `python -m train evaluate skin --data … {asked}`. {skin_text(section)}\n"
-    return (
-        f"{table(['figure', 'value', 'command'], rows)}\n{protocol}{prior}**Edits.** On {edits['n']} test faces, "
-        f"`python -m train evaluate edits --data … --run … --faces {edits['n']} --compared {edits['compared']} --guided {guided}`. "
-        f"{edits_text(edits)}\n"
-        f"The whole table per attribute: `python -m train evaluate show`.\n\n{skin}"
-        f"**Finding faces.** {FINDING_NOTE} `python -m train evaluate alignment --celeba … --photos … --sheets … "
-        f"--faces {evaluation['alignment']['n']}`:\n\n"
-        f"{finding_tables(evaluation['alignment'])}\n"
-        f"**Refinement.** {INVERSION_NOTE}{judged_by(evaluation['inversion'])} On {evaluation['inversion']['n']} test faces, "
-        f"`python -m train evaluate inversion --data … --judge … --faces {evaluation['inversion']['n']}`:\n\n"
-        f"{inversion_table(evaluation['inversion'])}"
-    )
+    return table(["figure", "value", "compare", "command"], rows)
+
+
+def against(value: float, goal: float, text: str) -> str:
+    """A goal, and whether it was missed; more is better."""
+    return f"goal {text}" if value >= goal else f"goal {text}: missed"
 
 
 def write_between(document: Path, marks: tuple[str, str], text: str) -> None:
@@ -171,9 +174,9 @@ def write_between(document: Path, marks: tuple[str, str], text: str) -> None:
     write_atomic(document, lambda p: p.write_text(f"{before}{marks[0]}\n{text}{marks[1]}{after}"))
 
 
-def write_numbers(readme: Path, evaluation: dict[str, Any]) -> None:
-    """Put the numbers of an evaluation between the marks of the README."""
-    write_between(readme, MARKS, numbers(evaluation))
+def write_numbers(readme: Path, checkpoint: Checkpoint) -> None:
+    """Put the table of figures between the marks of the README."""
+    write_between(readme, MARKS, numbers(checkpoint))
 
 
 def classifier_table(scores: dict[str, Any], withheld: dict[str, str]) -> str:

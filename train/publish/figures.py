@@ -1,4 +1,4 @@
-"""The pictures of the README: faces our model drew and the public-domain astronaut, never CelebA."""
+"""Pictures of README and docs: faces that the model drew and the public-domain astronaut, never CelebA."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ from facevae.files import ASSETS, ROOT, write_atomic
 from train.data.prepared import list_celeba
 from train.publish.card import write_numbers
 from train.publish.edit_figures import ends_sheet, matrix_figure
-from train.publish.milestones import write_milestones
+from train.publish.milestones import PAGE, write_milestones
 from train.vae.sample_sheets import caption, tile
 
 ASTRONAUT = ASSETS / "examples" / "astronaut.jpg"
@@ -65,12 +65,12 @@ TABS = {
 def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
     """Write samples, edits, photo, morph and, where Chromium is at hand, pictures of the page to `out`.
 
-    For the embedded checkpoint the numbers in the README are written anew, too.
+    For the embedded checkpoint also the tables in README.md and docs/milestones.md.
     """
     editor = Editor(checkpoint)
     if checkpoint is None:
-        write_numbers(ROOT / "README.md", editor.evaluation)
-        write_milestones(ROOT / "README.md", editor.evaluation)
+        write_numbers(ROOT / "README.md", editor.checkpoint)
+        write_milestones(PAGE, editor.evaluation)
     out.mkdir(parents=True, exist_ok=True)
     faces = editor.generate(SEEDS, temperature=0.7)
     save(out / "samples.png", tile(np.stack([f.crop for f in faces]), columns=8))

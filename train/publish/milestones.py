@@ -1,4 +1,4 @@
-"""The weights on the way to the embedded ones, each measured once on test: the rows of the README's table of the long run."""
+"""The table of docs/milestones.md: weights on the way to the embedded ones, measured on test."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from train.measure.protocol import REAL, REBUILT, spread
 from train.publish.card import write_between
 
 KEPT = ROOT / "docs" / "training" / "milestones.json"
+PAGE = ROOT / "docs" / "milestones.md"
 MARKS = ("<!-- milestones: written by python -m train figures -->", "<!-- end of milestones -->")
 
 
@@ -67,6 +68,6 @@ def cells(section: dict[str, Any]) -> list[str]:
     ]
 
 
-def write_milestones(readme: Path, embedded: dict[str, Any]) -> None:
+def write_milestones(page: Path, embedded: dict[str, Any]) -> None:
     """Put the table between its marks."""
-    write_between(readme, MARKS, milestones(json.loads(KEPT.read_text()), embedded))
+    write_between(page, MARKS, milestones(json.loads(KEPT.read_text()), embedded))

@@ -99,7 +99,7 @@ AS_REPORTED: dict[str, Any] = {
 }
 
 PRESETS: dict[str, TrainConfig] = {
-    # The embedded checkpoint is made of runs that each begin with the weights of the one before (the README lists all four): half of the
+    # The embedded checkpoint is made of four runs that each begin with the weights of the one before (docs/training.md): half of the
     # latent dimensions, all of them, then detail levels that an adversary and the guide's features sharpen while everything else stays.
     "faces-128": TrainConfig(total_nimg=704_000),
     "faces-128-wide": TrainConfig(

@@ -21,7 +21,6 @@ from train.data.synthetic import prepare_synthetic
 from train.evaluate.evaluate import print_tables
 from train.measure import protocol as p
 from train.networks.classifier import save_classifier
-from train.publish.card import numbers, protocol_table
 
 FEW = p.Protocol(faces=20, memorised=4, sheet=8)
 SETS = [p.REAL, p.REBUILT, "samples T=1", "samples T=0.7", "N(0, I) T=1"]
@@ -154,11 +153,3 @@ def test_inception_has_a_column_of_its_own(
             row["all"]["fid"] = 12.34
     print_tables({"protocol": section})
     assert "Inception FID" in (out := capsys.readouterr().out) and out.count("12.3") == 4
-
-
-def test_readme_shows_it_and_is_else_as_it_was(tiny_checkpoint: Checkpoint, data: PreparedData, judge: Judge) -> None:
-    evaluation = {k: v for k, v in Checkpoint.from_pretrained().evaluation.items() if k != "protocol"}
-    section = measure(tiny_checkpoint, judge, data)
-    shown = numbers(evaluation | {"protocol": section})
-    block = f"{protocol_table(section)}\n`python -m train evaluate protocol --data …`\n\n"
-    assert "Protocol 1, judge 0123456789ab" in block and shown.replace(block, "") == numbers(evaluation) != shown

@@ -1,4 +1,4 @@
-"""The README's table of the long run holds what was measured, and only what can be compared."""
+"""The table of docs/milestones.md holds what was measured, and only what can be compared."""
 
 import copy
 import json
