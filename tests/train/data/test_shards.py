@@ -24,12 +24,12 @@ from tests.train.conftest import CONFIG as TINY_RUN
 from tests.train.conftest import NET
 from train.__main__ import main
 from train.data.batches import Variation
-from train.vae.config import TrainConfig
-from train.data.prepared import PreparedData, open_data
-from train.vae.loop import fit
 from train.data.pack import listing_of, pack
-from train.vae.distributed import Ranks
+from train.data.prepared import PreparedData, open_data
 from train.data.shards import ShardBatches, ShardData, read_shard
+from train.vae.config import TrainConfig
+from train.vae.distributed import Ranks
+from train.vae.loop import fit
 
 STILL = Variation(flip=False)
 CONFIG = replace(TINY_RUN, total_nimg=192, valid_nimg=8)

@@ -1,0 +1,1 @@
+"""Training data: prepared arrays, batches, shards, augmentation."""
