@@ -14,8 +14,8 @@ OWN_PAGES_BYTES, KEPT_BYTES = 8 * 2**20, 64 * 2**20
 """Photos get pages of their own, which go back at once; what the nets compute is smaller, and asking for it again costs time."""
 
 
-def keep_small() -> bool:
-    """Let glibc keep little; to be called before the first thread. False where there is no glibc, or somebody has set it otherwise."""
+def limit_malloc() -> bool:
+    """Let glibc keep little free memory; call it before the first thread. False without glibc, or where the user has set it."""
     if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")) for name in os.environ):
         return False
     try:
@@ -25,8 +25,8 @@ def keep_small() -> bool:
     return all([mallopt(ARENA_MAX, ARENAS), mallopt(MMAP_THRESHOLD, OWN_PAGES_BYTES), mallopt(TRIM_THRESHOLD, KEPT_BYTES)])
 
 
-def give_back() -> None:
-    """Hand what is free back to the system, as far as it lies in whole pages; nothing happens where there is no glibc."""
+def trim_malloc() -> None:
+    """Return free memory to the system, as far as it lies in whole pages; does nothing where there is no glibc."""
     try:
         ctypes.CDLL(None).malloc_trim(0)
     except (AttributeError, OSError, TypeError):
@@ -34,8 +34,8 @@ def give_back() -> None:
 
 
 @contextmanager
-def staying() -> Iterator[None]:
-    """What is made within stays for good: libraries, nets, the page.
+def frozen_objects() -> Iterator[None]:
+    """For objects that live as long as the process: libraries, nets, the page.
 
     Python would search all of it for garbage, again and again while it grows (a quarter of a cold start), and later in the middle of
     a user's drag. It is excluded from these searches, unless the block ends in an error.

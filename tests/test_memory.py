@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from facevae.memory import give_back, keep_small, staying
+from facevae.memory import frozen_objects, limit_malloc, trim_malloc
 
 ROOT = Path(__file__).parents[1]
 # Ten threads at once, each with 40 MB in small pieces, and a photo that stays between them.
 MANY_THREADS = """
 import sys, threading
-from facevae.memory import give_back, keep_small
+from facevae.memory import trim_malloc, limit_malloc
 def resident_mb():
     return next(int(line.split()[1]) / 1024 for line in open("/proc/self/status") if line.startswith("VmRSS"))
 def work(barrier, kept):
@@ -22,13 +22,13 @@ def work(barrier, kept):
     barrier.wait()
     kept.append(pieces[-1])
 if sys.argv[1] == "small":
-    assert keep_small()
+    assert limit_malloc()
 before, kept, barrier = resident_mb(), [], threading.Barrier(10)
 threads = [threading.Thread(target=work, args=(barrier, kept)) for _ in range(10)]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
 if sys.argv[1] == "small":
-    give_back()
+    trim_malloc()
 print(resident_mb() - before)
 """
 
@@ -44,17 +44,17 @@ def test_what_many_threads_had_goes_back():
 
 def test_what_somebody_else_has_set_stays(monkeypatch):
     monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
-    assert not keep_small()
-    give_back()
+    assert not limit_malloc()
+    trim_malloc()
 
 
 def test_what_stays_is_looked_through_no_more_unless_it_ends_in_an_error():
     before = gc.get_freeze_count()
     try:
-        with pytest.raises(ValueError), staying():
+        with pytest.raises(ValueError), frozen_objects():
             raise ValueError
         assert gc.isenabled() and gc.get_freeze_count() == before
-        with staying():
+        with frozen_objects():
             assert not gc.isenabled()
         assert gc.isenabled() and gc.get_freeze_count() > before
     finally:

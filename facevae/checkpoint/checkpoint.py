@@ -33,7 +33,7 @@ from facevae.checkpoint.manifest import (
     MANIFEST,
     OPTIONAL,
     check_listed,
-    need,
+    check_shapes,
     parse_json,
     read_bytes,
     read_listed,
@@ -44,10 +44,10 @@ from facevae.checkpoint.manifest import (
 from facevae.checkpoint.metadata import EMBEDDED as EMBEDDED
 from facevae.checkpoint.serialization import (
     Prior,
-    above_zero,
-    all_real,
     build,
+    check_above_zero,
     check_described,
+    check_floating,
     describe_direction,
     describe_prior,
     direction_tensors,
@@ -177,7 +177,7 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     names = sorted((file for file in raw if file.endswith(".safetensors")), key=lambda file: len(raw[file]))
     tensors = {file: tensors_from(raw[file], folder / file) for file in names}
     for file in ("directions.safetensors", "prior.safetensors", "likelihood.safetensors", "labels.safetensors", "skin.safetensors"):
-        all_real(tensors.get(file, {}), folder / file)
+        check_floating(tensors.get(file, {}), folder / file)
     net, classifier, aligner = (
         fill(build(lambda: make(its), f"{where}: {key}"), tensors[file], folder / file)  # noqa: B023 (called at once)
         for key, make, its, file in (
@@ -189,8 +189,8 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     d, s = vae_config.latent, vae_config.size
     prior = prior_from(config["prior"], tensors["prior.safetensors"], d, folder / "prior.safetensors", where)
     variance = tensors["likelihood.safetensors"]
-    need(variance, {"variance": (s, s)}, folder / "likelihood.safetensors")
-    above_zero(variance, ("variance",), folder / "likelihood.safetensors")
+    check_shapes(variance, {"variance": (s, s)}, folder / "likelihood.safetensors")
+    check_above_zero(variance, ("variance",), folder / "likelihood.safetensors")
     table = parse_json(raw["directions.json"], folder / "directions.json")
     directions = read_directions(table, tensors["directions.safetensors"], d, folder)
     if unknown := sorted(set(directions) - set(classifier_config.attributes)):
@@ -215,14 +215,14 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
 
 def labels_from(tensors: dict[str, Tensor], count: int, path: Path) -> LabelStatistics:
     """The statistics of `count` labels; `ValueError` names what does not fit."""
-    need(tensors, {"correlation": (count, count), "guide_spread": (count,), "judge_spread": (count,)}, path)
-    above_zero(tensors, ("guide_spread", "judge_spread"), path)
+    check_shapes(tensors, {"correlation": (count, count), "guide_spread": (count,), "judge_spread": (count,)}, path)
+    check_above_zero(tensors, ("guide_spread", "judge_spread"), path)
     return LabelStatistics(**tensors)
 
 
 def skin_from(tensors: dict[str, Tensor], latent: int, path: Path) -> Float[Tensor, "k d"]:
     """The moves that change the tone of skin; `ValueError` names what does not fit."""
-    need(tensors, {"steps": (SKIN_STEPS, latent)}, path)
+    check_shapes(tensors, {"steps": (SKIN_STEPS, latent)}, path)
     return tensors["steps"]
 
 

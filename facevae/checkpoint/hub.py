@@ -72,7 +72,7 @@ def fetch(source: Source) -> Fetched:
     if source.pinned and (folder := cached(source)) is not None:
         return Fetched(folder, source, "")
     try:
-        with one_sentence(source):
+        with hub_errors(source):
             commit, sizes = look_up(source)
             found = Source(source.repo, commit)
             folder = cached(found)
@@ -80,7 +80,7 @@ def fetch(source: Source) -> Fetched:
                 check_sizes(found, sizes)
                 folder = download(found, [name for name in (*KNOWN, MANIFEST) if name in sizes])
             if cached(source) != folder:
-                remember(source)
+                record_revision(source)
     except Unreachable as error:
         folder = cached(source)
         if folder is None:
@@ -143,7 +143,7 @@ def cached(source: Source) -> Path | None:
     return folder if all((folder / name).is_file() for name in names) else None
 
 
-def remember(source: Source) -> None:
+def record_revision(source: Source) -> None:
     """Let the Hub's client note in its cache which commit a branch or a tag is; config.json of that commit is there already."""
     from huggingface_hub import hf_hub_download
 
@@ -163,7 +163,7 @@ def list_cached() -> list[Source]:
 
 
 @contextmanager
-def one_sentence(source: Source) -> Iterator[None]:
+def hub_errors(source: Source) -> Iterator[None]:
     """Turn what the Hub's client raises into a `ValueError` of one clause, `Unreachable` where there was no proper answer."""
     from huggingface_hub import errors
 

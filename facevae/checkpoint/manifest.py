@@ -126,7 +126,7 @@ def tensors_from(raw: bytes, path: Path) -> dict[str, Tensor]:
     return {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
-def need(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+def check_shapes(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
     """`ValueError` where a file does not hold exactly these tensors in these shapes."""
     if set(tensors) != set(shapes):
         raise ValueError(f"{path} holds {sorted(tensors)}, expected {sorted(shapes)}")

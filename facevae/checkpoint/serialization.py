@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from facevae.checkpoint.manifest import need
+from facevae.checkpoint.manifest import check_shapes
 from facevae.latent.directions import Direction
 from facevae.latent.flow import CouplingFlow, FlowConfig
 from facevae.latent.priors import GaussianMixture
@@ -85,13 +85,13 @@ def fill(net: NetT, tensors: dict[str, Tensor], path: Path) -> NetT:
     return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def all_real(tensors: Mapping[str, Tensor], path: Path) -> None:
+def check_floating(tensors: Mapping[str, Tensor], path: Path) -> None:
     """`ValueError` where a file that is to be computed with holds whole numbers."""
     if whole := [name for name, value in tensors.items() if not value.is_floating_point()]:
         raise ValueError(f"{path}: {whole[0]} holds values of {tensors[whole[0]].dtype}, expected floating point")
 
 
-def above_zero(tensors: Mapping[str, Tensor], names: tuple[str, ...], path: Path) -> None:
+def check_above_zero(tensors: Mapping[str, Tensor], names: tuple[str, ...], path: Path) -> None:
     """`ValueError` where one of these tensors holds a value that is not above 0."""
     for name in names:
         if not bool((tensors[name] > 0).all()):
@@ -123,7 +123,7 @@ def direction_tensors(directions: Mapping[str, Direction]) -> dict[str, Tensor]:
 def read_directions(table: dict[str, Any], vectors: dict[str, Tensor], latent: int, folder: Path) -> dict[str, Direction]:
     """The directions that `describe_direction` and `direction_tensors` wrote; `ValueError` names what does not fit."""
     readers = {name: READER.format(name) for name in table if READER.format(name) in vectors}
-    need(vectors, dict.fromkeys([*table, *readers.values()], (latent,)), folder / "directions.safetensors")
+    check_shapes(vectors, dict.fromkeys([*table, *readers.values()], (latent,)), folder / "directions.safetensors")
     for name in table:
         if abs(float(vectors[name].norm()) - 1) > 1e-2:
             raise ValueError(f"{folder / 'directions.safetensors'}: {name} has length {float(vectors[name].norm()):g}, expected 1")
@@ -180,8 +180,8 @@ def prior_from(values: Any, tensors: dict[str, Tensor], latent: int, path: Path,
         if rest:
             raise ValueError(f"{where}: prior has unknown keys: {', '.join(sorted(rest))}")
         k = tensors["weights"].shape[0] if "weights" in tensors else 0
-        need(tensors, {"weights": (k,), "means": (k, latent), "cholesky": (k, latent, latent)}, path)
-        above_zero({"diagonal of cholesky": tensors["cholesky"].diagonal(dim1=1, dim2=2)}, ("diagonal of cholesky",), path)
+        check_shapes(tensors, {"weights": (k,), "means": (k, latent), "cholesky": (k, latent, latent)}, path)
+        check_above_zero({"diagonal of cholesky": tensors["cholesky"].diagonal(dim1=1, dim2=2)}, ("diagonal of cholesky",), path)
         if not k or tensors["weights"].min() < 0 or abs(float(tensors["weights"].sum()) - 1) > 1e-3:
             raise ValueError(f"{path}: weights must be at least one share, together 1")
         return GaussianMixture(**tensors)
@@ -189,5 +189,5 @@ def prior_from(values: Any, tensors: dict[str, Tensor], latent: int, path: Path,
     if config.latent != latent:
         raise ValueError(f"{where}: the prior has latents of {config.latent} values, the net has {latent}")
     flow = fill(CouplingFlow(config), tensors, path)  # on a device at once: what it knows by itself is not in the file
-    above_zero({"diagonal of cholesky": flow.cholesky.diagonal()}, ("diagonal of cholesky",), path)
+    check_above_zero({"diagonal of cholesky": flow.cholesky.diagonal()}, ("diagonal of cholesky",), path)
     return flow

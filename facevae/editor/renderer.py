@@ -16,8 +16,8 @@ from facevae.editor.fair_lock import FairLock
 from facevae.editor.photo_cache import PhotoCache
 from facevae.editor.types import Face, Result
 from facevae.latent.directions import Direction, displacement, from_examples, principal, readout, remaining, steps_to_hold
-from facevae.nets.fast_vae import quick
-from facevae.nets.mkldnn import packed
+from facevae.nets.fast_vae import fast_copy
+from facevae.nets.mkldnn import pack_convolutions
 from facevae.photo import images
 from facevae.photo.alignment import MAX_LOOK_PX, Alignment, rescaled, shrunk, whole
 from facevae.photo.compositing import DETAIL, ground_of, paste, soft_mask
@@ -40,7 +40,7 @@ class Renderer:
         self.checkpoint = checkpoint
         self.size: int = checkpoint.net.config.size
         self.mask = torch.from_numpy(soft_mask(self.size))[None, None]
-        self.fast_net = quick(checkpoint.net)
+        self.fast_net = fast_copy(checkpoint.net)
         self.lock = FairLock()
         self.photo_cache = PhotoCache()
         self._packed: weakref.WeakValueDictionary[str, nn.Module] = weakref.WeakValueDictionary()  # by class name
@@ -245,7 +245,7 @@ class Renderer:
         with self.lock:
             known = self._packed.get(name)
             if known is None:
-                known = self._packed[name] = packed(net, run)
+                known = self._packed[name] = pack_convolutions(net, run)
         return known
 
 

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from facevae.checkpoint.manifest import need, read_bytes, read_listed, tensors_from
+from facevae.checkpoint.manifest import check_shapes, read_bytes, read_listed, tensors_from
 from facevae.checkpoint.serialization import half_where_exact
 from facevae.files import ASSETS, write_json, write_tensors
 from facevae.nets.architectures import build_net, describe_net, net_config
@@ -37,7 +37,7 @@ MAX_SIDE_PX, MAX_LATENT, MAX_POINTS, MAX_TEXT = 512, 4096, 5000, 400
 
 
 @dataclass(frozen=True)
-class Finding:
+class DirectionScores:
     """How the direction of an attribute was found, and what a move of +2 σ does on held-out faces."""
 
     estimator: str
@@ -67,7 +67,7 @@ class Description:
     kl_nats: list[float] | None
     """Mean KL of each latent dimension to N(0, 1); None for an autoencoder, which has no posterior."""
     attributes: list[str]
-    directions: dict[str, Finding]
+    directions: dict[str, DirectionScores]
     curves: dict[str, list[float]]
     """Statistics of training by name, each as long as `nimg`; empty where nothing was trained in steps."""
 
@@ -192,7 +192,7 @@ def load_exhibit(folder: Path, net: VAE | None = None) -> Exhibit:
     tensors = {name: tensors_from(read_listed(folder, name, described["files"], "exhibit"), folder / name) for name in described["files"]}
     space = tensors.pop("latent.safetensors", {})
     n = space["points"].shape[0] if "points" in space and space["points"].dim() else 0
-    need(space, shapes_of_space(about, n), folder / "latent.safetensors")
+    check_shapes(space, shapes_of_space(about, n), folder / "latent.safetensors")
     if n > MAX_POINTS:
         raise ValueError(f"{folder / 'latent.safetensors'}: a map of {n} points, at most {MAX_POINTS} are drawn")
     arrays = {k: v.numpy() if k != "labels" else v.to(torch.uint8).numpy() for k, v in space.items()}
@@ -238,7 +238,7 @@ def description_from(values: Mapping[str, Any]) -> Description:
     kl = None if values["kl_nats"] is None else numbers(values["kl_nats"])
     if kl is not None and len(kl) != latent:
         raise ValueError(f"kl_nats has {len(kl)} values, latent is {latent}")
-    findings = {name: Finding(**row) for name, row in values["directions"].items()}
+    findings = {name: DirectionScores(**row) for name, row in values["directions"].items()}
     known = set(values["attributes"])
     for name, finding in findings.items():
         numbers([finding.auroc, *finding.leakage.values()])
@@ -291,7 +291,7 @@ def model_from(
         return net
     if about.kind == "ppca":
         p = math.prod(about.shape)
-        need(weights, {"mean": (p,), "weights": (p, about.latent), "noise_variance": ()}, path)
+        check_shapes(weights, {"mean": (p,), "weights": (p, about.latent), "noise_variance": ()}, path)
         return PPCA(**weights, shape=about.shape)
     config = net_config(described["net"], f"{folder / 'exhibit.json'}: net")
     if (config.shape, config.latent) != (about.shape, about.latent):

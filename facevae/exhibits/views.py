@@ -34,7 +34,7 @@ def encode(exhibit: Exhibit, pictures: UInt8[np.ndarray, "n h w c"]) -> Float32[
         return exhibit.model.encode(x).mode.numpy()
 
 
-def as_seen(picture: UInt8[np.ndarray, "s s 3"], shape: tuple[int, int, int]) -> UInt8[np.ndarray, "h w c"]:
+def resize(picture: UInt8[np.ndarray, "s s 3"], shape: tuple[int, int, int]) -> UInt8[np.ndarray, "h w c"]:
     """A face crop in the shape that a net was trained on."""
     return images.shrink(picture[None], shape)[0]
 

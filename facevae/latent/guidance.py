@@ -55,7 +55,7 @@ class GuidanceConfig:
 
 
 @dataclass(frozen=True)
-class Step:
+class SearchStep:
     """One step of the search: the whole move (d,), the logits of its picture (a,), the probability of the hardest wanted label.
 
     `loss` is the mean over the views. `reason` is "" while the search goes on, then "target", "plateau" or "steps".
@@ -112,7 +112,7 @@ def guide(
     project: Callable[[Tensor], Tensor] | None = None,
     config: GuidanceConfig = GuidanceConfig(),
     tone: Tone | None = None,
-) -> Iterator[Step]:
+) -> Iterator[SearchStep]:
     """Yield moves of z, from `origin` on, towards the wish.
 
     `render` gives the pictures (b, c, h, w) of moves (b, d), `embed` a classifier's features of them, `head` the logits of
@@ -151,7 +151,7 @@ def guide(
             if not reason:
                 (gradient,) = torch.autograd.grad(loss, [u])
             move = objective.move(u.detach()[None])[0]
-        yield Step(index, move, logits[0].detach(), probability, loss.item(), reason)
+        yield SearchStep(index, move, logits[0].detach(), probability, loss.item(), reason)
         if reason:
             return
         with torch.inference_mode(False), torch.no_grad():

@@ -15,7 +15,7 @@ PARTS = 8
 STRIP_PX = 4  # so many pixels of a row make twelve channels, where three would leave the processor's registers empty
 
 
-def quick(net: ResidualVAE) -> VAE:
+def fast_copy(net: ResidualVAE) -> VAE:
     """What encodes and decodes as `net` does but for the last bits; `net` itself where it is not `packable`.
 
     Packed weights are copies: later changes of the net's do not reach them.
@@ -23,19 +23,19 @@ def quick(net: ResidualVAE) -> VAE:
     if not packable(net):
         return net
     with torch.inference_mode(False), torch.no_grad():
-        return QuickVAE(net)
+        return FastVAE(net)
 
 
-class QuickVAE(VAE):
-    """See `quick`."""
+class FastVAE(VAE):
+    """See `fast_copy`."""
 
     def __init__(self, net: ResidualVAE) -> None:
         super().__init__()
         self.config, self.variational = net.config, net.variational
-        self.encoder, self.decoder = QuickEncoder(net.encoder), QuickDecoder(net.decoder)
+        self.encoder, self.decoder = FastEncoder(net.encoder), FastDecoder(net.decoder)
 
 
-class QuickEncoder(nn.Module):
+class FastEncoder(nn.Module):
     """x (b, c, s, s) -> parameters of the posterior (b, 2 · latent)."""
 
     def __init__(self, net: Encoder) -> None:
@@ -56,7 +56,7 @@ class QuickEncoder(nn.Module):
         return self.out(activated(h, self.norm).flatten(1))
 
 
-class QuickDecoder(nn.Module):
+class FastDecoder(nn.Module):
     """z (b, latent) -> mean of the pixels (b, c, s, s)."""
 
     def __init__(self, net: Decoder) -> None:
@@ -75,10 +75,10 @@ class QuickDecoder(nn.Module):
                 self.levels.append(DoublingBlock(module, side) if doubled else pack(module, side))
                 doubled = False
         self.to_pixels, full = pack(net.to_pixels, side), side * net.shuffle.upscale_factor
-        self.pixels = [QuickPixelBlock(block, full) for block in net.pixels]
+        self.pixels = [FastPixelBlock(block, full) for block in net.pixels]
         # The picture is 0.5 + 0.5 · (smooth + detail): both factors and the first summand are part of the weights here.
         self.smooth = Strips(net.smooth, full, 0.5, 0.5)
-        self.detail = None if net.detail is None else QuickDetail(net.detail, side)
+        self.detail = None if net.detail is None else FastDetail(net.detail, side)
 
     @torch.no_grad()
     def forward(self, z: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class InParts:
         return found.transpose(0, 1).flatten(1)
 
 
-class QuickDetail:
+class FastDetail:
     """Features of the patch grid (b, w, g, g) -> half of what is added to the picture, as strips."""
 
     def __init__(self, net: Detail, side: int) -> None:
@@ -126,7 +126,7 @@ class QuickDetail:
         return self.out(h)
 
 
-class QuickBlock:
+class FastBlock:
     """A `ResidualBlock` on a grid of `side`; x is overwritten."""
 
     def __init__(self, block: ResidualBlock, side: int) -> None:
@@ -160,7 +160,7 @@ class DoublingBlock:
         return self.conv2.add_to(F.interpolate(x, scale_factor=2, mode="nearest"), activated(h, self.norm2))
 
 
-class QuickPixelBlock:
+class FastPixelBlock:
     """A `PixelBlock` on a grid of `side`; x is overwritten."""
 
     def __init__(self, block: PixelBlock, side: int) -> None:
@@ -191,11 +191,11 @@ def unrolled(strips: Tensor) -> Tensor:
     return strips.permute(0, 2, 3, 1).reshape(b, side, side, -1).permute(0, 3, 1, 2)
 
 
-def pack(module: nn.Module, side: int) -> Packed | QuickBlock | QuickPixelBlock | nn.Module:
+def pack(module: nn.Module, side: int) -> Packed | FastBlock | FastPixelBlock | nn.Module:
     """The quick form of a layer on a grid of `side`; what has none, as it is."""
     if isinstance(module, nn.Conv2d):
         return Packed(module.weight, module.bias, (1, module.in_channels, side, side), module.stride, module.padding)
-    kinds = {ResidualBlock: QuickBlock, PixelBlock: QuickPixelBlock}
+    kinds = {ResidualBlock: FastBlock, PixelBlock: FastPixelBlock}
     return kinds[type(module)](module, side) if type(module) in kinds else module
 
 

@@ -108,7 +108,7 @@ class _BothWays(torch.autograd.Function):
         return ctx.conv.back(gradient), None
 
 
-def packed(net: ModuleT, look: Callable[[ModuleT], object]) -> ModuleT:
+def pack_convolutions(net: ModuleT, look: Callable[[ModuleT], object]) -> ModuleT:
     """A copy of `net` over the same weights, whose convolutions are packed for gradients in the input; for frozen weights only.
 
     `look` calls the net on an example of the usual batch and size; convolutions that do not take part stay as they are, and so

@@ -44,7 +44,7 @@ class ConvNormAct(nn.Sequential):
         super().__init__(nn.Conv2d(before, width, 3, stride, padding=1), nn.GroupNorm(groups, width), nn.SiLU())
 
 
-class ResidualBlock(nn.Module):
+class PostActivationBlock(nn.Module):
     """x + three ConvNormAct of x: the activation comes last, so a block can only add."""
 
     def __init__(self, width: int, groups: int) -> None:
@@ -64,7 +64,7 @@ class PostActivationVAE(VAE):
         widths = [config.width * 2**i for i in range(config.levels + 1)]
         encoder: list[nn.Module] = [ConvNormAct(config.channels, widths[0], config.groups)]
         for before, width in pairwise(widths):
-            encoder += [ResidualBlock(before, config.groups), nn.Conv2d(before, width, 3, stride=2, padding=1)]
+            encoder += [PostActivationBlock(before, config.groups), nn.Conv2d(before, width, 3, stride=2, padding=1)]
         flat = config.grid[0] * config.grid[1] * config.grid[2]
         # One matrix for the two linear layers, mean and logvar: the same map, computed at once.
         self.encoder = nn.Sequential(*encoder, nn.Flatten(), nn.Linear(flat, 2 * config.latent))
@@ -75,6 +75,6 @@ class PostActivationVAE(VAE):
                 # costs twice as much in training and lies further from the report's figure (see training_gflop).
                 nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
                 ConvNormAct(before, width, config.groups),
-                ResidualBlock(width, config.groups),
+                PostActivationBlock(width, config.groups),
             ]
         self.decoder = nn.Sequential(*decoder, nn.Conv2d(widths[0], config.channels, 3, padding=1), nn.Sigmoid())

@@ -45,20 +45,20 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     # After each call Gradio would make a table of all of them, for a page of statistics that is closed here.
     os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"], os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = str(2**62), "1"
-    from facevae.memory import give_back, keep_small, staying
+    from facevae.memory import frozen_objects, limit_malloc, trim_malloc
     from facevae.ui.server.temp_files import keep_clean, own_folder
 
-    keep_small()
+    limit_malloc()
     try:
         keep_clean(own_folder())
     except ValueError as error:
         parser.error(str(error))
     try:
-        with staying():
+        with frozen_objects():
             page, options = open_page(flags)
     except ValueError as error:
         parser.error(str(error))
-    give_back()  # what reading the checkpoint has freed
+    trim_malloc()  # what reading the checkpoint has freed
     # No rendering by Node: with it, Gradio's own processes would take uploads and serve files past our gate, and need memory.
     try:
         page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, ssr_mode=False, num_workers=0, **options)

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from facevae.exhibits import views
-from facevae.exhibits.exhibit import EMBEDDED, Description, Exhibit, Finding, Space, load_exhibit, load_exhibits, save_exhibit
+from facevae.exhibits.exhibit import EMBEDDED, Description, DirectionScores, Exhibit, Space, load_exhibit, load_exhibits, save_exhibit
 from facevae.nets.convolutional import ConvolutionalConfig, ConvolutionalVAE
 from facevae.nets.ppca import PPCA
 
@@ -42,7 +42,7 @@ def exhibit() -> Exhibit:
     # What is kept in float16 is rounded here, so that saving can be compared exactly.
     arrays |= {k: arrays[k].astype(np.float16) for k in ("points", "class_means", "correlation")}
     space = Space(**{k: np.ascontiguousarray(v, np.float32) for k, v in arrays.items()}, labels=labels[:50])
-    found = {"Smiling": Finding("centroid", 0.9, {"Smiling": 2.0, "Male": -0.3})}
+    found = {"Smiling": DirectionScores("centroid", 0.9, {"Smiling": 2.0, "Male": -0.3})}
     curves = {"nimg": [10.0, 20.0], "rate": [1.0, 2.0]}
     about = Description("Tiny", "Random weights.", "vae", (1, 8, 8), 5, 400, 50, 8, 20.0, [0.1, 2.0, 0.3, 1.0, 0.5], NAMES, found, curves)
     return Exhibit("tiny", about, space, net)

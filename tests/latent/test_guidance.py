@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facevae.latent.guidance import GuidanceConfig, Step, Tone, Wish, guide
+from facevae.latent.guidance import GuidanceConfig, SearchStep, Tone, Wish, guide
 
 # z is the picture; three linear logits along three axes, and an idle fourth. Pushing the first label also pushes the second.
 WEIGHTS = torch.tensor([[1.0, 0.5, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.5, 0.0, 1.0, 0.0]])
@@ -23,7 +23,7 @@ def walk(
     project: Callable[[Tensor], Tensor] | None = None,
     render: Callable[[Tensor], Tensor] = lambda moves: moves.reshape(-1, 1, 2, 2),
     tone: Tone | None = None,
-) -> list[Step]:
+) -> list[SearchStep]:
     """The steps towards the first label; `correlation` is that of the third with it."""
     related = torch.eye(3)
     related[0, 2] = related[2, 0] = correlation
@@ -45,7 +45,7 @@ def walk(
     )
 
 
-def moved(steps: list[Step]) -> Tensor:
+def moved(steps: list[SearchStep]) -> Tensor:
     """How far each logit has come, over the wanted one's way."""
     change = steps[-1].logits + 2
     return change / change[0]

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
-from facevae.nets.fast_vae import QuickVAE, quick
-from facevae.nets.mkldnn import PackedConv2d, packable, packed
+from facevae.nets.fast_vae import FastVAE, fast_copy
+from facevae.nets.mkldnn import PackedConv2d, pack_convolutions, packable
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 from tests.conftest import TINY
 
@@ -44,9 +44,9 @@ def grown(net: nn.Module) -> nn.Module:
 @pytest.mark.parametrize("batch", [1, 3])
 def test_the_quick_form_encodes_and_draws_the_same(config: ResidualConfig, batch: int) -> None:
     net = grown(ResidualVAE(config))
-    other, z, x = quick(net), torch.randn(batch, config.latent), torch.rand(batch, *config.shape)
+    other, z, x = fast_copy(net), torch.randn(batch, config.latent), torch.rand(batch, *config.shape)
     given = z.clone(), x.clone()
-    assert isinstance(other, QuickVAE)
+    assert isinstance(other, FastVAE)
     for mode in (torch.no_grad, torch.inference_mode):
         with mode():
             torch.testing.assert_close(other.decode(z), net.decode(z), atol=2e-5, rtol=2e-5)
@@ -67,23 +67,23 @@ def test_the_embedded_net_draws_the_same_grey_levels() -> None:
     net = Checkpoint.from_pretrained().net
     z = torch.randn(4, net.config.latent, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
-        ours, plain = to_uint8(quick(net).decode(z)).astype(int), to_uint8(net.decode(z)).astype(int)
+        ours, plain = to_uint8(fast_copy(net).decode(z)).astype(int), to_uint8(net.decode(z)).astype(int)
     assert abs(ours - plain).max() <= 1 and (ours != plain).mean() < 1e-3 and plain.std() > 20
 
 
 def test_the_quick_form_serves_every_mode_and_gives_no_gradient() -> None:
     with torch.inference_mode():
-        other = quick(grown(ResidualVAE(TINY)))
+        other = fast_copy(grown(ResidualVAE(TINY)))
     drawn = other.decode(torch.randn(1, 6, requires_grad=True))
     assert not drawn.is_inference() and not drawn.requires_grad
 
 
 def test_other_numbers_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     net = ResidualVAE(TINY).double()
-    assert quick(net) is net and packed(net.decoder, lambda d: d(torch.zeros(1, 6, dtype=torch.float64))) is net.decoder
+    assert fast_copy(net) is net and pack_convolutions(net.decoder, lambda d: d(torch.zeros(1, 6, dtype=torch.float64))) is net.decoder
     net = ResidualVAE(TINY)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")
-    assert quick(net) is net
+    assert fast_copy(net) is net
 
 
 def classifier() -> nn.Module:
@@ -106,7 +106,7 @@ SEARCHES: dict[str, tuple[nn.Module, Callable[[nn.Module, Tensor], Tensor], tupl
 def test_packed_convolutions_send_the_same_gradients(name: str, batch: int) -> None:
     net, call, shape = SEARCHES[name]
     state = {k: v.clone() for k, v in net.state_dict().items()}
-    other, found = packed(net, lambda n: call(n, torch.zeros(2, *shape))), []
+    other, found = pack_convolutions(net, lambda n: call(n, torch.zeros(2, *shape))), []
     assert sum(isinstance(m, PackedConv2d) for m in other.modules()) == sum(isinstance(m, nn.Conv2d) for m in net.modules()) > 5
     x = torch.randn(batch, *shape)
     for version in (net, other):
@@ -122,9 +122,9 @@ def test_packed_convolutions_send_the_same_gradients(name: str, batch: int) -> N
 
 def test_the_packed_copy_shares_all_but_the_convolutions_and_the_net_stays_whole() -> None:
     net = ResidualVAE(TINY)
-    other = packed(net.decoder, lambda d: d(torch.zeros(1, 6)))
+    other = pack_convolutions(net.decoder, lambda d: d(torch.zeros(1, 6)))
     net.decode(torch.randn(2, 6)).mean().backward()
     assert not any(isinstance(m, PackedConv2d) for m in net.modules())
     assert all(p.grad is not None for p in net.decoder.parameters())
     assert {id(p) for p in other.parameters()} < {id(p) for p in net.decoder.parameters()}
-    assert not any(isinstance(m, PackedConv2d) for m in packed(net.decoder, lambda d: d.stem(torch.zeros(1, 6))).modules())
+    assert not any(isinstance(m, PackedConv2d) for m in pack_convolutions(net.decoder, lambda d: d.stem(torch.zeros(1, 6))).modules())

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from facevae.nets.postactivation import ConvNormAct, PostActivationConfig, PostActivationVAE, ResidualBlock
+from facevae.nets.postactivation import ConvNormAct, PostActivationBlock, PostActivationConfig, PostActivationVAE
 from train.vae.config import PRESETS
 
 SMALL = PostActivationConfig(size=16, width=8, levels=2, groups=4, latent=5)
@@ -32,11 +32,11 @@ def test_preset_layer_by_layer() -> None:
             rows.append((type(layer).__name__, *value.shape[1:]))
     assert down == [
         ("ConvNormAct", 64, 64, 64),
-        ("ResidualBlock", 64, 64, 64),
+        ("PostActivationBlock", 64, 64, 64),
         ("Conv2d", 128, 32, 32),
-        ("ResidualBlock", 128, 32, 32),
+        ("PostActivationBlock", 128, 32, 32),
         ("Conv2d", 256, 16, 16),
-        ("ResidualBlock", 256, 16, 16),
+        ("PostActivationBlock", 256, 16, 16),
         ("Conv2d", 512, 8, 8),
         ("Flatten", 512 * 8 * 8),
         ("Linear", 2 * 256),
@@ -45,18 +45,18 @@ def test_preset_layer_by_layer() -> None:
         ("Linear", 512 * 8 * 8),
         ("Unflatten", 512, 8, 8),
         ("Upsample", 512, 16, 16),
-        ("ResidualBlock", 256, 16, 16),
+        ("PostActivationBlock", 256, 16, 16),
         ("Upsample", 256, 32, 32),
-        ("ResidualBlock", 128, 32, 32),
+        ("PostActivationBlock", 128, 32, 32),
         ("Upsample", 128, 64, 64),
-        ("ResidualBlock", 64, 64, 64),
+        ("PostActivationBlock", 64, 64, 64),
         ("Conv2d", 3, 64, 64),
         ("Sigmoid", 3, 64, 64),
     ]
 
 
 def test_blocks_are_those_of_the_report(net: PostActivationVAE) -> None:
-    block = next(layer for layer in net.encoder if isinstance(layer, ResidualBlock))
+    block = next(layer for layer in net.encoder if isinstance(layer, PostActivationBlock))
     assert [type(layer) for layer in block.body] == [ConvNormAct] * 3
     assert [type(layer) for layer in block.body[0]] == [nn.Conv2d, nn.GroupNorm, nn.SiLU]
     x = torch.randn(2, 8, 4, 4, generator=torch.Generator().manual_seed(0))

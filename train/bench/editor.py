@@ -12,7 +12,7 @@ from torch import nn
 
 from facevae.editor import Editor, Face
 from facevae.latent.inversion import InversionConfig
-from facevae.memory import keep_small
+from facevae.memory import limit_malloc
 from facevae.photo import images
 from train.bench.timing import SCREEN_PX, large_photo, machine, print_goals, print_machine
 from train.publish.served_page import APP, checkpoint_flags, served
@@ -34,7 +34,7 @@ def bench_editor(editor: Editor, rounds: int, checkpoint: Path | None = None) ->
     """
     before, threads = machine(), torch.get_num_threads()
     torch.set_num_threads(APP_THREADS)
-    keep_small()  # as app.py does
+    limit_malloc()  # as app.py does
     try:
         pairs = list_pairs(editor, WANTED)
         calls = {f"{name}{end}": call for name, pair in pairs.items() for end, call in zip(("", FLOOR), pair, strict=True)}

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from facevae.attributes import WITHHELD
 from facevae.checkpoint.checkpoint import Checkpoint
-from facevae.exhibits.exhibit import Description, Exhibit, Finding, Kind, Space, save_exhibit
+from facevae.exhibits.exhibit import Description, DirectionScores, Exhibit, Kind, Space, save_exhibit
 from facevae.latent.directions import Direction, centroid
 from facevae.nets.ppca import PPCA
 from facevae.nets.vae import VAE
@@ -114,7 +114,9 @@ def make_exhibit(
     judged = np.arange(min(config.judged, len(held)))
     leakage = leakage_of(subject.model, judge, held[judged], steps, names)
     directions = {
-        name: Finding(estimator, round(auroc, 4), {other: round(float(v), 3) for other, v in zip(names, leakage[name], strict=True)})
+        name: DirectionScores(
+            estimator, round(auroc, 4), {other: round(float(v), 3) for other, v in zip(names, leakage[name], strict=True)}
+        )
         for name, (estimator, auroc) in found.items()
     }
     kl = features.kl_of_dimensions(torch.from_numpy(mean), torch.from_numpy(logvar)).tolist() if subject.kind != "ae" else None

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from facevae.checkpoint.checkpoint import Checkpoint
-from facevae.checkpoint.hub import NAME, Source, Unreachable, one_line, one_sentence
+from facevae.checkpoint.hub import NAME, Source, Unreachable, hub_errors, one_line
 from facevae.checkpoint.manifest import CARD, KNOWN, MANIFEST, manifest_of, read_bytes
 from facevae.checkpoint.verify import verify
 from facevae.editor import Editor
@@ -119,7 +119,7 @@ def refusals(target: Source) -> Iterator[None]:
 
     login = "run `hf auth login` with a token that may write"
     try:
-        with one_sentence(target):
+        with hub_errors(target):
             try:
                 yield
             except LocalTokenNotFoundError:

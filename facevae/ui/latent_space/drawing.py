@@ -69,7 +69,7 @@ def grid(pictures: UInt8[np.ndarray, "n h w c"], columns: int) -> UInt8[np.ndarr
 def draw_together(exhibits: Sequence[Exhibit], photo: UInt8[np.ndarray, "s s 3"], drawn: UInt8[np.ndarray, "s s 3"], seed: int) -> str:
     """Two faces through each of the models, and faces that each draws from the same noise."""
     about = exhibits[0].about
-    seen = np.stack([views.as_seen(picture, about.shape) for picture in (photo, drawn)])
+    seen = np.stack([views.resize(picture, about.shape) for picture in (photo, drawn)])
     columns = [["Seen", picture_tag(seen[0], "A photo, as the models see it"), picture_tag(seen[1], "A drawn face"), ""]]
     for exhibit in exhibits:
         back = views.decode(exhibit, views.encode(exhibit, seen))

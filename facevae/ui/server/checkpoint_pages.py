@@ -28,7 +28,7 @@ from starlette.types import Receive, Scope, Send
 from facevae.checkpoint.hub import COMMIT
 from facevae.checkpoint.metadata import folders_below
 from facevae.editor import Editor
-from facevae.memory import give_back
+from facevae.memory import trim_malloc
 from facevae.ui.components import LIVE
 from facevae.ui.server.request_guard import PREFIX
 
@@ -229,7 +229,7 @@ class CheckpointPages:
 def tidy_up() -> None:
     """A page's parts know each other, so that only the collector finds them, and it would take its time."""
     gc.collect()
-    give_back()
+    trim_malloc()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from facevae.memory import give_back
+from facevae.memory import trim_malloc
 
 PREFIX = "facevae-"
 SWEEP_SEC, OLDEST_SEC = 60, 3480
@@ -140,7 +140,7 @@ def keep_clean(folder: Path, every_sec: float | None = None, age_sec: float | No
             for one in folder.parent.glob(f"{PREFIX}*") if folder.name.startswith(PREFIX) else [folder]:
                 sweep(one, age_sec)  # those of processes that were killed, too
             forget_idle(age_sec)
-            give_back()
+            trim_malloc()
 
     thread = threading.Thread(target=run, name="facevae-cleaning", daemon=True)
     thread.start()
