@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_photos import draw
+from few_steps import refine_in_few_steps
 
 from facevae.__main__ import main
 from facevae.checkpoint.checkpoint import save_checkpoint
@@ -22,7 +23,7 @@ def folder(tiny_checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def editor(folder: Path) -> Editor:
-    return Editor(folder)
+    return refine_in_few_steps(Editor(folder), 4)
 
 
 @pytest.fixture

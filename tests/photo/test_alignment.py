@@ -51,18 +51,24 @@ def aligner():
     return Editor().aligner
 
 
-def test_face_lies_in_the_crop_as_in_training(astronaut, aligner):
+@pytest.fixture(scope="module")
+def upright(astronaut, aligner) -> Alignment:
+    """The astronaut's face in the photo as it is."""
     (face,) = find_faces(astronaut, aligner)
-    assert face.found and face.confidence > 0.97
+    return face
+
+
+def test_face_lies_in_the_crop_as_in_training(upright):
+    assert upright.found and upright.confidence > 0.97
     # This face is a little wider than the mean of CelebA: a fit of eyes and mouth leaves the pupils outside of the mean places.
-    assert eye_error(face, EYES) < 0.2
-    assert np.abs(apply(face.matrix, EYES).mean(axis=0) - REFERENCE_POINTS[:2].mean(axis=0)).max() < 0.03
+    assert eye_error(upright, EYES) < 0.2
+    assert np.abs(apply(upright.matrix, EYES).mean(axis=0) - REFERENCE_POINTS[:2].mean(axis=0)).max() < 0.03
 
 
-@pytest.mark.parametrize("degrees, scale", [(0, 2.5), (12, 1), (-12, 1.3), (28, 1), (-25, 0.5)])
-def test_face_is_found_turned_and_scaled(astronaut, aligner, degrees, scale):
+@pytest.mark.parametrize("degrees, scale", [(0, 2.5), (28, 1), (-25, 0.5)])
+def test_face_is_found_turned_and_scaled(astronaut, upright, aligner, degrees, scale):
     photo, matrix = warp(astronaut, degrees, scale)
-    (upright,), (face,) = find_faces(astronaut, aligner), find_faces(photo, aligner)
+    (face,) = find_faces(photo, aligner)
     points = upright.in_photo(REFERENCE_POINTS)
     moved = apply(face.matrix, apply(matrix, points))
     eye_distance = np.linalg.norm(REFERENCE_POINTS[0] - REFERENCE_POINTS[1])
@@ -80,7 +86,7 @@ def test_all_faces_are_found_the_largest_first(astronaut, aligner):
     assert first.corners_px[:, 0].mean() < 300 < second.corners_px[:, 0].mean()
 
 
-@pytest.mark.parametrize("name", ["coins", "text", "rocket", "coffee", "chelsea"])
+@pytest.mark.parametrize("name", ["text", "rocket", "chelsea"])
 def test_no_face_is_seen_where_there_is_none(aligner, name):
     picture = getattr(data, name)()
     assert find_faces(picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2), aligner) == []

@@ -109,6 +109,6 @@ def trained_classifier(data: PreparedData, run: Path, seed: int, budget: BudgetN
             "valid_nimg": 24,
             "precision": "no",
         }
-        config = replace(config, tick_nimg=640, **tiny)
+        config = replace(config, tick_nimg=config.total_nimg, **tiny)
     fit_classifier(config, data, run)
     return load_trained(run)
