@@ -1,40 +1,41 @@
-"""python -m train COMMAND: parse, print the config, call one importable function. To resume, run the same command again."""
+"""python -m train COMMAND: the table of commands; parses, prints the config, runs one."""
 
-import ast
 import json
 import os
 import sys
 from dataclasses import asdict
 from importlib import import_module
-from pathlib import Path
+from typing import NamedTuple
 
-# Command: the module of train/commands and the class that hold its options. Only the one that is called is imported: torch takes seconds.
+
+class Command(NamedTuple):
+    """Where the options of a command are, and its line in the table of commands."""
+
+    module: str
+    """Of train/commands; only that of the requested command is imported: torch takes seconds."""
+    name: str
+    summary: str
+
+
 COMMANDS = {
-    "prepare": ("data", "Prepare"),
-    "pack": ("data", "Pack"),
-    "fit": ("fit", "Fit"),
-    "classifier": ("networks", "Classifier"),
-    "identity": ("networks", "Identity"),
-    "aligner": ("networks", "Aligner"),
-    "directions": ("latents", "Directions"),
-    "prior": ("latents", "Prior"),
-    "ablation": ("studies", "Ablation"),
-    "export": ("checkpoints", "Export"),
-    "push": ("checkpoints", "Push"),
-    "release": ("checkpoints", "Release"),
-    "evaluate": ("measuring", "Evaluate"),
-    "report": ("studies", "Report"),
-    "exhibit": ("latents", "Exhibit"),
-    "bench": ("bench", "Bench"),
-    "figures": ("measuring", "Figures"),
+    "prepare": Command("data", "Prepare", "Pictures -> memory-mapped arrays. Give exactly one of --celeba, --folder, --synthetic."),
+    "pack": Command("data", "Pack", "Pictures -> shards for data larger than a disk: tars of JPEGs and labels."),
+    "fit": Command("fit", "Fit", "Train a VAE. The same command resumes."),
+    "classifier": Command("networks", "Classifier", "Train the attribute classifier, on photos and on a VAE's reconstructions of them."),
+    "identity": Command("networks", "Identity", "Train the identity embedding: is an edited face still the same person?"),
+    "aligner": Command("networks", "Aligner", "Train the alignment net, which corrects a rough crop of a face, on CelebA's own frames."),
+    "directions": Command("latents", "Directions", "Find the directions of the attributes and their safe ranges."),
+    "prior": Command("latents", "Prior", "Fit the prior that new faces are drawn from to encodings of the train split."),
+    "ablation": Command("studies", "Ablation", "Train and measure the variants of the ablation, one change at a time."),
+    "export": Command("checkpoints", "Export", "Put run, classifier, alignment net, directions and prior together to a checkpoint folder."),
+    "push": Command("checkpoints", "Push", "Send a checkpoint to the Hugging Face Hub, with a card that shows what it is."),
+    "release": Command("checkpoints", "Release", "From a finished run to what the editor ships: directions, prior, export, figures."),
+    "evaluate": Command("measuring", "Evaluate", "Measure a checkpoint on held-out faces and print the tables."),
+    "report": Command("studies", "Report", "Reproduce one of the four reports: train, measure, write the page of claims."),
+    "exhibit": Command("latents", "MakeExhibit", "Measure the latent space of a run for the page's Latent space tab (app.py --exhibits)."),
+    "bench": Command("bench", "Bench", "Time the app and the training: each against its reference, in the same run."),
+    "figures": Command("measuring", "Figures", "Draw the pictures of the README: samples, edits, a morph, the public-domain photo."),
 }
-
-
-def about(module: str, name: str) -> str:
-    """The first line of a command's docstring, read without importing what the command needs."""
-    tree = ast.parse((Path(__file__).parent / "commands" / f"{module}.py").read_text(encoding="utf-8"))
-    doc = next(ast.get_docstring(node) for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
-    return doc.splitlines()[0]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,14 +43,14 @@ def main(argv: list[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     if not args or args[0] not in COMMANDS:
         print("usage: python -m train COMMAND [--help]\n")
-        for name, place in COMMANDS.items():
-            print(f"  {name:12} {about(*place)}")
+        for name, entry in COMMANDS.items():
+            print(f"  {name:12} {entry.summary}")
         return 0 if args and args[0] in ("-h", "--help") else 2
-    module, name = COMMANDS[args[0]]
+    entry = COMMANDS[args[0]]
     try:
         import tyro
 
-        command = getattr(import_module(f"train.commands.{module}"), name)
+        command = getattr(import_module(f"train.commands.{entry.module}"), entry.name)
     except ModuleNotFoundError as error:
         print(f"python -m train {args[0]} needs {error.name}: pip install -r requirements.txt", file=sys.stderr)
         return 2

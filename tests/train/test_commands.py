@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from train.__main__ import COMMANDS, about, main
+from train.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_every_line_of_the_table_is_a_command() -> None:
-    for name, (module, command) in COMMANDS.items():
-        found = getattr(import_module(f"train.commands.{module}"), command)
-        assert callable(found.run) and found.__doc__.splitlines()[0] == about(module, command), name
+    for name, entry in COMMANDS.items():
+        found = getattr(import_module(f"train.commands.{entry.module}"), entry.name)
+        assert callable(found.run) and found.__doc__ and entry.summary, name
 
 
 def test_the_table_is_printed_without_torch() -> None:

@@ -1,4 +1,4 @@
-"""app.py with one thing changed for a measurement, as a program of its own: python -m train.bench.altered_page [flags of app.py].
+"""app.py with one thing changed for a benchmark: python -m train.bench.altered_page [FLAGS].
 
 No module of training imports it. Training knows neither Gradio nor the page (tests/test_layers.py), and this program does not, either: it
 opens app.py as Python does, and changes what app.py is about to launch.
@@ -57,11 +57,11 @@ def empty_sliders(page: Any) -> None:
 
     What else listens stays as it is: it has a pace of its own, and each answer of it costs the browser as much as a picture.
     """
-    hand = next(widget for widget in page.blocks.values() if getattr(widget, "elem_id", None) == WIDGET)
-    hand.draw = remembering(hand.draw)
+    widget = next(block for block in page.blocks.values() if getattr(block, "elem_id", None) == WIDGET)
+    widget.draw = remembering(widget.draw)
     for function in page.fns.values():
         drawn = [getattr(widget, "elem_id", None) for widget in function.outputs]
-        if (hand._id, "rest") in function.targets and "result" in drawn:
+        if (widget._id, "rest") in function.targets and "result" in drawn:
             assert not inspect.isgeneratorfunction(function.fn)
             function.fn = remembering(function.fn)
 

@@ -1,4 +1,4 @@
-"""What the data cost: pictures prepared, packed and read a second, and time and memory of training as there are more and more of them."""
+"""Benchmark: preparing, packing and reading pictures, and training over 1,000 to 200,000."""
 
 import json
 import multiprocessing
@@ -30,7 +30,7 @@ from train.vae.loop import fit
 
 SPAWN = multiprocessing.get_context("spawn")
 COUNTS = (1_000, 20_000, 200_000)
-DRAWN = 500
+TOY_FACES = 500
 """Toy faces that are drawn; then they come again: what they show costs nothing."""
 PREPARED, WORKERS = 3_000, 2
 READ, BATCH, PER_SHARD = 40, 64, 80
@@ -82,7 +82,7 @@ def pass_through(celeba: Path, folder: Path) -> dict[str, dict[str, float]]:
         found["pack, one worker"]["bytes"] = sum(row["bytes"] for row in index.values()) / count
         found["batches from arrays"] = read(data)
         found["batches from shards on a disk"] = read(open_data(f"{shards}/{train}", data.shape))
-        with served(shards) as address:
+        with serve_folder(shards) as address:
             found["batches from shards over HTTP"] = read(open_data(f"{address}/{train}", data.shape))
     return found
 
@@ -126,7 +126,7 @@ def serve(folder: Path, told: Connection) -> None:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
+def serve_folder(folder: Path) -> Iterator[str]:
     """The address of a folder, served by a process of its own, whose time is not counted."""
     here, there = SPAWN.Pipe()
     process = SPAWN.Process(target=serve, args=(folder, there), daemon=True)
@@ -141,7 +141,7 @@ def served(folder: Path) -> Iterator[str]:
 def write_many(folder: Path, count: int, size: int) -> None:
     """Prepared data of so many toy faces, a few of them over and over."""
     folder.mkdir()
-    faces, labels, _ = draw_faces(min(DRAWN, count), size, seed=0)
+    faces, labels, _ = draw_faces(min(TOY_FACES, count), size, seed=0)
     images = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=(count, size, size, 3))
     for start in range(0, count, len(faces)):
         images[start : start + len(faces)] = faces[: count - start]

@@ -1,4 +1,7 @@
-"""What the editor computes, one call at a time, each against the least that it could take: the floor."""
+"""Benchmark: the editor's calls against ONNX Runtime, bare gradients and a copy in memory.
+
+Each call is measured next to the least time that it could take, its floor.
+"""
 
 import tempfile
 import time

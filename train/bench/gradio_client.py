@@ -1,4 +1,4 @@
-"""A visitor without a browser: the page's own events over HTTP, with a session, the way Gradio's front end sends them.
+"""A browserless client of the page: Gradio's front-end protocol over HTTP, with a session.
 
 What the front end does and this does too: it keeps the values of the widgets, sends those that an event asks for, applies what
 comes back, and then fires the events that follow. Events outside the queue are one POST; those inside are joined, and one stream
@@ -22,7 +22,7 @@ Log = Callable[[str, float, str], None]
 """Called after each event with its function and what started it, its seconds, and what went wrong: "" where nothing did."""
 
 
-class Visitor:
+class GradioClient:
     """One session on the page. `fire` what a hand does, then `rest`; `value` tells what a widget shows."""
 
     def __init__(self, http: httpx.AsyncClient, config: dict[str, Any], log: Log) -> None:

@@ -1,4 +1,4 @@
-"""Many users at once, each with a photo in a colour of their own: what is slow, what fails, what grows, and who sees whom."""
+"""Benchmark: many users of the page at once; latency, errors, growth, mixed-up faces."""
 
 import asyncio
 import io
@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFilter
 
-from train.bench.gradio_client import Visitor
+from train.bench.gradio_client import GradioClient
 from train.bench.slider_client import SliderClient
 from train.bench.timing import machine, print_goals, print_machine
 from train.publish.served_page import ALTERED, Server, checkpoint_flags, served
@@ -80,7 +80,7 @@ def draw_photo(face: UInt8[np.ndarray, "s s 3"], colour: Colour) -> bytes:
 
 
 @dataclass
-class Tally:
+class LoadRecord:
     """What happened, over all users."""
 
     seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
@@ -109,14 +109,14 @@ class Tally:
 class User:
     """Opens a photo of their own and edits, guides, morphs, draws and saves, in an order of their own."""
 
-    def __init__(self, number: int, everybody: Sequence[Colour], visitor: Visitor, tally: Tally) -> None:
-        self.number, self.everybody, self.visitor, self.tally = number, everybody, visitor, tally
+    def __init__(self, number: int, everybody: Sequence[Colour], visitor: GradioClient, record: LoadRecord) -> None:
+        self.number, self.everybody, self.visitor, self.record = number, everybody, visitor, record
         self.random = np.random.default_rng(number)
         self.name = f"user{number:03}"
         self.photo = b""
         self.drawn: dict[int, list[str]] = {}
-        self.hand = SliderClient(visitor)
-        self.sliders = [name for name in self.hand.look if name.startswith("slider-") and not name.startswith("slider-own")]
+        self.slider_client = SliderClient(visitor)
+        self.sliders = [name for name in self.slider_client.look if name.startswith("slider-") and not name.startswith("slider-own")]
         self.goals = [name for name in visitor.ids if name.startswith("goal-") and visitor.listening(name, "click")]
         self.actions = [self.drag, self.open, self.guide, self.morph, self.generate, self.save, self.api]
         self.often = [*self.actions, self.drag, self.drag, self.drag, self.morph]
@@ -138,7 +138,7 @@ class User:
         try:
             await action()
         except (ValueError, LookupError, TypeError, OSError, httpx.HTTPError) as error:
-            self.tally.errors.append(f"{action.__name__}: {type(error).__name__}: {error}")
+            self.record.errors.append(f"{action.__name__}: {type(error).__name__}: {error}")
 
     async def finish(self, tasks: list[asyncio.Task[bool]]) -> bool:
         """Wait for the functions that a hand has started."""
@@ -152,10 +152,10 @@ class User:
         """Is this picture mine? Its border must have my colour."""
         with Image.open(io.BytesIO(picture)) as image:
             colour = border_colour(np.asarray(image.convert("RGB")))
-        self.tally.pictures += 1
+        self.record.pictures += 1
         owner = whose(colour, self.everybody)
         if owner != self.number:
-            self.tally.strange.append(f"{where} of {self.name} shows {'nobody' if owner is None else f'user{owner:03}'}: {colour}")
+            self.record.strange.append(f"{where} of {self.name} shows {'nobody' if owner is None else f'user{owner:03}'}: {colour}")
 
     async def slide(self, slider: str, low: float, high: float) -> None:
         """Drag a slider of the Morph tab at the pace of a hand, and wait for the last picture."""
@@ -183,16 +183,16 @@ class User:
         if await self.finish(self.visitor.fire("edit-upload", "upload")):
             await self.look(self.visitor.value("result"), "opened photo")
             if self.name not in self.visitor.value("edit-status"):
-                self.tally.strange.append(f"{self.name} opened a photo, and was told {self.visitor.value('edit-status')!r}")
+                self.record.strange.append(f"{self.name} opened a photo, and was told {self.visitor.value('edit-status')!r}")
 
     async def drag(self) -> None:
         """One slider of an attribute."""
         start, end = self.random.uniform(-3, 3, 2)
         slider = str(self.random.choice(self.sliders))
         for value in np.linspace(start, end, MOVES):
-            self.hand.move(slider, round(float(value), 2))
+            self.slider_client.move(slider, round(float(value), 2))
             await asyncio.sleep(1 / MOVES_PER_SEC)
-        for picture in await self.hand.rest():
+        for picture in await self.slider_client.rest():
             self.check(picture, "edit on its way")
         await self.look(self.visitor.value("result"), "edit")
 
@@ -224,12 +224,12 @@ class User:
         await self.finish(self.visitor.fire("seed", "input"))
         await self.visitor.rest()
         tiles = self.visitor.value("faces") or []
-        self.tally.pictures += len(tiles)
+        self.record.pictures += len(tiles)
         if not tiles or not all(tile["caption"].startswith(f"Seed {seed // 100}") for tile in tiles):
-            self.tally.strange.append(f"{self.name} asked for seed {seed}, and got {[tile['caption'] for tile in tiles][:2]}")
+            self.record.strange.append(f"{self.name} asked for seed {seed}, and got {[tile['caption'] for tile in tiles][:2]}")
         files = [Path(tile["image"]["path"]).parent.name for tile in tiles]  # Gradio's name for the content
         if self.drawn.setdefault(seed, files) != files:
-            self.tally.strange.append(f"{self.name} asked for seed {seed} again, and got other faces")
+            self.record.strange.append(f"{self.name} asked for seed {seed} again, and got other faces")
 
     async def save(self) -> None:
         """The full-size file."""
@@ -243,20 +243,20 @@ class User:
         answer = await self.visitor.call(
             "edit", file, {"Smiling": float(self.random.uniform(-2, 2))}, None, 0, False, 0.5, "original", None
         )
-        self.tally.log("api edit", time.perf_counter() - start, "")
+        self.record.log("api edit", time.perf_counter() - start, "")
         await self.look(answer[0], "file of the API")
 
 
-async def simulate(url: str, users: int, seconds: float) -> Tally:
+async def simulate(url: str, users: int, seconds: float) -> LoadRecord:
     """All of them, on the page at `url`."""
-    tally, everybody = Tally(), colours(users)
+    record, everybody = LoadRecord(), colours(users)
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=8 * users)
     async with httpx.AsyncClient(base_url=url, limits=limits, trust_env=False) as http:
         config = (await http.get("/config")).raise_for_status().json()
         until_sec = time.monotonic() + seconds
-        visitors = [Visitor(http, config, tally.log) for _ in everybody]
-        await asyncio.gather(*(User(k, everybody, visitor, tally).live(until_sec) for k, visitor in enumerate(visitors)))
-    return tally
+        visitors = [GradioClient(http, config, record.log) for _ in everybody]
+        await asyncio.gather(*(User(k, everybody, visitor, record).live(until_sec) for k, visitor in enumerate(visitors)))
+    return record
 
 
 async def watch(server: Server, every_sec: float = 1.0) -> list[dict[str, float]]:
@@ -291,25 +291,25 @@ def bench_load(users: int, minutes: float, checkpoint: Path | None = None) -> di
     if users < 1 or minutes <= 0:
         raise ValueError(f"{users} users for {minutes:g} minutes are no load")
 
-    async def run(server: Server) -> tuple[Tally, list[dict[str, float]]]:
+    async def run(server: Server) -> tuple[LoadRecord, list[dict[str, float]]]:
         watching = asyncio.create_task(watch(server))
-        tally = await simulate(server.url, users, 60 * minutes)
+        record = await simulate(server.url, users, 60 * minutes)
         watching.cancel()
-        return tally, await watching
+        return record, await watching
 
     before = machine()
     with served(ALTERED, "--keep-sec", str(KEEP_SEC), *checkpoint_flags(checkpoint)) as server:
-        tally, samples = asyncio.run(run(server))
+        record, samples = asyncio.run(run(server))
     mark_min = min(MARK_MIN, MARK_SHARE * minutes)
     return {
         **before,
         "users": users,
         "minutes": minutes,
         "keep_sec": KEEP_SEC,
-        "actions": tally.actions(),
-        "errors": dict(Counter(tally.errors).most_common()),
-        "pictures": tally.pictures,
-        "strange": tally.strange,
+        "actions": record.actions(),
+        "errors": dict(Counter(record.errors).most_common()),
+        "pictures": record.pictures,
+        "strange": record.strange,
         "mark_min": mark_min,
         "mark": around(samples, 60 * mark_min),
         "end": around(samples, 60 * minutes),

@@ -1,4 +1,4 @@
-"""The training loops that others would use, over our net and our loss. Their packages are called, and only when they are asked for.
+"""Training loops of PyTorch-VAE, pythae and the reports, over our net, for `bench peers`.
 
 - PyTorch-VAE trains in Lightning, from JPEGs that torchvision's transforms prepare in four worker processes.
 - pythae trains in its own `BaseTrainer`, from a float tensor that holds all pictures.

@@ -1,4 +1,4 @@
-"""A hand on the sliders of the Edit tab, without a browser: what facevae/ui/edit/live_preview.js does, over HTTP."""
+"""Drags of the Edit tab's sliders over HTTP, as live_preview.js does them."""
 
 import asyncio
 import base64
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from train.bench.gradio_client import PATIENCE_SEC, Visitor
+from train.bench.gradio_client import PATIENCE_SEC, GradioClient
 
 WIDGET = "hand"
 JPEG = "data:image/jpeg;base64,"
@@ -16,7 +16,7 @@ JPEG = "data:image/jpeg;base64,"
 class SliderClient:
     """Moves sliders for a visitor: one picture at a time is asked for, the last value always, and Gradio is told where the hand rests."""
 
-    def __init__(self, visitor: Visitor) -> None:
+    def __init__(self, visitor: GradioClient) -> None:
         self.visitor = visitor
         told = next(event for event in visitor.events.values() if "facevae-look" in str(event.get("js")))
         self.look = [visitor.names[part] for part in told["inputs"]]

@@ -1,4 +1,4 @@
-"""Cold start: app.py in a fresh process, against one that imports torch and Gradio and serves an empty page."""
+"""Benchmark: cold start of app.py against an empty page with torch and Gradio."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-from train.bench.gradio_client import PATIENCE_SEC, POLL_SEC, Visitor
+from train.bench.gradio_client import PATIENCE_SEC, POLL_SEC, GradioClient
 from train.bench.slider_client import SliderClient
 from train.bench.timing import machine, print_goals, print_machine
 from train.publish.served_page import APP, EMPTY, checkpoint_flags, served
@@ -51,12 +51,12 @@ async def first_edit(url: str) -> None:
     wrong: list[str] = []
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         config = (await http.get("/config")).raise_for_status().json()
-        visitor = Visitor(http, config, lambda _name, _seconds, error: wrong.append(error) if error else None)
-        hand, until_sec = SliderClient(visitor), time.monotonic() + PATIENCE_SEC
+        visitor = GradioClient(http, config, lambda _name, _seconds, error: wrong.append(error) if error else None)
+        slider, until_sec = SliderClient(visitor), time.monotonic() + PATIENCE_SEC
         await asyncio.gather(*visitor.arrive())
         visitor.put(SLIDER, visitor.value(SLIDER) + 1)
         # The page has no picture to give in the moment in which refinement begins.
-        while await hand.draw() is None:
+        while await slider.draw() is None:
             if wrong or time.monotonic() > until_sec:
                 raise ValueError(f"the first edit brought no picture: {'; '.join(wrong) or 'the page gave none'}")
             await asyncio.sleep(POLL_SEC)

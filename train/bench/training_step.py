@@ -1,4 +1,4 @@
-"""Images a second of training: our loop, the bare step that bounds it, and the loops that others would use, in turn."""
+"""Benchmark: images a second of our training loop against its bare step, and other loops."""
 
 import tempfile
 import time

@@ -1,4 +1,4 @@
-"""What is timed, and against what."""
+"""Command `bench`: what is timed, and against what."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,13 +86,13 @@ class Bench:
     def peers(self) -> dict[str, Any]:
         from train.bench.training_step import bench_peers, print_step
 
-        print_step(found := bench_peers(PRESETS[self.preset], self._prepared(), self._given(self.celeba), self.repeats, self.steps))
+        print_step(found := bench_peers(PRESETS[self.preset], self._prepared(), self._celeba_folder(self.celeba), self.repeats, self.steps))
         return found
 
     def growth(self) -> dict[str, Any]:
         from train.bench.data import bench_data, print_data
 
-        print_data(found := bench_data(self._given(self.celeba), self.repeats, self.steps))
+        print_data(found := bench_data(self._celeba_folder(self.celeba), self.repeats, self.steps))
         return found
 
     def _prepared(self) -> Any:
@@ -102,7 +102,7 @@ class Bench:
             raise ValueError(f"bench {self.what} needs --data, a folder that prepare wrote")
         return PreparedData(self.data).resized(PRESETS[self.preset].net.shape)
 
-    def _given(self, celeba: Path | None) -> Path:
+    def _celeba_folder(self, celeba: Path | None) -> Path:
         if celeba is None:
             raise ValueError(f"bench {self.what} needs --celeba, a folder in CelebA's own layout")
         return celeba

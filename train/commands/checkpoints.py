@@ -1,4 +1,4 @@
-"""A checkpoint: put together, listed, sent away; and all of it in one."""
+"""Commands `export`, `push` and `release`: make, send and release a checkpoint."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,8 +79,10 @@ class Release:
 
     def run(self) -> None:
         from facevae.checkpoint.checkpoint import EMBEDDED
-        from train.publish.release import release
+        from train.evaluate.config import EvaluateConfig
+        from train.publish.release import ReleaseConfig, release
 
-        given = {k: v for k, v in vars(self).items() if k not in ("data", "run_dir")}
-        given |= {"aligner": self.aligner or EMBEDDED, "out": self.out or EMBEDDED}
-        print(f"checkpoint: {release(run=self.run_dir, data_folder=self.data, **given).digest}")
+        shared = {k: getattr(self, k) for k in ("data", "judge", "celeba", "photos", "sheets", "faces", "guided")}
+        own = {k: getattr(self, k) for k in ("classifier", "directions", "prior", "figures")}
+        folders = {"run": self.run_dir, "aligner": self.aligner or EMBEDDED, "out": self.out or EMBEDDED}
+        print(f"checkpoint: {release(ReleaseConfig(evaluate=EvaluateConfig(**shared), **folders, **own)).digest}")

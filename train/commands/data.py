@@ -1,4 +1,4 @@
-"""Pictures on disk -> what training reads."""
+"""Commands `prepare` and `pack`: from pictures on disk to what training reads."""
 
 from dataclasses import dataclass
 from pathlib import Path

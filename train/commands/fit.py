@@ -1,4 +1,4 @@
-"""The training of a VAE, anew or from the folder of a run."""
+"""Command `fit`: train a VAE, from the beginning or from the folder of a run."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is found in the latent space of a finished run."""
+"""Commands `directions`, `prior` and `exhibit`: the latent space of a finished run."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,7 +65,7 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class MakeExhibit:
     """Measure the latent space of a run for the page's Latent space tab (app.py --exhibits). It holds nobody's encoding."""
 
     data: Path

@@ -1,10 +1,12 @@
-"""What a checkpoint or a run is worth, in tables and pictures."""
+"""Commands `evaluate` and `figures`: measurements and pictures of a checkpoint or a run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
+
+from train.evaluate.config import EvaluateConfig
 
 
 @dataclass(frozen=True)
@@ -19,34 +21,7 @@ class Evaluate:
     training run --run and writes its evaluation.json."""
     checkpoint: Path | None = None
     """Folder; the embedded checkpoint where not given."""
-    data: Path | None = None
-    """Prepared data: needed for all but "alignment"."""
-    celeba: Path | None = None
-    """Folder in CelebA's own layout, for "alignment": it needs whole frames (of the valid partition)."""
-    photos: Path | None = None
-    """Folder with lfw/ and fairface/, for "alignment": share of faces found in each group."""
-    sheets: Path | None = None
-    """Where "alignment" puts sheets of the crops of --photos, and "protocol" samples and the training faces nearest to them, outside the
-    project."""
-    judge: Path | None = None
-    """Folder of a saved judge, or the run of a classifier of another seed, for "protocol", "edits" and "inversion"; the embedded judge
-    where not given."""
-    classifier: Path | None = None
-    """Folder of a saved classifier, or its run: "classifier" measures it in the place of the checkpoint's own."""
-    identity: Path | None = None
-    """Folder of a saved identity embedding, for "edits"; the embedded one where not given."""
-    fid: bool = False
-    """Let "protocol" measure the standard Inception FID too; it needs torch-fidelity, which downloads the weights."""
-    run_dir: Annotated[Path | None, tyro.conf.arg(name="run")] = None
-    """Run folder of a VAE, for "run"; for "edits" the one that holds the directions that were not chosen, which the matrix compares."""
-    split: Literal["train", "valid", "test"] = "test"
-    """For all but "protocol", whose faces are fixed."""
-    faces: int = 300
-    """Faces of the edit table, of each group of "skin", of "alignment" and of "inversion"."""
-    guided: int = 20
-    """Faces for each goal of guidance; 0 leaves guidance out."""
-    compared: int = 100
-    """Faces that the directions that were not chosen, and the locks, are tried on."""
+    config: Annotated[EvaluateConfig, tyro.conf.arg(name="")] = field(default_factory=EvaluateConfig)
     write: bool = False
     keep: str = ""
     """What to call the weights in the table of docs/milestones.md, which "run" and "protocol" add a row to."""
@@ -63,13 +38,12 @@ class Evaluate:
         if self.what == "show":
             return print_tables(Checkpoint.from_pretrained(folder).evaluation)
         if self.what == "run":
-            evaluation = evaluate_run(self.run_dir, self.data, self.judge, self.sheets, self.fid)
+            evaluation = evaluate_run(self.config)
             print_tables(evaluation)
             return keep_milestone(self.keep, evaluation) if self.keep else None
-        if self.classifier is not None and (self.what != "classifier" or self.write):
+        if self.config.classifier is not None and (self.what != "classifier" or self.write):
             raise ValueError('--classifier is for "classifier", without --write: a checkpoint keeps figures of its own classifier only')
-        given = {k: v for k, v in vars(self).items() if k not in ("checkpoint", "run_dir", "write", "keep")} | {"run": self.run_dir}
-        for section, values in evaluate(folder, **given):
+        for section, values in evaluate(folder, self.what, self.config):
             print_tables({section: values})
             if self.write:
                 add_evaluation(folder, section, values)

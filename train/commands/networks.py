@@ -1,4 +1,4 @@
-"""The nets beside the VAE: the classifiers that steer and score, the identity embedding, the alignment net."""
+"""Commands `classifier`, `identity` and `aligner`: train the networks beside the VAE."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Options that say where the values of the others come from."""
+"""Options that say where the defaults of the others come from: --preset, --resume."""
 
 from collections.abc import Sequence
 

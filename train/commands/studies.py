@@ -1,4 +1,4 @@
-"""Many runs beside each other: the ablation and the four reports."""
+"""Commands `ablation` and `report`: studies of many runs."""
 
 import time
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""The pictures that small nets learn from, at a net's size and roughened, and what a net says of many pictures."""
+"""Augmentation for the helper networks: resized photos, blur, erasing, colour; many outputs."""
 
 import math
 from collections.abc import Callable

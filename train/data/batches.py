@@ -1,20 +1,33 @@
-"""Batches of training pictures that are a pure function of (seed, nimg): what a run saw does not depend on where it was stopped."""
+"""Training batches and augmentation, pure functions of (seed, nimg).
+
+What a run saw does not depend on where it was stopped.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
 from jaxtyping import Int, UInt8
 
-if TYPE_CHECKING:
-    from train.data.prepared import PreparedData
-
 T = TypeVar("T")
 Batcher = Callable[[int, slice], UInt8[np.ndarray, "b h w c"]]
 """(nimg, rows) -> these rows of the batch that begins with image number nimg of the run; a pure function."""
+
+
+class IndexedPictures(Protocol):
+    """Pictures in memory or on disk that can be read one by one (train/data/prepared.py)."""
+
+    images: UInt8[np.ndarray, "n h w c"]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of the pictures."""
+
+    def indices(self, split: str) -> Int[np.ndarray, " m"]:
+        """Positions of the pictures of a split."""
 
 
 class PictureSource(Protocol):
@@ -43,7 +56,7 @@ class Variation:
     shift_px: int = 0
     turn_deg: float = 0.0
 
-    def of(
+    def apply(
         self,
         pictures: Iterable[UInt8[np.ndarray, "h w c"]],
         shape: tuple[int, int, int],
@@ -59,16 +72,16 @@ class Variation:
         channels, height, width = shape
         out = np.empty((len(corners), height, width, channels), np.uint8)
         for i, (picture, (top, left)) in enumerate(zip(pictures, corners, strict=True)):
-            cut = shifted(picture, int(top) - pad, int(left) - pad)
+            cut = shift(picture, int(top) - pad, int(left) - pad)
             cut = cv2.flip(cut, 1) if flips[i] else cut
-            out[i] = (turned(cut, turns[i]) if self.turn_deg else cut).reshape(out[i].shape)  # cv2 drops the axis of a single channel
+            out[i] = (turn(cut, turns[i]) if self.turn_deg else cut).reshape(out[i].shape)  # cv2 drops the axis of a single channel
         return out
 
 
 class Batches:
     """Endless shuffled batches; batch k depends on (seed, nimg) alone, so that a resumed run equals an unbroken one."""
 
-    def __init__(self, data: "PreparedData", split: str, seed: int, flip: bool = True, shift_px: int = 0, turn_deg: float = 0.0) -> None:
+    def __init__(self, data: IndexedPictures, split: str, seed: int, flip: bool = True, shift_px: int = 0, turn_deg: float = 0.0) -> None:
         self.data, self.seed, self.variation = data, seed, Variation(flip, shift_px, turn_deg)
         self.members = data.indices(split)
         self._epoch, self._order = -1, self.members
@@ -88,10 +101,10 @@ class Batches:
         """Pictures, varied at random, and their positions in the data set; of a batch that is shared, some rows only."""
         index = self.indices(nimg, batch_size)[rows]
         pictures = (self.data.images[k] for k in index)
-        return self.variation.of(pictures, self.data.shape, (self.seed, 2, nimg), batch_size, rows), index
+        return self.variation.apply(pictures, self.data.shape, (self.seed, 2, nimg), batch_size, rows), index
 
 
-def shifted(picture: UInt8[np.ndarray, "h w c"], down: int, right: int) -> UInt8[np.ndarray, "h w *c"]:
+def shift(picture: UInt8[np.ndarray, "h w c"], down: int, right: int) -> UInt8[np.ndarray, "h w *c"]:
     """What a window of the picture's size sees that was moved so many pixels over it, edges repeated.
 
     By cv2, as the flip is: NumPy takes twenty times as long for both, on a core that the step wants.
@@ -103,7 +116,7 @@ def shifted(picture: UInt8[np.ndarray, "h w c"], down: int, right: int) -> UInt8
     return cv2.copyMakeBorder(seen, max(-down, 0), max(down, 0), max(-right, 0), max(right, 0), cv2.BORDER_REPLICATE)
 
 
-def turned(picture: UInt8[np.ndarray, "h w *c"], angle_deg: float) -> UInt8[np.ndarray, "h w *c"]:
+def turn(picture: UInt8[np.ndarray, "h w *c"], angle_deg: float) -> UInt8[np.ndarray, "h w *c"]:
     """Turned around its middle, edges repeated; Lanczos, since a net that is to be sharp must not be shown softer pictures."""
     height, width = picture.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), angle_deg, 1.0)

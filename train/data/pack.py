@@ -1,4 +1,4 @@
-"""Pictures -> shards: tar files of JPEGs with their labels, and an index of what each of them holds."""
+"""Pack pictures into shards: tar files of JPEGs with labels, and an index."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Pictures on disk -> memory-mapped uint8 arrays, the fast way to train on what fits a disk."""
+"""Prepared data: pictures on disk -> memory-mapped uint8 arrays; CelebA's layout, folders."""
 
 import copy
 import json
@@ -225,6 +225,10 @@ class PreparedData:
         if not len(found):
             raise ValueError(f"{self.folder} has no pictures in the {split} split")
         return found
+
+    def sample(self, split: str, count: int, rng: np.random.Generator) -> Int[np.ndarray, " m"]:
+        """Sorted positions of `count` random pictures of a split, or of all where it has fewer."""
+        return np.sort(rng.permutation(self.indices(split))[:count])
 
     def label(self, attribute: str) -> Bool[np.ndarray, " n"]:
         """True where a picture carries the attribute."""

@@ -1,4 +1,4 @@
-"""Shards, for data larger than a disk: tar files of JPEGs, on a disk or behind http(s), read in an order that is a function of the seed.
+"""Shards (tars of JPEGs, local or http) read in a seeded order, for data larger than a disk.
 
 The webdataset library expands the names and reads the tars. Its pipelines have no place that one could go on from, and divide shards
 by the number of processes, so the order is our own: the index that `pack` wrote tells how many pictures each shard holds, and from
@@ -123,7 +123,7 @@ class ShardBatches:
         files = [file for n in range(first, last) for file in self.open[n].take(self.each)]
         self.at = nimg + self.batch_size
         pictures = self.decoders.map(lambda file: decode(file, self.data.size, self.data.name), files)
-        return self.variation.of(pictures, self.data.shape, (self.seed, 2, nimg), self.batch_size, rows)
+        return self.variation.apply(pictures, self.data.shape, (self.seed, 2, nimg), self.batch_size, rows)
 
     def order(self, lane: int, before: int) -> Iterator[tuple[int, np.ndarray]]:
         """The shards of a lane, each with the numbers of its pictures in turn, after the first `before` pictures."""

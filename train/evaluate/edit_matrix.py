@@ -1,4 +1,4 @@
-"""The edit matrix: what each way of moving each main attribute does to held-out faces, in the photo, by judge and identity embedding."""
+"""Edit matrix: success, leakage and identity of edits on held-out faces, by estimator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ LOCKED = (
 
 
 @dataclass(frozen=True)
-class Room:
+class EditMeter:
     """Held-out faces, what looks at them, and the checkpoint whose edits are measured."""
 
     checkpoint: Checkpoint
@@ -90,7 +90,7 @@ def share_flipped(seen: Float[np.ndarray, " m"], sign: Float[np.ndarray, " m"]) 
     return round(float(((seen - 0.5) * sign > 0).mean()), 3)
 
 
-def open_room(checkpoint: Checkpoint, view: InPhoto, attributes: list[str], people: Mapping[str, float]) -> Room:
+def open_meter(checkpoint: Checkpoint, view: InPhoto, attributes: list[str], people: Mapping[str, float]) -> EditMeter:
     """`view` pastes, judges and embeds; `people` holds the cosines that the embedding was saved with."""
     known = list(checkpoint.classifier.config.attributes)
     correlation = torch.eye(len(attributes))  # of labels that the checkpoint knows nothing of: none
@@ -98,7 +98,7 @@ def open_room(checkpoint: Checkpoint, view: InPhoto, attributes: list[str], peop
     here, there = ([names.index(name) for name in both] for names in (attributes, known))
     correlation[np.ix_(here, here)] = checkpoint.labels.correlation[np.ix_(there, there)]
     rare = float(checkpoint.prior.log_prob(view.z).quantile(0.01))
-    return Room(checkpoint, view, attributes, correlation, rare, people["different_95"])
+    return EditMeter(checkpoint, view, attributes, correlation, rare, people["different_95"])
 
 
 def shipped_steps(checkpoint: Checkpoint) -> dict[str, Tensor]:
@@ -106,7 +106,9 @@ def shipped_steps(checkpoint: Checkpoint) -> dict[str, Tensor]:
     return {f"{name} shipped": d.step for name, d in checkpoint.directions.items()}
 
 
-def edit_matrix(room: Room, steps: Mapping[str, Float[Tensor, " d"]], limit: int | None = None) -> dict[str, dict[str, dict[str, Any]]]:
+def edit_matrix(
+    meter: EditMeter, steps: Mapping[str, Float[Tensor, " d"]], limit: int | None = None
+) -> dict[str, dict[str, dict[str, Any]]]:
     """estimator -> attribute -> strength -> row, of the main attributes, on the first `limit` faces.
 
     `steps` are of one σ, by "attribute estimator"; the end of the range is that of the shipped direction for all estimators, since
@@ -114,44 +116,44 @@ def edit_matrix(room: Room, steps: Mapping[str, Float[Tensor, " d"]], limit: int
     """
     jobs = [(*key.split(" ", 1), step) for name in MAIN for key, step in steps.items() if key.split(" ", 1)[0] == name]
     table: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, estimator, step in tqdm([job for job in jobs if job[0] in room.checkpoint.directions], desc="edit matrix"):
-        rows, sign = room.sides(name, limit)
+    for name, estimator, step in tqdm([job for job in jobs if job[0] in meter.checkpoint.directions], desc="edit matrix"):
+        rows, sign = meter.sides(name, limit)
         if not len(rows):
             continue
-        ends = room.ends(name, sign)
+        ends = meter.ends(name, sign)
         for label, strength in STRENGTHS.items():
             signed = torch.from_numpy(ends if strength is None else strength * sign).float()
-            row = room.measure(name, rows, sign, signed[:, None] * step)
+            row = meter.measure(name, rows, sign, signed[:, None] * step)
             table.setdefault(estimator, {}).setdefault(name, {})[label] = {"strength": round(signed.abs().mean().item(), 2), **row}
     return table
 
 
-def slider_table(room: Room) -> dict[str, Any]:
+def slider_table(meter: EditMeter) -> dict[str, Any]:
     """Both ends of the safe range of each slider: faces tried, share that flips, leakage."""
     table: dict[str, Any] = {}
-    for name, direction in tqdm(room.checkpoint.directions.items(), desc="sliders"):
-        rows, sign = room.sides(name, SLIDER_FACES)
+    for name, direction in tqdm(meter.checkpoint.directions.items(), desc="sliders"):
+        rows, sign = meter.sides(name, SLIDER_FACES)
         table[name] = {}
         for side, strength, flip in (("add", direction.high, 1.0), ("remove", direction.low, -1.0)):
             some = rows[sign == flip]
             if len(some):
                 moves = (strength * direction.step).expand(len(some), -1)
-                row = room.measure(name, some, np.full(len(some), flip), moves)
+                row = meter.measure(name, some, np.full(len(some), flip), moves)
                 table[name][side] = {"strength": strength, **{k: row[k] for k in ("n", "success", "leakage", "same")}}
     return table
 
 
-def lock_table(room: Room, faces: int) -> list[dict[str, Any]]:
+def lock_table(meter: EditMeter, faces: int) -> list[dict[str, Any]]:
     """Edits to the end of their range with and without their companion locked: what the lock takes and what it holds."""
-    checkpoint, rows_out = room.checkpoint, []
+    checkpoint, rows_out = meter.checkpoint, []
     for name, companion in tqdm(LOCKED, desc="locks"):
         if not {name, companion} <= set(checkpoint.directions):
             continue
         direction, held = checkpoint.directions[name], steps_to_hold(checkpoint.directions[companion])
-        rows, sign = room.sides(name, faces)
+        rows, sign = meter.sides(name, faces)
         if not len(rows):
             continue
-        ends = torch.from_numpy(room.ends(name, sign)).float()[:, None]
+        ends = torch.from_numpy(meter.ends(name, sign)).float()[:, None]
         row: dict[str, Any] = {
             "attribute": name,
             "locked": companion,
@@ -159,18 +161,18 @@ def lock_table(room: Room, faces: int) -> list[dict[str, Any]]:
             "n": len(rows),
         }
         for state, step in (("free", direction.step), ("held", hold(direction.step, held, checkpoint.cholesky))):
-            row[state] = moved_companion(room, name, companion, rows, sign, ends * step)
+            row[state] = moved_companion(meter, name, companion, rows, sign, ends * step)
         rows_out.append(row)
     return rows_out
 
 
 def moved_companion(
-    room: Room, name: str, companion: str, rows: Int[np.ndarray, " m"], sign: Float[np.ndarray, " m"], moves: Float[Tensor, "m d"]
+    meter: EditMeter, name: str, companion: str, rows: Int[np.ndarray, " m"], sign: Float[np.ndarray, " m"], moves: Float[Tensor, "m d"]
 ) -> dict[str, float]:
     """Success of an edit, and how far it moves the companion's logit."""
-    column, other = room.attributes.index(name), room.attributes.index(companion)
-    seen = room.view.probabilities(rows, moves)
-    moved = np.abs(room.view.change(rows, seen)[:, other]).mean()
+    column, other = meter.attributes.index(name), meter.attributes.index(companion)
+    seen = meter.view.probabilities(rows, moves)
+    moved = np.abs(meter.view.change(rows, seen)[:, other]).mean()
     return {"success": share_flipped(seen[:, column], sign), "companion": round(float(moved), 3)}
 
 

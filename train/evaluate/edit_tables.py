@@ -1,4 +1,4 @@
-"""What an evaluation says of edits, as text for the model card."""
+"""Markdown tables of edits, locks and guidance, for the model card and the docs."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ ALIKE = (
 
 
 def edits_note(section: dict[str, Any]) -> str:
-    """Who says that an edit has worked, and how far two photos of one person are apart."""
+    """How success, leakage and identity are measured, and by which nets."""
     people = section["people"]
     return (
         f"{EDITS_NOTE}{judged_by(section)} Identity embedding {section['identity']}: cosines of two photos of one person "
@@ -100,18 +100,10 @@ def guidance_table(section: dict[str, Any]) -> str:
 
 def edits_text(section: dict[str, Any]) -> str:
     """All tables of the section, one after the other."""
-    parts = [edits_note(section), "\n\n"]
-    if section["matrix"]:
-        parts += [matrix_table(section), "\nThe same ends with every estimator"]
-        parts += [f" (the first {section['compared']} faces; {ALIKE})" if section["compared"] else ""]
-        parts += [
-            ":\n\n",
-            estimator_table(section),
-            "\nLocks:\n\n",
-            locks_table(section),
-            "\nAll sliders, at both ends of their safe range:\n\n",
-        ]
-    parts += [sliders_table(section)]
-    if section["guidance"]:
-        parts += [f"\n{GUIDANCE_NOTE}\n\n", guidance_table(section)]
-    return "".join(parts)
+    text = f"{edits_note(section)}\n\n"
+    if section["matrix"]:  # empty where no face clearly has or lacks a main attribute
+        compared = f" (the first {section['compared']} faces; {ALIKE})" if section["compared"] else ""
+        text += f"{matrix_table(section)}\nThe same ends with every estimator{compared}:\n\n{estimator_table(section)}"
+        text += f"\nLocks:\n\n{locks_table(section)}\nAll sliders, at both ends of their safe range:\n\n"
+    text += sliders_table(section)
+    return text + (f"\n{GUIDANCE_NOTE}\n\n{guidance_table(section)}" if section["guidance"] else "")

@@ -1,7 +1,7 @@
-"""What a checkpoint can do on held-out faces: the protocol, classifier, edits. Numbers go to evaluation.json."""
+"""evaluate(): measure a checkpoint on held-out faces, section by section."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,15 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torchmetrics.image.fid import FrechetInceptionDistance
 
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.editor import Editor
 from facevae.files import write_json
 from facevae.photo import images
-from train.data.prepared import PreparedData, list_celeba
-from train.evaluate.edit_matrix import MAIN, edit_matrix, lock_table, open_room, shipped_steps, slider_table, summary
+from train.data.prepared import Listing, PreparedData, list_celeba
+from train.evaluate.config import EvaluateConfig
+from train.evaluate.edit_matrix import MAIN, edit_matrix, lock_table, open_meter, shipped_steps, slider_table, summary
 from train.evaluate.edit_tables import edits_text
 from train.evaluate.face_finding import evaluate_alignment, evaluate_photos, print_alignment
 from train.evaluate.guidance import compare_guidance
@@ -30,103 +32,161 @@ from train.networks.classifier import judge_from
 from train.networks.identity import IdentityNet, identity_from
 from train.networks.scores import SCORES, Scorer, score_pictures
 
-SECTIONS = ("protocol", "reconstruction", "classifier", "edits", "skin", "alignment", "inversion")
 LIKENESS = ("n", "distortion_nats", "rate_nats", "bits_per_dim", "psnr_db")
 
 
-def evaluate(
-    folder: Path,
-    what: str,
-    data: Path | None,
-    celeba: Path | None,
-    photos: Path | None,
-    sheets: Path | None,
-    judge: Path | None,
-    fid: bool,
-    split: str,
-    faces: int,
-    guided: int,
-    classifier: Path | None = None,
-    identity: Path | None = None,
-    run: Path | None = None,
-    compared: int = 100,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Measure the section `what` of a checkpoint, or all whose folders are given; yields (section, values).
+@dataclass(frozen=True)
+class Inputs:
+    """What the sections measure, and what they measure with; None where none of the requested sections needs it."""
 
-    `classifier` stands in for the checkpoint's own; `run` holds the directions that were not chosen, which the edit matrix compares
-    on `compared` faces.
+    checkpoint: Checkpoint
+    config: EvaluateConfig
+    data: PreparedData | None = None
+    frames: Listing | None = None
+    """CelebA's own frames."""
+    judge: tuple[Scorer, str] | None = None
+    """The net and the digest of its file."""
+    identity: tuple[IdentityNet, str, dict[str, float]] | None = None
+    """The net, the digest of its file, and the cosines it was saved with."""
+    inception: FrechetInceptionDistance | None = None
+    measured: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Sections measured so far."""
+
+
+def open_data(config: EvaluateConfig) -> PreparedData:
+    """The prepared data set; `ValueError` where none is given."""
+    if config.data is None:
+        raise ValueError("--data names a prepared data set; make one with: python -m train prepare")
+    return PreparedData(config.data)
+
+
+def list_frames(config: EvaluateConfig) -> Listing:
+    """CelebA's own frames; `ValueError` where no folder is given, or photos without a folder for their sheets."""
+    if config.celeba is None:
+        raise ValueError("--celeba names the folder with CelebA's own frames, which alignment is measured on")
+    if config.photos is not None and config.sheets is None:
+        raise ValueError("--photos needs --sheets: what was found has to be looked at")
+    return list_celeba(config.celeba)
+
+
+# The fields of Inputs that a section may need, and how each is opened.
+OPENERS: dict[str, Callable[[EvaluateConfig], Any]] = {
+    "data": open_data,
+    "frames": list_frames,
+    "judge": lambda config: judge_from(config.judge),
+    "identity": lambda config: identity_from(config.identity),
+    "inception": lambda config: load_inception() if config.fid else None,
+}
+
+
+def measure_reference(inputs: Inputs) -> dict[str, Any]:
+    """The section "protocol"."""
+    checkpoint, (scorer, digest) = inputs.checkpoint, inputs.judge
+    parts = checkpoint.net, checkpoint.variance, checkpoint.prior
+    return measure_protocol(*parts, scorer, digest, inputs.data, sheets=inputs.config.sheets, inception=inputs.inception)
+
+
+def measure_reconstruction(inputs: Inputs) -> dict[str, Any]:
+    """The section "reconstruction"; figures that the protocol has measured on the same faces are taken from there."""
+    split = inputs.config.split
+    index, protocol = inputs.data.indices(split), inputs.measured.get("protocol", {})
+    if protocol and (protocol["split"], protocol["n"]) == (split, len(index)):
+        values = {k: protocol["reconstruction"][k] for k in LIKENESS}
+    else:
+        values = evaluate_reconstruction(inputs.checkpoint.net, inputs.checkpoint.variance, inputs.data, index)
+    return {"split": split} | values
+
+
+def measure_classifier(inputs: Inputs) -> dict[str, Any]:
+    """The section "classifier"."""
+    return {"split": inputs.config.split} | evaluate_classifier(inputs.checkpoint, inputs.data, inputs.config.split)
+
+
+def measure_edits(inputs: Inputs) -> dict[str, Any]:
+    """The section "edits"."""
+    config, (scorer, digest), (embedding, identity_digest, people) = inputs.config, inputs.judge, inputs.identity
+    steps = read_estimators(config.run) if config.run is not None else {}
+    values = evaluate_edits(inputs.checkpoint, scorer, embedding, people, inputs.data, config, steps)
+    return {"split": config.split, "judge": digest, "identity": identity_digest} | values
+
+
+def measure_skin(inputs: Inputs) -> dict[str, Any]:
+    """The section "skin"."""
+    config = inputs.config
+    return {"split": config.split} | evaluate_skin(inputs.checkpoint, inputs.data, config.split, config.faces, config.guided)
+
+
+def measure_face_finding(inputs: Inputs) -> dict[str, Any]:
+    """The section "alignment": on CelebA's valid partition, and on the photos of other sets where given."""
+    config, editor = inputs.config, Editor(inputs.checkpoint)
+    values = evaluate_alignment(editor, inputs.frames, faces=config.faces)
+    return values | ({"photos": evaluate_photos(editor, config.photos, config.sheets)} if config.photos is not None else {})
+
+
+def measure_inversion(inputs: Inputs) -> dict[str, Any]:
+    """The section "inversion"."""
+    scorer, digest = inputs.judge
+    return {"judge": digest} | evaluate_inversion(inputs.checkpoint, scorer, inputs.data, inputs.config.split, inputs.config.faces)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of an evaluation."""
+
+    needs: tuple[str, ...]
+    """Keys of `OPENERS`."""
+    measure: Callable[[Inputs], dict[str, Any]]
+
+
+# In the order of measurement.
+SECTIONS: dict[str, Section] = {
+    "protocol": Section(("data", "judge", "inception"), measure_reference),
+    "reconstruction": Section(("data",), measure_reconstruction),
+    "classifier": Section(("data",), measure_classifier),
+    "edits": Section(("data", "judge", "identity"), measure_edits),
+    "skin": Section(("data",), measure_skin),
+    "alignment": Section(("frames",), measure_face_finding),
+    "inversion": Section(("data", "judge"), measure_inversion),
+}
+
+
+def evaluate(folder: Path, what: str, config: EvaluateConfig) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Measure the section `what` of a checkpoint, or "all" (without "alignment" where `celeba` is not given); yields (section, values).
 
     `ValueError` where the folder that a section needs is not given, or a net that it needs cannot be had.
     """
     checkpoint = Checkpoint.from_pretrained(folder)
-    if classifier is not None:
-        checkpoint = replace(checkpoint, classifier=judge_from(classifier)[0])
-    wanted = SECTIONS if what == "all" else (what,)
-    if what == "all" and celeba is None:
-        wanted = tuple(w for w in wanted if w != "alignment")
-    if data is None and wanted != ("alignment",):
-        raise ValueError("--data names a prepared data set; make one with: python -m train prepare")
-    prepared = PreparedData(data) if data is not None else None
-    # Whatever may be missing is missed before anything takes its time.
-    scorer, digest = judge_from(judge) if {"protocol", "inversion", "edits"} & set(wanted) else (None, "")
-    embedding, identity_digest, people = identity_from(identity) if "edits" in wanted else (None, "", {})
-    inception = load_inception() if fid and "protocol" in wanted else None
-    measured: dict[str, Any] = {}
-    for section in wanted:
-        if section == "alignment":
-            if celeba is None:
-                raise ValueError("--celeba names the folder with CelebA's own frames, which alignment is measured on")
-            yield section, evaluate_finding(checkpoint, celeba, photos, sheets, faces)
-        elif section == "inversion":
-            yield section, {"judge": digest} | evaluate_inversion(checkpoint, scorer, prepared, split, faces)
-        elif section == "protocol":
-            parts = checkpoint.net, checkpoint.variance, checkpoint.prior
-            measured = measure_protocol(*parts, scorer, digest, prepared, sheets=sheets, inception=inception)
-            yield section, measured
-        elif section == "reconstruction":
-            # What the protocol has measured on the same faces is not measured again.
-            index = prepared.indices(split)
-            if measured and (measured["split"], measured["n"]) == (split, len(index)):
-                values = {k: measured["reconstruction"][k] for k in LIKENESS}
-            else:
-                values = evaluate_reconstruction(checkpoint.net, checkpoint.variance, prepared, index)
-            yield section, {"split": split} | values
-        elif section == "skin":
-            yield section, {"split": split} | evaluate_skin(checkpoint, prepared, split, faces, guided)
-        elif section == "classifier":
-            yield section, {"split": split} | evaluate_classifier(checkpoint, prepared, split)
-        else:
-            steps = read_estimators(run) if run is not None else {}
-            values = evaluate_edits(checkpoint, scorer, embedding, people, prepared, split, faces, guided, steps, compared)
-            yield section, {"split": split, "judge": digest, "identity": identity_digest} | values
+    if config.classifier is not None:
+        checkpoint = replace(checkpoint, classifier=judge_from(config.classifier)[0])
+    every = [name for name in SECTIONS if name != "alignment" or config.celeba is not None]
+    names = every if what == "all" else [what]
+    # Fail early, before any long measurement.
+    needed = {need for name in names for need in SECTIONS[name].needs}
+    inputs = Inputs(checkpoint, config, **{need: open_it(config) for need, open_it in OPENERS.items() if need in needed})
+    for name in names:
+        inputs.measured[name] = SECTIONS[name].measure(inputs)
+        yield name, inputs.measured[name]
 
 
-def evaluate_run(run: Path | None, data: Path | None, judge: Path | None, sheets: Path | None, fid: bool) -> dict[str, Any]:
-    """The protocol on the EMA weights of a training run; written to its `evaluation.json`.
+def evaluate_run(config: EvaluateConfig) -> dict[str, Any]:
+    """The protocol on the EMA weights of the training run `config.run`; written to its `evaluation.json`.
 
     Samples come from the prior that `python -m train prior` left in the run, else from one Gaussian fitted to encodings.
     `ValueError` where a folder, or a net, is missing.
     """
-    if run is None or data is None:
+    if config.run is None or config.data is None:
         raise ValueError("evaluate run needs --run, the folder of a training run, and --data, a prepared data set")
-    net, variance, nimg, _ = load_run(run)
-    prepared = PreparedData(data).resized(net.config.shape)
-    scorer, digest = judge_from(judge)
-    inception = load_inception() if fid else None
-    prior = read_prior(run, net.config.latent) if (run / "prior.safetensors").is_file() else fit_gaussian(net, prepared)
-    section = measure_protocol(net, variance, prior, scorer, digest, prepared, sheets=sheets, inception=inception)
-    evaluation = {"training": {"nimg": nimg}, "protocol": section}
-    write_json(run / "evaluation.json", evaluation)
+    run = load_run(config.run)
+    net = run.net
+    data = PreparedData(config.data).resized(net.config.shape)
+    scorer, digest = judge_from(config.judge)
+    inception = load_inception() if config.fid else None
+    has_prior = (config.run / "prior.safetensors").is_file()
+    prior = read_prior(config.run, net.config.latent) if has_prior else fit_gaussian(net, data)
+    section = measure_protocol(net, run.variance, prior, scorer, digest, data, sheets=config.sheets, inception=inception)
+    evaluation = {"training": {"nimg": run.nimg}, "protocol": section}
+    write_json(config.run / "evaluation.json", evaluation)
     return evaluation
-
-
-def evaluate_finding(checkpoint: Checkpoint, celeba: Path, photos: Path | None, sheets: Path | None, faces: int) -> dict[str, Any]:
-    """The section "alignment": on CelebA's valid partition, and on the photos of other sets where given."""
-    if photos is not None and sheets is None:
-        raise ValueError("--photos needs --sheets: what was found has to be looked at")
-    editor = Editor(checkpoint)
-    values = evaluate_alignment(editor, list_celeba(celeba), faces=faces)
-    return values | ({"photos": evaluate_photos(editor, photos, sheets)} if photos is not None and sheets is not None else {})
 
 
 @torch.inference_mode()
@@ -151,39 +211,36 @@ def evaluate_edits(
     embedding: IdentityNet,
     people: dict[str, float],
     data: PreparedData,
-    split: str,
-    faces: int,
-    guided: int,
+    config: EvaluateConfig,
     steps: Mapping[str, Float[Tensor, " d"]] = {},
-    compared: int = 100,
 ) -> dict[str, Any]:
     """What edits do to held-out faces in the photo, as the judge sees it, and whether they stay the same people.
 
-    The edit matrix and the locks (see `edit_matrix`), both ends of every slider, and guidance beside its plain form on at most
-    `guided` of the faces that lack a goal. `steps` are those of the estimators that were not chosen. Adding: faces with probability < 0.2
-    that end above 0.5; taking away: faces > 0.8 that end below 0.5. Leakage: mean |change| of the other attributes' logits,
-    in standard deviations of that logit over the faces.
+    The edit matrix and the locks (see `edit_matrix`), both ends of every slider, and guidance next to its plain form on at most
+    `config.guided` of the faces that lack a goal. `steps` are those of the estimators that were not chosen. Adding: faces with
+    probability < 0.2 that end above 0.5; taking away: faces > 0.8 that end below 0.5. Leakage: mean |change| of the other attributes'
+    logits, in standard deviations of that logit over the faces.
     """
     editor = Editor(checkpoint)
     attributes = list(judge.config.attributes)
     if missing := [c.name for c in editor.controls if c.name not in attributes]:
         raise ValueError(f"the judge does not answer for {', '.join(missing)}, which the checkpoint has sliders for")
-    index = np.sort(np.random.default_rng(7).permutation(data.indices(split))[:faces])
+    index = data.sample(config.split, config.faces, np.random.default_rng(7))
     z = encode_many(checkpoint.net, data, index)
     view = InPhoto(checkpoint.net, judge, data, index, z, pasted=True, identity=embedding)
-    room = open_room(checkpoint, view, attributes, people)
-    matrix = edit_matrix(room, shipped_steps(checkpoint)) | edit_matrix(room, steps, compared)
+    meter = open_meter(checkpoint, view, attributes, people)
+    matrix = edit_matrix(meter, shipped_steps(checkpoint)) | edit_matrix(meter, steps, config.compared)
     return {
         "n": len(index),
-        "compared": min(compared, len(index)) if steps else 0,
+        "compared": min(config.compared, len(index)) if steps else 0,
         "people": people,
         "attributes": [name for name in MAIN if name in checkpoint.directions],
         "chosen": {name: d.estimator for name, d in checkpoint.directions.items()},
         "matrix": matrix,
         "summary": summary(matrix),
-        "sliders": slider_table(room),
-        "locks": lock_table(room, compared),
-        "guidance": compare_guidance(editor, judge, data, index, z, editor.goals, guided) if guided else {},
+        "sliders": slider_table(meter),
+        "locks": lock_table(meter, config.compared),
+        "guidance": compare_guidance(editor, judge, data, index, z, editor.goals, config.guided) if config.guided else {},
     }
 
 

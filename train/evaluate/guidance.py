@@ -1,4 +1,4 @@
-"""Guidance against its plain form on held-out faces: does an independent judge see what was asked for, what else moved, how fast."""
+"""Label guidance against its plain form on held-out faces: success, leakage, time."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def compare_guidance(
         rows = np.flatnonzero(hardest(seen, attributes, goal) < 0.2)[:faces]
         found: dict[str, list[list[float]]] = {method: [] for method in methods}
         for row in rows:
-            face = as_opened(np.array(data.images[index[row]]), z[row])
+            face = face_from(np.array(data.images[index[row]]), z[row])
             for method in methods:
                 start = time.perf_counter()
                 end, steps = METHODS[method](editor, face, goal)
@@ -80,7 +80,7 @@ def compare_guidance(
     return tables
 
 
-def as_opened(picture: UInt8[np.ndarray, "s s 3"], latent: Float32[np.ndarray, " d"]) -> Face:
+def face_from(picture: UInt8[np.ndarray, "s s 3"], latent: Float32[np.ndarray, " d"]) -> Face:
     """A prepared picture as the editor would have opened it."""
     return Face(latent, np.zeros_like(latent), picture, photo=picture, screen=picture, alignment=whole(len(picture)))
 

@@ -1,4 +1,4 @@
-"""What refining a latent gains on held-out faces, and what it costs: can the face still be edited afterwards?"""
+"""Refined latents against encodings on held-out faces: PSNR, likeness, and edits afterwards."""
 
 import time
 from typing import Any
@@ -37,7 +37,7 @@ def evaluate_inversion(
     `InPhoto.leakage`. Time is CPU time of the calling thread, as a multiple of one gradient through the
     decoder at the start of the search, measured in the same run: run it with one thread.
     """
-    index = np.sort(np.random.default_rng(11).permutation(data.indices(split))[:faces])
+    index = data.sample(split, faces, np.random.default_rng(11))
     ends, firsts, cost = [], [], []
     for row in tqdm(index, desc="refine", unit="face"):
         first, last, ratio = refine_one(checkpoint, data.images[row], config)

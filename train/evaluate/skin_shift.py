@@ -1,4 +1,4 @@
-"""How far edits repaint people: the tone of their cheeks before and after, in dark faces, in light ones and in all."""
+"""Change of skin tone by edits and guidance, for dark faces, light faces and all."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from facevae.attributes import Goal
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.editor import Editor, Face
 from train.data.prepared import PreparedData
-from train.evaluate.guidance import as_opened
+from train.evaluate.guidance import face_from
 from train.latent.skin_tone import explained, tones, tones_at
 from train.measure.encodings import encode_many
 from train.measure.markdown import percent, table
@@ -29,7 +29,7 @@ NOTE = (
 
 
 @dataclass(frozen=True)
-class People:
+class SkinFaces:
     """Held-out faces as the editor would have opened them, and the tone of their cheeks."""
 
     editor: Editor
@@ -39,7 +39,7 @@ class People:
 
     def face(self, row: int) -> Face:
         """One of them."""
-        return as_opened(self.pictures[row], self.z[row])
+        return face_from(self.pictures[row], self.z[row])
 
     def change(self, edited: Mapping[int, UInt8[np.ndarray, "s s 3"]]) -> dict[str, float]:
         """What edits did to those whose crops, by number, are given: mean change of L*, and mean distance."""
@@ -65,13 +65,13 @@ class People:
 
 def evaluate_skin(checkpoint: Checkpoint, data: PreparedData, split: str, faces: int, guided: int) -> dict[str, Any]:
     """Both ends of each slider on `faces` of each group, and guidance to each goal on at most `guided` of them."""
-    index = np.sort(np.random.default_rng(7).permutation(data.indices(split))[:SCREENED])
+    index = data.sample(split, SCREENED, np.random.default_rng(7))
     tone = tones_at(data.images, index)
     groups = choose(tone[:, 0], faces)
     rows = np.unique(np.concatenate(list(groups.values())))
     groups = {name: np.searchsorted(rows, own).tolist() for name, own in groups.items()}
     z, pictures = encode_many(checkpoint.net, data, index), np.stack([data.images[k] for k in index[rows]])
-    people = People(Editor(checkpoint), pictures, z[rows], tone[rows])
+    people = SkinFaces(Editor(checkpoint), pictures, z[rows], tone[rows])
 
     sliders: dict[str, Any] = {}
     for name, direction in tqdm(checkpoint.directions.items(), desc="skin, sliders"):

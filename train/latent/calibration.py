@@ -1,4 +1,4 @@
-"""Directions on trial: the judge chooses between estimators on held-out faces, in the photo, and tells where a range ends."""
+"""Choice between direction estimators by the judge, and the safe range of each slider."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,7 +67,7 @@ def probe_faces(seen: np.ndarray, labels: Bool[np.ndarray, " n"], limit: int) ->
 
 
 @dataclass(frozen=True)
-class Bench:
+class Calibrator:
     """Held-out faces that directions are tried on, and what a range must not leave."""
 
     view: InPhoto

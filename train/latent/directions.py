@@ -1,4 +1,4 @@
-"""Directions of a trained VAE, from encodings of the train split; chosen, and their safe ranges measured, on the valid split."""
+"""Find attribute directions of a trained VAE: fit on train faces, choose on valid faces."""
 
 import json
 import warnings
@@ -21,9 +21,9 @@ from facevae.files import write_json, write_tensors
 from facevae.latent.directions import Direction, hold, partial_centroid
 from train.data.augment import outputs_of
 from train.data.prepared import PreparedData
-from train.latent.calibration import Bench, DirectionsConfig
+from train.latent.calibration import Calibrator, DirectionsConfig
 from train.latent.estimators import auroc_of, fit_steps, unit_of_score
-from train.latent.learned_directions import Classroom, learn_steps
+from train.latent.learned_directions import LearningSet, learn_steps
 from train.latent.skin_tone import fit_skin, tones_at
 from train.measure.encodings import InPhoto, encode_many, load_run, logit
 from train.networks.classifier import guide_from, judge_from
@@ -45,21 +45,20 @@ def find_directions(
     out, and `directions.json` says why. The judge chooses between estimators, in the photo, on valid faces. With `only`, what
     `run` has of the others stays. `ValueError` where judge and guide do not answer for the same attributes.
     """
-    net, _, _, _ = load_run(run)
+    net = load_run(run).net
     guide, (scorer, _), (embedding, _, people) = guide_from(classifier_run), judge_from(judge), identity_from(identity)
     attributes = list(guide.config.attributes)
     if list(scorer.config.attributes) != attributes:
         raise ValueError("the judge answers for other attributes than the guide")
     rng = np.random.default_rng(config.seed)
-    pick = lambda split, n: np.sort(rng.permutation(data.indices(split))[:n])  # noqa: E731
-    train, valid = pick("train", config.train_faces), pick("valid", config.valid_faces)
+    train, valid = data.sample("train", config.train_faces, rng), data.sample("valid", config.valid_faces, rng)
     z, held = encode_many(net, data, train, "encode train"), encode_many(net, data, valid, "encode valid")
     covariance = np.cov(z.T) + 1e-6 * np.eye(z.shape[1])
-    room = Classroom(net, guide, data, train, z, torch.linalg.cholesky(torch.from_numpy(covariance)).float())
+    learning = LearningSet(net, guide, data, train, z, torch.linalg.cholesky(torch.from_numpy(covariance)).float())
     precision, centred = torch.from_numpy(np.linalg.inv(covariance)).float(), torch.from_numpy(held - z.mean(0)).float()
     far = float(np.percentile(((centred @ precision) * centred).sum(1), config.density_percentile))
     view = InPhoto(net, scorer, data, valid, held, pasted=True, identity=embedding)
-    bench = Bench(view, centred, precision, far, people["different_95"])
+    calibrator = Calibrator(view, centred, precision, far, people["different_95"])
 
     shown = [s.name for s in SHOWN if s.name in attributes and s.name in data.attributes and (not only or s.name in only)]
     few = train[: config.scored_faces]
@@ -68,12 +67,12 @@ def find_directions(
         name: unfit(data.label(name)[train], said_held[:, attributes.index(name)], data.label(name)[valid], config) for name in shown
     }
     names = [name for name in shown if not withheld[name]]
-    skin = fit_skin(room.z, tones_at(data.images, train), room.cholesky)
-    steps = all_steps(room, names, said, held, valid, precision, config, run, skin)
+    skin = fit_skin(learning.z, tones_at(data.images, train), learning.cholesky)
+    steps = all_steps(learning, names, said, held, valid, precision, config, run, skin)
 
     found, report = {}, {}
     for name in tqdm(names, desc="directions"):
-        direction, row = bench.calibrate(name, steps[name], data.label(name)[valid].astype(bool), attributes, config)
+        direction, row = calibrator.calibrate(name, steps[name], data.label(name)[valid].astype(bool), attributes, config)
         if row["shift"] >= config.least_shift:
             found[name], report[name] = direction, row
         else:
@@ -82,13 +81,13 @@ def find_directions(
     write_tensors(run / "skin.safetensors", {"steps": skin})
     tried = {f"{name} {estimator}": step for name, own in steps.items() for estimator, step in own.items()}
     write_tensors(run / "estimators.safetensors", (read_estimators(run) if only else {}) | tried)
-    spreads = {"guide_spread": room.spread(config.learned.spread_faces), "judge_spread": torch.from_numpy(logit(view.plain).std(0))}
-    write_tensors(run / "labels.safetensors", {"correlation": room.correlation(), **spreads})
+    spreads = {"guide_spread": learning.spread(config.learned.spread_faces), "judge_spread": torch.from_numpy(logit(view.plain).std(0))}
+    write_tensors(run / "labels.safetensors", {"correlation": learning.correlation(), **spreads})
     return write_found(run, config, found, report, {name: why for name, why in withheld.items() if why}, only)
 
 
 def all_steps(
-    room: Classroom,
+    learning: LearningSet,
     names: Sequence[str],
     said: Float32[np.ndarray, "k a"],
     held: Float32[np.ndarray, "m d"],
@@ -101,17 +100,17 @@ def all_steps(
     """attribute -> estimator -> the step of one σ, in one unit for all, and none moves the skin's tone but those that are for it.
 
     In the data blond goes with light skin and glasses with dark: a direction that only follows labels would repaint people. `said`
-    are the guide's probabilities for the first faces of the room; `held` and `valid` the held-out faces, encoded and by number.
+    are the guide's probabilities for the first faces of the learning; `held` and `valid` the held-out faces, encoded and by number.
     """
-    data, attributes = room.data, list(room.guide.config.attributes)
-    labels = data.labels[room.index].astype(bool)
-    starts = {name: partial_centroid(room.z, labels, data.attributes.index(name)).astype(np.float32) for name in names}
-    learned, steps = learn_steps(room, starts, config.learned, run), {}
+    data, attributes = learning.data, list(learning.guide.config.attributes)
+    labels = data.labels[learning.index].astype(bool)
+    starts = {name: partial_centroid(learning.z, labels, data.attributes.index(name)).astype(np.float32) for name in names}
+    learned, steps = learn_steps(learning, starts, config.learned, run), {}
     for name in tqdm(names, desc="estimators"):
         seen, own = said[:, attributes.index(name)], data.label(name)[valid].astype(bool)
-        fitted = fit_steps(room.z, labels, seen, held, own, data.attributes, name) | learned[name]
-        if name not in SKIN_TONE and room.z.shape[1] > len(skin):  # of a latent of three nothing would be left
-            fitted = {e: hold(torch.as_tensor(step).float(), skin, room.cholesky).numpy() for e, step in fitted.items()}
+        fitted = fit_steps(learning.z, labels, seen, held, own, data.attributes, name) | learned[name]
+        if name not in SKIN_TONE and learning.z.shape[1] > len(skin):  # of a latent of three nothing would be left
+            fitted = {e: hold(torch.as_tensor(step).float(), skin, learning.cholesky).numpy() for e, step in fitted.items()}
         steps[name] = {e: torch.from_numpy(unit_of_score(step, precision.double().numpy())).float() for e, step in fitted.items()}
     return steps
 

@@ -1,4 +1,4 @@
-"""The estimators of directions: from encodings, labels and the guide's opinion to the step of one σ."""
+"""Direction estimators: from encodings, labels and the guide's scores to a step of one σ."""
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32

@@ -1,4 +1,4 @@
-"""Directions learned through decoder and guide: the step that changes one label in photos, and the others as little as may be."""
+"""Directions learned by gradient through decoder and guide, with a penalty on other labels."""
 
 import hashlib
 import json
@@ -43,7 +43,7 @@ class LearnedConfig:
 
 
 @dataclass(frozen=True)
-class Classroom:
+class LearningSet:
     """What steps are learned from: nets, faces of the train split with their encodings and labels, and their metric."""
 
     net: VAE
@@ -71,7 +71,9 @@ class Classroom:
             return torch.from_numpy(np.nan_to_num(np.corrcoef(columns.astype(np.float64)))).float()
 
 
-def learn_step(room: Classroom, name: str, keep: float, start: Float32[np.ndarray, " d"], spread: Tensor, config: LearnedConfig) -> Tensor:
+def learn_step(
+    learning: LearningSet, name: str, keep: float, start: Float32[np.ndarray, " d"], spread: Tensor, config: LearnedConfig
+) -> Tensor:
     """The step (d,), of Mahalanobis length 1, that moves label `name` of photos best at strengths up to `strongest`.
 
     Stochastic gradient descent through crop + mask · (G(z + step) - G(z)) and the guide, on random faces and strengths:
@@ -79,20 +81,20 @@ def learn_step(room: Classroom, name: str, keep: float, start: Float32[np.ndarra
     colour wants its three rivals gone too, and is only ever added. The direction is one for all faces, so that it cannot
     fool the guide picture by picture as a search in one picture can.
     """
-    attributes = list(room.guide.config.attributes)
+    attributes = list(learning.guide.config.attributes)
     column = attributes.index(name)
     rivals = [attributes.index(a) for a in HAIR_COLOURS if a != name and a in attributes] if name in HAIR_COLOURS else []
-    weight = 1 - room.correlation()[column].abs()
+    weight = 1 - learning.correlation()[column].abs()
     weight[[column, *rivals]] = 0
     generator = torch.Generator().manual_seed(config.seed)
-    labels, z = room.labels(name).bool(), torch.from_numpy(room.z)
+    labels, z = learning.labels(name).bool(), torch.from_numpy(learning.z)
     have, lack = labels.nonzero()[:, 0], (~labels).nonzero()[:, 0]
     removed = 0 if rivals else round(config.having * config.batch_size)
-    u = torch.linalg.solve_triangular(room.cholesky, torch.from_numpy(start).float()[:, None], upper=False)[:, 0]
+    u = torch.linalg.solve_triangular(learning.cholesky, torch.from_numpy(start).float()[:, None], upper=False)[:, 0]
     u = (u / u.norm()).requires_grad_(True)
     rate = config.rate / len(u) ** 0.5
     optimizer = torch.optim.Adam([u], lr=rate, betas=(0.8, 0.95))
-    mask = torch.from_numpy(soft_mask(room.data.size))[None, None]
+    mask = torch.from_numpy(soft_mask(learning.data.size))[None, None]
     for step in range(config.steps):
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1.0, 2 * (config.steps - step) / config.steps)
@@ -101,38 +103,39 @@ def learn_step(room: Classroom, name: str, keep: float, start: Float32[np.ndarra
         ]
         rows, sign = torch.cat(picks), torch.tensor([-1.0] * removed + [1.0] * (config.batch_size - removed))
         strength = sign * (1 + (config.strongest - 1) * torch.rand(config.batch_size, generator=generator))
-        x = images.to_float(room.data.images[room.index[rows.numpy()]])
+        x = images.to_float(learning.data.images[learning.index[rows.numpy()]])
         with torch.autocast("cpu", torch.bfloat16):
             with torch.no_grad():
-                before, plain = room.net.decode(z[rows]).float().clamp(0, 1), room.guide(x)
-            move = strength[:, None] * (room.cholesky @ (u / u.norm()))[None]
-            after = room.net.decode(z[rows] + move).float().clamp(0, 1)
-            logits = room.guide((x + mask * (after - before)).clamp(0, 1))
+                before, plain = learning.net.decode(z[rows]).float().clamp(0, 1), learning.guide(x)
+            move = strength[:, None] * (learning.cholesky @ (u / u.norm()))[None]
+            after = learning.net.decode(z[rows] + move).float().clamp(0, 1)
+            logits = learning.guide((x + mask * (after - before)).clamp(0, 1))
         wanted = F.binary_cross_entropy_with_logits(logits[:, column], (sign > 0).float())
         for rival in rivals:
             wanted = wanted + F.softplus(logits[:, rival]).mean() / len(rivals)
         change = (weight * ((logits - plain) / spread).square()).sum(1).mean()
         (u.grad,) = torch.autograd.grad(wanted + keep * change * len(attributes) / weight.sum(), [u])
         optimizer.step()
-    return (room.cholesky @ (u / u.norm())).detach()
+    return (learning.cholesky @ (u / u.norm())).detach()
 
 
 def learn_steps(
-    room: Classroom, starts: Mapping[str, Float32[np.ndarray, " d"]], config: LearnedConfig, folder: Path
+    learning: LearningSet, starts: Mapping[str, Float32[np.ndarray, " d"]], config: LearnedConfig, folder: Path
 ) -> dict[str, dict[str, Float32[np.ndarray, " d"]]]:
     """For each attribute, from its start: the learned steps by estimator. `folder`/learned.safetensors keeps them for the next call."""
     path = folder / "learned.safetensors"
     # What a step depends on is part of its key: another config, another guide or other weights learn anew.
-    weights = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for net in (room.net, room.guide) for p in net.parameters()))
-    digest = hashlib.sha256(weights.digest() + room.index.tobytes() + json.dumps(asdict(config), sort_keys=True).encode()).hexdigest()[:12]
+    weights = hashlib.sha256(b"".join(p.detach().numpy().tobytes() for net in (learning.net, learning.guide) for p in net.parameters()))
+    options = json.dumps(asdict(config), sort_keys=True).encode()
+    digest = hashlib.sha256(weights.digest() + learning.index.tobytes() + options).hexdigest()[:12]
     known = tensors_from(path.read_bytes(), path) if path.is_file() else {}
-    spread = room.spread(config.spread_faces)
+    spread = learning.spread(config.spread_faces)
     found: dict[str, dict[str, np.ndarray]] = {}
     jobs = [(name, estimator) for name in starts for estimator in config.keep]
     for name, estimator in tqdm(jobs, desc="learn directions"):
         key = f"{digest} {name} {estimator}"
         if key not in known:
-            known[key] = learn_step(room, name, config.keep[estimator], starts[name], spread, config)
+            known[key] = learn_step(learning, name, config.keep[estimator], starts[name], spread, config)
             write_tensors(path, known)
         found.setdefault(name, {})[estimator] = known[key].numpy()
     return found

@@ -1,4 +1,4 @@
-"""Fitting probabilistic PCA, and its file."""
+"""Fit probabilistic PCA in closed form; read and write it."""
 
 from pathlib import Path
 

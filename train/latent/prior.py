@@ -1,4 +1,7 @@
-"""What new faces are drawn from: mixtures and a flow fitted to encodings of the train split, chosen by their faces on the valid split."""
+"""Fit the prior of new faces: mixtures and a flow, chosen by Fréchet distance.
+
+Candidates are fitted to encodings of the train split and compared by the faces they draw, on the valid split.
+"""
 
 import copy
 import json
@@ -143,10 +146,9 @@ def find_prior(run: Path, data: PreparedData, config: PriorConfig, kind: Kind = 
     (see `judge_from`), of faces drawn from them to held-out ones. Gives what `prior.json` holds: valid nats per face of each
     candidate, the distances, the choice.
     """
-    net, _, _, _ = load_run(run)
+    net = load_run(run).net
     rng = np.random.default_rng(config.seed)
-    pick = lambda split, n: np.sort(rng.permutation(data.indices(split))[:n])  # noqa: E731
-    train, valid = pick("train", config.train_faces), pick("valid", config.valid_faces)
+    train, valid = data.sample("train", config.train_faces, rng), data.sample("valid", config.valid_faces, rng)
     z, z_valid = encode_many(net, data, train, "encode train"), encode_many(net, data, valid, "encode valid")
     priors: dict[str, Prior] = {}
     nats: dict[str, float] = {}
@@ -179,16 +181,21 @@ def distance(net: VAE, prior: Prior | None, judge: Scorer, data: PreparedData) -
     return over_subsets(drawn, real, subsets(len(photos), Protocol().subsets))
 
 
+def read_about(run: Path) -> dict[str, Any]:
+    """What `find_prior` wrote of its choice; `ValueError` where no prior was fitted."""
+    path = run / "prior.json"
+    if not path.is_file():
+        raise ValueError(f"{run} has no prior yet; fit it with: python -m train prior")
+    return json.loads(path.read_text())
+
+
 def read_choice(run: Path) -> dict[str, Any]:
     """The section "prior" of an evaluation: what each candidate reached on valid, and the choice."""
-    about = json.loads((run / "prior.json").read_text())
+    about = read_about(run)
     return {"prior": {k: about[k] for k in ("judge", "valid_nats", "distances", "chosen")}}
 
 
 def read_prior(run: Path, latent: int) -> Prior:
-    """What `find_prior` wrote; `ValueError` where there is no prior yet."""
-    path, described = run / "prior.safetensors", run / "prior.json"
-    if not path.is_file() or not described.is_file():
-        raise ValueError(f"{run} has no prior yet; fit it with: python -m train prior")
-    values = json.loads(described.read_text())["prior"]
-    return prior_from(values, tensors_from(path.read_bytes(), path), latent, path, str(described))
+    """The prior that `find_prior` chose."""
+    path, values = run / "prior.safetensors", read_about(run)["prior"]
+    return prior_from(values, tensors_from(path.read_bytes(), path), latent, path, str(run / "prior.json"))

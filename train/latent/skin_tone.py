@@ -1,4 +1,4 @@
-"""The tone of skin: where it lies in the latent space, so that no edit but that of the skin itself moves it."""
+"""The skin-tone subspace of the latent space, which other edits must not move along."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How far each factor of the pictures lies in one latent dimension: MIG and SAP, two gap scores."""
+"""Disentanglement scores: MIG and SAP."""
 
 from dataclasses import dataclass
 

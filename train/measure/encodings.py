@@ -1,7 +1,8 @@
-"""The nets of a run over many prepared pictures, in batches."""
+"""Trained runs: load their nets, encode many pictures, and read edits in the photo."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +23,22 @@ from train.vae.resume import images_before, read_state
 BATCH = 64
 
 
-def load_run(run: Path) -> tuple[VAE, Float[Tensor, "h w"], int, dict]:
-    """EMA weights, pixel variance, images seen (those before the run included) and config of a training run."""
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a training run holds in its folder."""
+
+    net: VAE
+    """EMA weights, frozen, in eval mode, on the CPU."""
+    variance: Float[Tensor, "h w"]
+    """Of the pixels."""
+    nimg: int
+    """Images seen, those before the run included."""
+    config: dict[str, Any]
+    """As JSON."""
+
+
+def load_run(run: Path) -> TrainedRun:
+    """Read a training run; `ValueError` where the folder holds none."""
     path = run / "state.safetensors"
     if not path.is_file():
         raise ValueError(f"{run} holds no training run: {path.name} is missing")
@@ -31,7 +46,7 @@ def load_run(run: Path) -> tuple[VAE, Float[Tensor, "h w"], int, dict]:
     net = build_net(net_config(config["net"], str(path)))
     net.load_state_dict(parts["ema"], strict=True)
     net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    return net, parts["likelihood"]["variance"], nimg + images_before(run), config
+    return TrainedRun(net, parts["likelihood"]["variance"], nimg + images_before(run), config)
 
 
 def device_of(net: torch.nn.Module) -> torch.device:
@@ -48,7 +63,7 @@ def encode_many(net: VAE, data: PreparedData, index: Int[np.ndarray, " n"], titl
 
 
 @dataclass(frozen=True)
-class Seen:
+class Readings:
     """What was seen in m edited photos."""
 
     probabilities: Float32[np.ndarray, "m a"]
@@ -91,7 +106,7 @@ class InPhoto:
         return self.look(rows, move).probabilities
 
     @torch.inference_mode()
-    def look(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"]) -> Seen:
+    def look(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"]) -> Readings:
         """The faces `rows`, all moved by `move` (d,) or each by its own (m, d)."""
         each = move.expand(len(rows), -1)
         seen, cosines = [], []
@@ -103,7 +118,7 @@ class InPhoto:
             seen.append(self.classifier(x).sigmoid())
             same = (self.identity(x) * self.people[faces]).sum(1) if self.identity is not None else torch.full((len(part),), torch.nan)
             cosines.append(same)
-        return Seen(torch.cat(seen).numpy(), torch.cat(cosines).numpy())
+        return Readings(torch.cat(seen).numpy(), torch.cat(cosines).numpy())
 
     def _paste(
         self, part: Int[np.ndarray, " m"], before: Float[Tensor, "m 3 s s"], after: Float[Tensor, "m 3 s s"]

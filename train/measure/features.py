@@ -1,4 +1,4 @@
-"""What the reports measure, on pictures and on latents."""
+"""Encode, decode, judge features, face confidence, sharpness: measures that studies share."""
 
 import numpy as np
 import torch

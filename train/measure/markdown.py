@@ -1,4 +1,4 @@
-"""Small pieces of Markdown that every document of ours uses."""
+"""Markdown tables and percentages."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""The frozen protocol: figures of a VAE's pictures that compare with those of every other run under the same version."""
+"""The frozen measurement protocol: reconstruction, samples, distances, search for copies.
+
+Figures compare with those of every other run under the same version.
+"""
 
 import hashlib
 import math
@@ -155,8 +158,7 @@ def faces_of(data: PreparedData, protocol: Protocol) -> tuple[Int[np.ndarray, " 
         raise ValueError(
             f"{data.folder} has {len(test)} {protocol.split} and {len(train)} training faces, the protocol needs {least} of each"
         )
-    pick = lambda members, seed: np.sort(np.random.default_rng(seed).permutation(members)[:n])  # noqa: E731
-    return pick(test, 0), pick(train, 1)
+    return data.sample(protocol.split, n, np.random.default_rng(0)), data.sample("train", n, np.random.default_rng(1))
 
 
 def subsets(n: int, count: int) -> Int[np.ndarray, "count m"]:
@@ -185,7 +187,7 @@ def draw(prior: Prior | None, dimensions: int, count: int, temperature: float) -
 
 def fit_gaussian(net: VAE, data: PreparedData) -> GaussianMixture:
     """One Gaussian fitted to the encodings of 8,000 training faces (all where there are fewer)."""
-    index = np.sort(np.random.default_rng(0).permutation(data.indices("train"))[:FITTED_FACES])
+    index = data.sample("train", FITTED_FACES, np.random.default_rng(0))
     z = torch.from_numpy(encode_many(net, data, index)).double()
     covariance = torch.cov(z.T) + 1e-3 * torch.eye(z.shape[1])  # as the mixture of `python -m train directions`
     return GaussianMixture(torch.ones(1), z.mean(0)[None].float(), torch.linalg.cholesky(covariance)[None].float())

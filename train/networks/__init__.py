@@ -1,1 +1,1 @@
-"""Training of the helper networks: classifier, identity embedding, aligner."""
+"""Training of the helper networks: classifier, judge, identity embedding, alignment net."""

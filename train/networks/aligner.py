@@ -1,4 +1,4 @@
-"""Train the alignment net: CelebA faces under random known transforms, and windows without a face."""
+"""Train the alignment net on CelebA frames under random transforms, and on no faces."""
 
 import math
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from facevae.photo import images
 from facevae.photo.alignment import REFERENCE_POINTS, WINDOW, Square
 from train.data.distractors import Distractors, damage
 from train.data.prepared import CELEBA_CROP_PX, Listing, save_array
-from train.networks.loop import begin, drawn, fit_net
+from train.networks.loop import begin, fit_net, seeded_net
 from train.vae.resume import config_as_json, read_state
 from train.vae.schedules import check_clocks
 
@@ -69,7 +69,7 @@ def fit_aligner(config: AlignerTrainConfig, listing: Listing, run: Path, start: 
     `stats.jsonl`; the same call resumes, bit-equal on the CPU. A new run begins with the averaged weights of the run
     `start`, where given. `stop_nimg` ends early.
     """
-    net = drawn(config.seed, lambda: AlignmentNet(config.net))
+    net = seeded_net(config.seed, lambda: AlignmentNet(config.net))
     if start is not None:
         net.load_state_dict(load_aligner(start).state_dict(), strict=True)
     training = begin(config, net, run, config_as_json(config), {})

@@ -1,4 +1,4 @@
-"""Train and keep the attribute classifier and the judge: photos and a VAE's reconstructions of them, roughened in many ways."""
+"""Train, save and load the attribute classifier (guide) and the judge."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ from facevae.photo import images
 from train.data.augment import Reconstruct, Roughening, cached_pictures, outputs_of, photos_at, roughen
 from train.data.batches import Batches
 from train.data.prepared import PreparedData
-from train.networks.loop import begin, drawn, fit_net
+from train.networks.loop import begin, fit_net, seeded_net
 from train.networks.scores import Scorer, score_pictures
 from train.vae.resume import config_as_json, read_state
 from train.vae.schedules import check_clocks
@@ -98,7 +98,7 @@ def fit_classifier(
     kill after that tick would. `ValueError` where data, run and config do not fit each other.
     """
     described = config_as_json(config) | {"attributes": data.attributes}
-    net = drawn(config.seed, lambda: build_classifier(described))
+    net = seeded_net(config.seed, lambda: build_classifier(described))
     # Resuming needs no download: the state holds the weights.
     if config.weights == "imagenet" and not (run / "state.safetensors").is_file():
         take_imagenet_weights(net)

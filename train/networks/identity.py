@@ -1,4 +1,7 @@
-"""Whether two photos show the same person: an embedding that no training and no guidance listens to, and how far it can be trusted."""
+"""Train, verify, save and load the identity embedding: do two photos show one person?
+
+No training and no guidance listens to it: that is why it can be trusted as a measure.
+"""
 
 import hashlib
 import json
@@ -24,7 +27,7 @@ from facevae.photo import images
 from train.data.augment import Roughening, outputs_of, photos_at, roughen
 from train.data.prepared import PreparedData
 from train.networks.classifier import judge_from
-from train.networks.loop import begin, drawn, fit_net
+from train.networks.loop import begin, fit_net, seeded_net
 from train.vae.resume import config_as_json, read_state
 from train.vae.schedules import check_clocks, linear
 
@@ -114,7 +117,7 @@ class IdentityConfig:
         check_clocks(self.tick_nimg, self.total_nimg, self.batch_size)
 
 
-class People:
+class PersonBatches:
     """Batches of roughened photos and the number of the person on each; each a pure function of (seed, nimg).
 
     Every epoch shows each photo of the train split once, those of a person two by two: a photo without a second one is there to be
@@ -182,8 +185,8 @@ def fit_identity(config: IdentityConfig, data: PreparedData, run: Path, stop_nim
     `stop_nimg` ends early, as a kill after that tick would. `ValueError` where data, run and config do not fit each other.
     """
     photos = photos_at(config.net.size, data, run)
-    batches = People(config, data, photos)
-    net = drawn(config.seed, lambda: IdentityNet(config.net))
+    batches = PersonBatches(config, data, photos)
+    net = seeded_net(config.seed, lambda: IdentityNet(config.net))
     new = not (run / "state.safetensors").is_file()
     started = take_judge_weights(net) if config.start == "judge" and new else None
     training = begin(config, net, run, config_as_json(config), {"data": str(data.folder), "judge": started})

@@ -1,4 +1,4 @@
-"""fit_net(config, …): the training loop of the small nets: classifier and judge, identity embedding, alignment net."""
+"""fit_net(): the training loop of classifier, judge, identity embedding and alignment net."""
 
 import copy
 import time
@@ -36,7 +36,7 @@ class SmallConfig(Protocol):
     precision: str
 
 
-def drawn(seed: int, make: Callable[[], Net]) -> Net:
+def seeded_net(seed: int, make: Callable[[], Net]) -> Net:
     """A net whose first weights come from the seed, without touching anybody else's random numbers."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

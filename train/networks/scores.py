@@ -1,4 +1,4 @@
-"""Whom figures are read from, and how far they can be trusted: scores of classifiers and judges."""
+"""Accuracy, balanced accuracy, AUROC and Brier score of classifiers and judges."""
 
 import numpy as np
 import torch

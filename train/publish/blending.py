@@ -1,4 +1,4 @@
-"""Ways back into the photo, side by side: ours at several amounts of detail, the bare residual, and Poisson blending."""
+"""Comparison of ways to paste an edit: ours, the bare residual, Poisson blending."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from facevae.photo.compositing import DETAIL, paste, soft_mask
 from train.publish.figures import ASTRONAUT, caption, save
 
 DETAILS = (0.0, DETAIL, 1.0)
-SHOWN = (
+BLENDED_EDITS = (
     ("Smiling", "low", "smile off"),
     ("Eyeglasses", "high", "glasses on"),
     ("Blond_Hair", "high", "blond"),
@@ -33,7 +33,7 @@ def compare_blending(out: Path, checkpoint: Path | None = None, photo: Path = AS
         raise ValueError(f"{photo}: opened without its pixels")
     before = editor.edit(face).decoded.astype(np.float32) / 255
     rows = []
-    for name, end, title in SHOWN:
+    for name, end, title in BLENDED_EDITS:
         if name not in editor.checkpoint.directions:
             continue
         for share in SHARES:

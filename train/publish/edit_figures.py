@@ -1,4 +1,4 @@
-"""The edit matrix as a picture, and sheets of edits at the ends of the sliders."""
+"""Figure of the edit matrix, and sheets of edits at the ends of the sliders."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Exhibits for the Latent space tab: what a model's encodings look like, measured on faces, with nobody's encoding in the file."""
+"""Measure exhibits for the Latent space tab; no file holds anybody's encoding."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ class Subject:
 
 def subject_of_run(run: Path) -> Subject:
     """A training run: its averaged weights and its statistics."""
-    net, _, _, _ = load_run(run)
+    net = load_run(run).net
     return Subject(net, "vae" if net.variational else "ae", read_curves(run))
 
 
@@ -106,7 +106,7 @@ def make_exhibit(
     train, test = data.indices("train")[: config.encoded], data.indices("test")[: config.held_out]
     mean, logvar = encode_all(subject.model, data, train)
     held = encode_all(subject.model, data, test)[0]
-    names = shown_attributes(data, train, config.least_class)
+    names = select_attributes(data, train, config.least_class)
     columns = [data.attributes.index(name) for name in names]
     labels, held_labels = data.labels[train][:, columns].astype(bool), data.labels[test][:, columns]
     space = describe_space(mean, labels, held, held_labels)
@@ -194,7 +194,7 @@ def decode_all(model: VAE | PPCA, z: Float32[np.ndarray, "n d"]) -> UInt8[np.nda
     return features.decode(model, torch.from_numpy(z))
 
 
-def shown_attributes(data: PreparedData, train: Int[np.ndarray, " n"], least: int) -> list[str]:
+def select_attributes(data: PreparedData, train: Int[np.ndarray, " n"], least: int) -> list[str]:
     """Attributes that may be shown (see `facevae.attributes.WITHHELD`) and that enough train faces have, and lack."""
     counts = data.labels[train].sum(0)
     enough = {name: least <= count <= len(train) - least for name, count in zip(data.attributes, counts, strict=True)}

@@ -1,4 +1,4 @@
-"""A trained run + classifier + directions + prior -> a checkpoint folder with its card."""
+"""Export a run, classifier, alignment net, directions and prior to a checkpoint folder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,16 +19,16 @@ from train.publish.card import model_card
 
 def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path, judge: Path | None = None) -> Checkpoint:
     """Write the checkpoint folder `out`; its evaluation holds what training knows until `evaluate` adds to it."""
-    (net, variance, nimg, config), guide = load_run(run), guide_from(classifier_run)
+    trained, guide = load_run(run), guide_from(classifier_run)
     checkpoint = Checkpoint(
-        net=net,
+        net=trained.net,
         classifier=guide,
         aligner=load_aligner(aligner_run),
         **parts_of_directions(run, judge, guide.config.attributes),
-        prior=read_prior(run, net.config.latent),
-        variance=variance,
+        prior=read_prior(run, trained.net.config.latent),
+        variance=trained.variance,
         evaluation={
-            "training": {"nimg": nimg, **{k: config[k] for k in ("beta", "seed", "batch_size", "lr")}},
+            "training": {"nimg": trained.nimg, **{k: trained.config[k] for k in ("beta", "seed", "batch_size", "lr")}},
             "withheld": read_withheld(run),
             **read_choice(run),
         },
@@ -56,7 +56,7 @@ def parts_of_directions(run: Path, judge: Path | None, attributes: tuple[str, ..
 def add_directions(folder: Path, run: Path, judge: Path | None = None) -> Checkpoint:
     """Give a checkpoint folder the directions that were found for its weights in `run`; `ValueError` where those are others'."""
     checkpoint = Checkpoint.from_pretrained(folder)
-    net, _, _, _ = load_run(run)
+    net = load_run(run).net
     if not same_weights(net, checkpoint.net):
         raise ValueError(f"{run} and {folder} hold different weights: directions of the one mean nothing to the other")
     # These sections moved faces along the directions that go.

@@ -1,12 +1,7 @@
-"""Pictures of README and docs: faces that the model drew and the public-domain astronaut, never CelebA."""
+"""Draw the documents' figures: drawn faces, the astronaut, screenshots; never CelebA."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -18,6 +13,7 @@ from train.data.prepared import list_celeba
 from train.publish.card import write_numbers
 from train.publish.edit_figures import ends_sheet, matrix_figure
 from train.publish.milestones import PAGE, write_milestones
+from train.publish.served_page import APP, checkpoint_flags, served
 from train.vae.sample_sheets import caption, tile
 
 ASTRONAUT = ASSETS / "examples" / "astronaut.jpg"
@@ -87,10 +83,7 @@ def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
     save(out / "goals.jpg", goals_sheet(editor, editor.open_photo(ASTRONAUT)))
     save(out / "way.jpg", way_sheet(editor, editor.open_photo(ASTRONAUT)))
     if page:
-        shoot_page(checkpoint, out / "page.png", 1280, 900)
-        shoot_page(checkpoint, out / "page-phone.png", 390, 844)
-        for tab, (_, _, height) in TABS.items():
-            shoot_page(checkpoint, out / f"page-{tab}.png", 1280, height, tab)
+        shoot_pages(checkpoint, out)
 
 
 def save(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
@@ -198,50 +191,36 @@ def private_sheets(editor: Editor, celeba: Path, out: Path, faces: int = 40) -> 
         save(out / f"photos-{number}.png", np.concatenate(rows))
 
 
-def shoot_page(checkpoint: Path | None, path: Path, width: int, height: int, tab: str = "edit") -> None:
-    """Start app.py, open it in Chromium, take a screenshot of a tab (of "edit" with a slider moved); says so where there is no browser."""
+def shoot_pages(checkpoint: Path | None, out: Path) -> None:
+    """Screenshots of app.py in Chromium: the Edit tab, wide and on a phone, and the tabs of `TABS`; prints why where there is none."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        print(f"{path} left as it is: playwright is not installed (pip install '.[test]')")
+        print(f"{out}/page*.png left as they are: playwright is not installed (pip install '.[test]')")
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, str(ROOT / "app.py"), "--port", str(port)] + (["--checkpoint", str(checkpoint)] if checkpoint else [])
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | {"NO_COLOR": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/")
-        with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+    shots = [("page", 1280, 900, "edit"), ("page-phone", 390, 844, "edit")]
+    shots += [(f"page-{tab}", 1280, height, tab) for tab, (_, _, height) in TABS.items()]
+    with served(APP, *checkpoint_flags(checkpoint)) as server, sync_playwright() as play:
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
+        for name, width, height, tab in shots:
             page = browser.new_page(viewport={"width": width, "height": height})
-            page.goto(f"http://127.0.0.1:{port}/")
-            page.locator("#result img").wait_for(timeout=60_000)  # the first visit opens the example
-            page.wait_for_timeout(2000)
-            if tab == "edit":
-                page.locator("#hair-colour").get_by_text("Blond").click()
-            else:
-                name, picture, _ = TABS[tab]
-                page.get_by_role("tab", name=name).click()
-                page.locator(picture).first.wait_for(timeout=60_000)
-            page.wait_for_timeout(3000)
-            page.evaluate("window.scrollTo(0, 0)")
-            page.screenshot(path=path)
-            browser.close()
-        print(path)
-    finally:
-        server.terminate()
-        server.wait()
+            open_tab(page, server.url, tab)
+            page.screenshot(path=out / f"{name}.png")
+            page.close()
+            print(out / f"{name}.png")
+        browser.close()
 
 
-def wait_for(url: str, seconds: float = 120) -> None:
-    """Until the page answers."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=2).close()
-            return
-        except OSError:
-            if time.monotonic() > end:
-                raise TimeoutError(f"{url} did not answer within {seconds:.0f} s") from None
-            time.sleep(0.3)
+def open_tab(page: Any, url: str, tab: str) -> None:
+    """Visit the page and wait for the pictures of a tab; in "edit" a hair colour is chosen."""
+    page.goto(url)
+    page.locator("#result img").wait_for(timeout=60_000)  # the first visit opens the example
+    page.wait_for_timeout(2000)
+    if tab == "edit":
+        page.locator("#hair-colour").get_by_text("Blond").click()
+    else:
+        name, picture, _ = TABS[tab]
+        page.get_by_role("tab", name=name).click()
+        page.locator(picture).first.wait_for(timeout=60_000)
+    page.wait_for_timeout(3000)
+    page.evaluate("window.scrollTo(0, 0)")

@@ -1,4 +1,4 @@
-"""The table of docs/milestones.md: weights on the way to the embedded ones, measured on test."""
+"""Milestones of the long training run: the protocol's figures, and their table in the documents."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A checkpoint folder -> a repository on the Hub, with a card that shows what it is.
+"""Push a checkpoint folder to the Hugging Face Hub in one commit, with a card.
 
 One commit holds all of it, so that a branch never is half a checkpoint. Large files go to the Hub's storage before the commit, by
 their hash: a push that stopped is gone on with by the same command, and what is there already is not sent again.
@@ -46,14 +46,14 @@ Recipes know this checkpoint as `{digest}`.
 
 
 @dataclass(frozen=True)
-class Push:
+class PlannedPush:
     """What goes to the Hub: the content of each file by its name."""
 
     repo: str
     files: dict[str, bytes]
 
 
-def prepare_push(folder: Path, repo: str) -> Push:
+def prepare_push(folder: Path, repo: str) -> PlannedPush:
     """Read a checkpoint folder, write its card for the Hub, draw the sheet, and list all of it anew.
 
     `ValueError` where the folder is not whole or `repo` no name. config.json stays, and with it what recipes call the checkpoint.
@@ -69,7 +69,7 @@ def prepare_push(folder: Path, repo: str) -> Push:
     files[CARD] = card.encode()
     version = json.loads(files["config.json"])["format"]
     manifest = json.dumps(manifest_of(files, version), indent=1) + "\n"
-    return Push(repo, files | {MANIFEST: manifest.encode(), SHEET: draw_sheet(checkpoint)})
+    return PlannedPush(repo, files | {MANIFEST: manifest.encode(), SHEET: draw_sheet(checkpoint)})
 
 
 def draw_sheet(checkpoint: Checkpoint) -> bytes:
@@ -80,14 +80,14 @@ def draw_sheet(checkpoint: Checkpoint) -> bytes:
     return out.getvalue()
 
 
-def describe_push(push: Push, private: bool) -> str:
+def describe_push(push: PlannedPush, private: bool) -> str:
     """What would be sent, a line for each file."""
     rows = [f"{len(data):>12,} bytes  {hashlib.sha256(data).hexdigest()[:12]}  {name}" for name, data in push.files.items()]
     total = sum(map(len, push.files.values()))
     return "\n".join([*rows, f"{total:>12,} bytes to {push.repo}, {'private' if private else 'public'} if it has to be created"])
 
 
-def send(push: Push, private: bool) -> Source:
+def send(push: PlannedPush, private: bool) -> Source:
     """Create the repository where there is none, upload what it lacks, and commit; gives the commit.
 
     `ValueError` in one sentence for what the Hub says; the same call goes on where another has stopped.

@@ -1,12 +1,13 @@
-"""One command from a finished run to what the editor ships: everything that depends on the weights is made anew, in the right order."""
+"""release(): from a finished run to the shipped checkpoint, measurements and figures."""
 
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from facevae.checkpoint.checkpoint import EMBEDDED, Checkpoint
 from facevae.files import ASSETS
-from train.data.prepared import PreparedData
-from train.evaluate.evaluate import evaluate, print_tables
+from train.evaluate.config import EvaluateConfig
+from train.evaluate.evaluate import evaluate, open_data, print_tables
 from train.latent.calibration import DirectionsConfig
 from train.latent.directions import find_directions
 from train.latent.prior import PriorConfig, find_prior
@@ -16,46 +17,49 @@ from train.publish.export import add_evaluation, export, same_weights
 from train.publish.figures import draw_figures
 
 
-def release(
-    run: Path,
-    classifier: Path,
-    aligner: Path,
-    data_folder: Path,
-    judge: Path | None,
-    celeba: Path | None,
-    photos: Path | None,
-    sheets: Path | None,
-    out: Path,
-    directions: DirectionsConfig,
-    prior: PriorConfig,
-    faces: int,
-    guided: int,
-    figures: bool,
-) -> Checkpoint:
+@dataclass(frozen=True)
+class ReleaseConfig:
+    """What a release is made of, and how it is measured."""
+
+    run: Path
+    classifier: Path
+    """Run folder of the guide, or one that holds it already."""
+    aligner: Path
+    """Run or checkpoint folder of the alignment net."""
+    out: Path
+    evaluate: EvaluateConfig
+    """Its data and judge also make directions and prior."""
+    directions: DirectionsConfig = field(default_factory=DirectionsConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
+    figures: bool = True
+
+
+def release(config: ReleaseConfig) -> Checkpoint:
     """Directions, prior, export, every section of the evaluation on the test partition, exhibit and figures.
 
-    What finds faces is measured anew where `celeba` is given; else that section stays, if `out` holds the same alignment net already.
+    Face finding is measured again where `celeba` is given; else that section stays, if `out` holds the same alignment net already.
     Exhibit and figures belong to the embedded checkpoint alone. A release that stopped is done again from its beginning, and what it
     replaces stays whole until the export.
     """
-    data = PreparedData(data_folder)
-    scorer, _ = judge_from(judge)  # what may be missing is missed before anything takes its time
-    find_directions(run, classifier, data, directions, judge)
-    find_prior(run, data, prior, judge=judge)
-    kept = kept_sections(out)
-    checkpoint = export(run, classifier, aligner, out, judge)
-    if kept and same_weights(kept["checkpoint"].aligner, checkpoint.aligner) and celeba is None:
+    run, out, judge = config.run, config.out, config.evaluate.judge
+    data = open_data(config.evaluate)
+    scorer, _ = judge_from(judge)  # fail early, before any long measurement
+    find_directions(run, config.classifier, data, config.directions, judge)
+    find_prior(run, data, config.prior, judge=judge)
+    kept = read_face_finding(out)
+    checkpoint = export(run, config.classifier, config.aligner, out, judge)
+    if kept and same_weights(kept["checkpoint"].aligner, checkpoint.aligner) and config.evaluate.celeba is None:
         checkpoint = add_evaluation(out, "alignment", kept["alignment"])
-    for section, values in evaluate(out, "all", data_folder, celeba, photos, sheets, judge, False, "test", faces, guided, run=run):
+    for section, values in evaluate(out, "all", replace(config.evaluate, run=run)):
         print_tables({section: values})
         checkpoint = add_evaluation(out, section, values)
-    if figures and out.resolve() == EMBEDDED.resolve():
+    if config.figures and out.resolve() == EMBEDDED.resolve():
         make_editors_exhibit(out, run, data, scorer, ASSETS / "exhibits")
         draw_figures(None, ASSETS / "figures")
     return checkpoint
 
 
-def kept_sections(out: Path) -> dict[str, Any]:
+def read_face_finding(out: Path) -> dict[str, Any]:
     """The alignment section of the checkpoint that is about to be replaced, and that checkpoint; nothing where there is none."""
     if not (out / "config.json").is_file():
         return {}

@@ -1,4 +1,4 @@
-"""Pages in processes of their own, to be measured: app.py, the same page with one thing changed, or an empty one."""
+"""app.py, or another page, as a process of its own, for benchmarks and screenshots."""
 
 import os
 import socket

@@ -170,8 +170,9 @@ def run_ablation(
         fit(wanted, data, run, guide=guide if wanted.wants_guide else None, start=start if name in CONTINUED else None)
         if name in found and found[name]["judge"] == digest:
             continue
-        net, variance, _, _ = load_run(run)
-        section = measure_protocol(net, variance, fit_gaussian(net, data), net_judge, digest, data, protocol)
+        trained = load_run(run)
+        net = trained.net
+        section = measure_protocol(net, trained.variance, fit_gaussian(net, data), net_judge, digest, data, protocol)
         speeds = [json.loads(line)["img_per_sec"] for line in (run / "stats.jsonl").read_text().splitlines()]
         photos = np.array(data.images[data.indices("valid")[:SHARP_FACES]])
         found[name] = section | {
@@ -186,7 +187,7 @@ def run_ablation(
 
 def net_of(start: Path) -> ResidualConfig:
     """The shape of the net in a run or a checkpoint folder; `ValueError` where it is not a residual one."""
-    net = load_run(start)[0] if (start / "state.safetensors").is_file() else Checkpoint.from_pretrained(start).net
+    net = load_run(start).net if (start / "state.safetensors").is_file() else Checkpoint.from_pretrained(start).net
     if not isinstance(net.config, ResidualConfig):
         raise ValueError(f"{start} does not hold a residual net, which is what the ablation goes on from")
     return net.config
@@ -255,7 +256,7 @@ def draw_strips(out: Path, data: PreparedData, names: tuple[str, ...], path: Pat
     """One row for each variant: the photo, its reconstruction, six drawn faces of fixed seeds."""
     editor = Editor()
     face = editor.open_photo(ASTRONAUT).crop
-    rows = [strip(load_run(out / name)[0], data, face) for name in names if (out / name / "state.safetensors").is_file()]
+    rows = [strip(load_run(out / name).net, data, face) for name in names if (out / name / "state.safetensors").is_file()]
     gap = np.full((4, rows[0].shape[1], 3), 255, np.uint8)
     save_png(path, np.concatenate([part for row in rows for part in (row, gap)][:-1]))
 

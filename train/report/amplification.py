@@ -1,4 +1,4 @@
-"""Feature amplification: which latent dimension goes with which attribute, and what moving it does."""
+"""Feature amplification: the latent dimension of each attribute, and what moving it does."""
 
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -13,7 +13,7 @@ from facevae.nets.vae import VAE
 from train.measure import features
 from train.report.page import ReportPage, Verdict
 from train.report.plots import draw_heat, panels, picture_sheet
-from train.report.study import Run, Study
+from train.report.study import Study, StudyRun
 
 ATTRIBUTES = (
     "Attractive",
@@ -121,7 +121,7 @@ def judged(study: Study, net: VAE, z: Float[Tensor, "k n d"]) -> Float[np.ndarra
     return seen.reshape(*z.shape[:2], -1)
 
 
-def amplification(page: ReportPage, study: Study, run: Run) -> None:
+def amplification(page: ReportPage, study: Study, run: StudyRun) -> None:
     """The section of the page."""
     known = list(study.classifier.config.attributes)
     names, missing = [n for n in ATTRIBUTES if n in known], [n for n in ATTRIBUTES if n not in known]
@@ -149,7 +149,7 @@ def amplification(page: ReportPage, study: Study, run: Run) -> None:
     )
 
 
-def measure_effects(study: Study, run: Run, links: list[Link], spread: Float[np.ndarray, " d"]) -> dict[str, dict[str, Any]]:
+def measure_effects(study: Study, run: StudyRun, links: list[Link], spread: Float[np.ndarray, " d"]) -> dict[str, dict[str, Any]]:
     """What the judge says of held-out reconstructions along α: for each attribute logit changes, labels changed, and what else changes.
 
     A logit change is given in standard deviations of that logit over the held-out photos.
@@ -186,7 +186,10 @@ def table_of_links(
     page: ReportPage, links: list[Link], effect: dict[str, dict[str, Any]], spread: Float[np.ndarray, " d"], limit: float
 ) -> None:
     """Attribute, dimension, r, and what the judge sees at both ends."""
-    share = lambda value, count: None if value is None else f"{value:.0%} of {count}"  # noqa: E731
+
+    def share(value: float | None, count: int) -> str | None:
+        return None if value is None else f"{value:.0%} of {count}"
+
     rows = []
     for k in links:
         e = effect[k.attribute]
@@ -247,7 +250,10 @@ def claim_effect(page: ReportPage, links: list[Link], effect: dict[str, dict[str
     if not links:
         page.claim("Amplifying an attribute's top dimension changes the attribute", "none of the attributes is here", "not testable")
         return
-    rises = lambda e, end, way: way * e["change"][end] > CLEAR * e["standard_error"][end]  # noqa: E731
+
+    def rises(e: dict[str, Any], end: int, way: int) -> bool:
+        return way * e["change"][end] > CLEAR * e["standard_error"][end]
+
     works = [rises(effect[k.attribute], -1, 1) and rises(effect[k.attribute], 0, -1) for k in links]
     first = [effect[k.attribute]["most_changed"] == k.attribute for k in links]
     share = sum(works) / len(works)
@@ -269,7 +275,7 @@ def claim_effect(page: ReportPage, links: list[Link], effect: dict[str, dict[str
 def figures(
     page: ReportPage,
     study: Study,
-    run: Run,
+    run: StudyRun,
     links: list[Link],
     r: Float[np.ndarray, "a d"],
     effect: dict[str, dict[str, Any]],

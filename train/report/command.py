@@ -1,4 +1,4 @@
-"""run_report: data, classifier and judge at hand or made, one report, its page."""
+"""run_report(): data, classifier, judge, one report and its page."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Report "disentangling": low against high β, centroid vectors, and the β schedule whose callback did nothing."""
+"""Report "disentangling": low against high β, centroid vectors, the β schedule."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from train.measure.features import decode, encode, interpolate, kl_of_dimensions
 from train.report.page import ReportPage, in_words
 from train.report.plots import draw_lines, panels, rows_of, stat
 from train.report.schedules_plot import draw_schedules
-from train.report.study import Run, Study, epoch_of
+from train.report.study import Study, StudyRun, epoch_of
 from train.report.verdicts import verdict
 from train.vae.loop import active_units
 
@@ -38,7 +38,7 @@ def report(study: Study) -> ReportPage:
     held_out = study.held_out()
     found = {name: measure(study, run, held_out) for name, run in runs.items()}
     page.number("runs", found)
-    tell_claims(page, study, runs, found)
+    write_claims(page, study, runs, found)
 
     page.section("Low and high β")
     keys = [k for k in next(iter(found.values())) if not isinstance(found["low-beta"][k], dict)]
@@ -71,7 +71,7 @@ def report(study: Study) -> ReportPage:
     return page
 
 
-def measure(study: Study, run: Run, held_out: np.ndarray) -> dict[str, Any]:
+def measure(study: Study, run: StudyRun, held_out: np.ndarray) -> dict[str, Any]:
     """Reconstruction, sharpness, and how far the labels lie on single dimensions and clean directions."""
     shown = study.pictures(run, held_out)
     mean, logvar = encode(run.net, shown)
@@ -104,7 +104,7 @@ def measure(study: Study, run: Run, held_out: np.ndarray) -> dict[str, Any]:
     return values
 
 
-def male_step(study: Study, run: Run) -> Float[Tensor, " d"]:
+def male_step(study: Study, run: StudyRun) -> Float[Tensor, " d"]:
     """The centroid vector of Male among train faces, one σ long."""
     index = study.for_directions()
     labels: Bool[np.ndarray, " n"] = study.labels(index, "Male")
@@ -113,7 +113,7 @@ def male_step(study: Study, run: Run) -> Float[Tensor, " d"]:
 
 
 def effect(
-    study: Study, run: Run, z: Float[Tensor, "n d"], step: Float[Tensor, " d"], photos: UInt8[np.ndarray, "n h w c"]
+    study: Study, run: StudyRun, z: Float[Tensor, "n d"], step: Float[Tensor, " d"], photos: UInt8[np.ndarray, "n h w c"]
 ) -> tuple[float, float]:
     """Change of Male's logit, and mean |change| of the others', from −2 σ to +2 σ; in standard deviations over photos."""
     column = study.data.attributes.index("Male")
@@ -123,7 +123,7 @@ def effect(
     return float(change[:, column].mean()), float(np.abs(np.delete(change, column, axis=1)).mean())
 
 
-def tell_claims(page: ReportPage, study: Study, runs: dict[str, Run], found: dict[str, dict[str, Any]]) -> None:
+def write_claims(page: ReportPage, study: Study, runs: dict[str, StudyRun], found: dict[str, dict[str, Any]]) -> None:
     """Claimed and found; each verdict follows from the figures by the rule in its sentence."""
     low, high = found["low-beta"], found["high-beta"]
     page.claim(
@@ -164,7 +164,7 @@ def tell_claims(page: ReportPage, study: Study, runs: dict[str, Run], found: dic
     page.number("scheduled_beta", entered)
 
 
-def means_of(run: Run) -> dict[str, list[float]]:
+def means_of(run: StudyRun) -> dict[str, list[float]]:
     """The report's three running means, without the constant of the likelihood."""
     channels, height, width = run.config.net.shape
     constant = 0.5 * channels * height * width * np.log(2 * np.pi * run.config.variance)
@@ -177,7 +177,7 @@ def means_of(run: Run) -> dict[str, list[float]]:
     }
 
 
-def draw_morphs(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
+def draw_morphs(page: ReportPage, study: Study, runs: dict[str, StudyRun]) -> None:
     """Between drawn faces in public, between encoded photos in private; two of each at both β."""
     drawn, encoded = [], []
     for run in (runs["low-beta"], runs["high-beta"]):
@@ -188,7 +188,7 @@ def draw_morphs(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
     page.figure("morphs-photos", rows_of(encoded), "Between two encoded photos", private=True)
 
 
-def draw_centroids(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
+def draw_centroids(page: ReportPage, study: Study, runs: dict[str, StudyRun]) -> None:
     """Male subtracted and added, on drawn faces in public and on encoded photos in private."""
     page.section("The centroid vector of Male", f"Steps of {', '.join(f'{s:g}' for s in STRENGTHS)} σ.")
     for name in ("low-beta", "high-beta"):
@@ -205,7 +205,7 @@ def draw_centroids(page: ReportPage, study: Study, runs: dict[str, Run]) -> None
             )
 
 
-def draw_schedule(page: ReportPage, run: Run) -> None:
+def draw_schedule(page: ReportPage, run: StudyRun) -> None:
     """β as it entered the loss, and what it did to the rate and the active units."""
     page.section("The schedule that took effect", "All schedules that the trainer knows; the step is the report's. Below, the run itself.")
     page.figure("schedules", draw_schedules(run.config.beta, run.config.total_nimg), "Weight of the KL over images seen, by schedule")
@@ -217,7 +217,7 @@ def draw_schedule(page: ReportPage, run: Run) -> None:
     page.figure("schedule", figure, "β, rate and active units at the end of each epoch")
 
 
-def epoch_strips(run: Run) -> list[UInt8[np.ndarray, "h w c"]]:
+def epoch_strips(run: StudyRun) -> list[UInt8[np.ndarray, "h w c"]]:
     """The first ten samples of each tick's sheet (train.vae.sample_sheets.draw_sheets), cut out and put in a row."""
     _, height, width = run.config.net.shape
     strips = []

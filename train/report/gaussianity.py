@@ -1,4 +1,4 @@
-"""How far a cloud of latents is from N(0, I): moments, outliers, distances, and whether a classifier can tell the two apart."""
+"""How far latents are from N(0, I): moments, KL, Fréchet distance, a classifier's AUROC."""
 
 from dataclasses import dataclass
 
@@ -41,7 +41,7 @@ def gaussianity(z: Float[np.ndarray, "n d"], normal: Float[np.ndarray, "n d"]) -
         largest_sigma=float(np.abs(scaled).max()),
         kl=gaussian_kl(z),
         frechet=frechet(z, normal),
-        auroc=told_apart(z, normal),
+        auroc=separability(z, normal),
     )
 
 
@@ -51,7 +51,7 @@ def gaussian_kl(z: Float[np.ndarray, "n d"]) -> float:
     return float(0.5 * (np.trace(covariance) + mean @ mean - len(mean) - np.linalg.slogdet(covariance)[1]))
 
 
-def told_apart(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "n d"]) -> float:
+def separability(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "n d"]) -> float:
     """AUROC of boosted trees that see z and its length, fitted to the first halves of a and b and scored on the second ones.
 
     0.5: they cannot tell a from b; 1: they always can. Other methods may do better, none can make it less.

@@ -1,4 +1,7 @@
-"""Label guidance in its plain form: decode, classify, cross-entropy to the wanted label, Adam on z; nothing that keeps z near a face."""
+"""The report's label guidance: Adam on z against the cross-entropy of one label.
+
+Decode, classify, cross-entropy to the wanted label; nothing keeps z near a face.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from torch import Tensor
 from train.measure import features
 from train.report.page import ReportPage
 from train.report.plots import draw_lines, panels, picture_sheet
-from train.report.study import Run, Study
+from train.report.study import Study, StudyRun
 from train.report.verdicts import verdict
 
 WANTED = ("Blond_Hair", "Mustache", "Smiling", "Bangs", "Male")
@@ -70,7 +73,7 @@ class Guided:
     row: dict[str, Any]
 
 
-def label_guidance(page: ReportPage, study: Study, run: Run) -> None:
+def label_guidance(page: ReportPage, study: Study, run: StudyRun) -> None:
     """The section of the page."""
     known, config = list(study.classifier.config.attributes), PlainConfig()
     page.section(
@@ -103,7 +106,7 @@ class Candidates:
     scale: Float[np.ndarray, " a"]
 
 
-def candidates(study: Study, run: Run) -> Candidates:
+def candidates(study: Study, run: StudyRun) -> Candidates:
     """The faces among which each label finds its own."""
     encoded, _ = features.encode(run.net, study.pictures(run, study.held_out()[:CANDIDATES]))
     latents = encoded, features.noises(CANDIDATES // 4, run.config.net.latent, start=400)
@@ -112,7 +115,7 @@ def candidates(study: Study, run: Run) -> Candidates:
     return Candidates(latents, (seen[0], seen[1]), scale)
 
 
-def guided(study: Study, run: Run, faces: Candidates, attribute: str, config: PlainConfig) -> Guided | None:
+def guided(study: Study, run: StudyRun, faces: Candidates, attribute: str, config: PlainConfig) -> Guided | None:
     """Guide the first faces that lack an attribute; None where no held-out one does."""
     column = list(study.classifier.config.attributes).index(attribute)
     lacking = [z[torch.from_numpy(seen[:, column] < 0.5)] for z, seen in zip(faces.latents, faces.seen, strict=True)]
@@ -208,7 +211,10 @@ def sheet(
     longest = max(len(before) for before, _ in pairs)
     if not longest:
         return
-    fill = lambda row: np.concatenate([row, np.full((longest - len(row), *row.shape[1:]), 255, np.uint8)])  # noqa: E731
+
+    def fill(row: np.ndarray) -> np.ndarray:
+        return np.concatenate([row, np.full((longest - len(row), *row.shape[1:]), 255, np.uint8)])
+
     rows = [np.concatenate([fill(before), fill(after)]) for before, after in pairs]
     names = ["before"] * longest + ["after"] * longest
     page.figure(name, picture_sheet(rows, [g.attribute for g in found], names, scale=1 if private else 2), caption, private=private)

@@ -1,4 +1,4 @@
-"""Report "lambda": an instance-norm VAE of 64 × 48 px, and what the weight of the KL and the latent size do."""
+"""Report "lambda": a 64 × 48 px VAE, the weight of its KL and its latent size."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from train.measure.fidelity import frechet
 from train.report.page import ReportPage
 from train.report.plots import draw_lines, panels, rows_of, stat
 from train.report.runs import BEST_LAMBDA, LAMBDAS, LATENTS, beta_of_lambda
-from train.report.study import Run, Study
+from train.report.study import Study, StudyRun
 from train.report.verdicts import verdict
 from train.vae.loop import active_units
 
@@ -57,7 +57,7 @@ def report(study: Study) -> ReportPage:
     page.number("photos", photos)
     page.number("eyeglasses", glasses)
 
-    tell_claims(page, found, photos, glasses, list(weights), best)
+    write_claims(page, found, photos, glasses, list(weights), best)
     page.section("The runs in figures")
     keys = ["psnr_db", "rate_nats", "active_units", "frechet", "face_confidence", "range", "asymmetry", "uneven"]
     rows = [[name, run.config.net.latent, run.config.beta, *(found[name][k] for k in keys)] for name, run in runs.items()]
@@ -82,7 +82,7 @@ def report(study: Study) -> ReportPage:
     return page
 
 
-def measure(study: Study, run: Run, shown: UInt8[np.ndarray, "n h w c"], real: Float32[np.ndarray, "n f"]) -> dict[str, Any]:
+def measure(study: Study, run: StudyRun, shown: UInt8[np.ndarray, "n h w c"], real: Float32[np.ndarray, "n f"]) -> dict[str, Any]:
     """Reconstructions, samples and interpolations of one run."""
     mean, logvar = encode(run.net, shown)
     samples = decode(run.net, noises(len(shown), mean.shape[1]))
@@ -113,7 +113,7 @@ def asymmetry(pictures: UInt8[np.ndarray, "n h w c"]) -> float:
     return float(np.sqrt((difference**2).mean(axis=(1, 2, 3))).mean())
 
 
-def measure_glasses(study: Study, runs: dict[str, Run]) -> dict[str, Any]:
+def measure_glasses(study: Study, runs: dict[str, StudyRun]) -> dict[str, Any]:
     """The judge's mean probability of glasses on held-out faces that wear them: photos, and reconstructions by each run."""
     index = np.concatenate([study.data.indices("test"), study.data.indices("valid")])
     index = index[study.labels(index, "Eyeglasses")][: study.budget.faces]
@@ -126,16 +126,17 @@ def measure_glasses(study: Study, runs: dict[str, Run]) -> dict[str, Any]:
     return table
 
 
-def tell_claims(
+def write_claims(
     page: ReportPage, found: dict[str, Any], photos: dict[str, float], glasses: dict[str, Any] | None, names: list[str], best: str
 ) -> None:
     """Claimed and found; each verdict follows from the figures by the rule in its sentence."""
     strongest, weakest = names[0], names[-1]
-    of = lambda key: {n: found[n][key] for n in names}  # noqa: E731
-    list_of = lambda key: ", ".join(f"{found[n][key]:.3g}" for n in names)  # noqa: E731
 
-    symmetric = min(of("asymmetry"), key=of("asymmetry").get) == strongest
-    little = found[strongest]["travel"] < 0.5 * max(of("travel").values())
+    def list_of(key: str) -> str:
+        return ", ".join(f"{found[n][key]:.3g}" for n in names)
+
+    symmetric = min(names, key=lambda n: found[n]["asymmetry"]) == strongest
+    little = found[strongest]["travel"] < 0.5 * max(found[n]["travel"] for n in names)
     page.claim(
         f"λ = {strongest[7:]} gives symmetric front faces and hardly any interpolation",
         f"asymmetry of samples {list_of('asymmetry')} for λ = {', '.join(n[7:] for n in names)} (photos {photos['asymmetry']:.3g}); "
@@ -144,12 +145,12 @@ def tell_claims(
         "of the longest path.",
         verdict(symmetric, little),
     )
-    distance = of("frechet")
+    nearest = min(names, key=lambda n: found[n]["frechet"])
     page.claim(
         f"λ = {best[7:]} is best",
-        f"Fréchet distance of samples {list_of('frechet')}, the best at {min(distance, key=distance.get)[7:]}; "
+        f"Fréchet distance of samples {list_of('frechet')}, the best at {nearest[7:]}; "
         f"PSNR {list_of('psnr_db')} dB. Found where the least distance is at {best[7:]}.",
-        verdict(min(distance, key=distance.get) == best),
+        verdict(nearest == best),
     )
     page.claim(
         f"λ = {weakest[7:]} deforms",
@@ -192,7 +193,7 @@ def tell_claims(
     )
 
 
-def draw_sheets(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
+def draw_sheets(page: ReportPage, study: Study, runs: dict[str, StudyRun]) -> None:
     """For each run a generation sheet and interpolations: between drawn faces in public, between photos in private."""
     held_out = study.held_out()[:4]
     for name, run in runs.items():
@@ -206,7 +207,7 @@ def draw_sheets(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
         page.figure(f"interpolation-photos-{name}", rows_of(strips), "Interpolations between two encoded photos", private=True, scale=2)
 
 
-def shape_of(run: Run) -> tuple[int, int, int]:
+def shape_of(run: StudyRun) -> tuple[int, int, int]:
     """Height, width and channels."""
     channels, height, width = run.config.net.shape
     return (height, width, channels)

@@ -1,4 +1,4 @@
-"""The page of a report: sections, tables, figures, and "claimed / found"; Markdown and PNG."""
+"""The page of a report: sections, tables, figures, and "claimed / found"."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Plots of the reports in one look, and sheets of pictures; no global state of matplotlib is touched."""
+"""Plots and picture sheets of the reports (matplotlib, without pyplot)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -80,7 +80,11 @@ def picture_sheet(
     ax.imshow(sheet if sheet.shape[-1] == 3 else sheet.repeat(3, axis=-1), interpolation="nearest")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, labeltop=True, labelbottom=False)
-    middle = lambda pixels, count: (np.arange(count) + 0.5) * pixels / count  # noqa: E731
-    ax.set_yticks(middle(height, len(rows)), row_names, fontsize=8)
-    ax.set_xticks(middle(width, len(rows[0])) if column_names else [], column_names, fontsize=8)
+    ax.set_yticks(middles(height, len(rows)), row_names, fontsize=8)
+    ax.set_xticks(middles(width, len(rows[0])) if column_names else [], column_names, fontsize=8)
     return figure
+
+
+def middles(length_px: int, count: int) -> Float[np.ndarray, " count"]:
+    """Where the middles of `count` equal cells lie on a side of this length."""
+    return (np.arange(count) + 0.5) * length_px / count

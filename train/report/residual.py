@@ -1,12 +1,13 @@
-"""The report "residual": a VAE of full-resolution residual blocks, its posterior's collapse and cure, and two ways to edit with it."""
+"""Report "residual": a VAE of residual blocks, posterior collapse, amplification, guidance."""
 
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from facevae.nets.architectures import build_net
@@ -18,7 +19,7 @@ from train.report.label_guidance import label_guidance
 from train.report.page import ReportPage
 from train.report.plots import panels, picture_sheet
 from train.report.residual_training import collapse, curves
-from train.report.study import Run, Study
+from train.report.study import Study, StudyRun
 from train.report.verdicts import verdict
 
 INTRODUCTION = (
@@ -28,9 +29,9 @@ INTRODUCTION = (
     "matters. The “guide” is the classifier that edits, the “judge” another one, of another seed, that only scores."
 )
 TEMPERATURES = (0.2, 0.5, 1.0, 2.0)
-DRAWN = 128
-"""Faces drawn at each temperature, to measure; the first SHOWN of them are shown."""
-SHOWN = 10
+FACES_DRAWN = 128
+"""Faces drawn at each temperature, to measure; the first FACES_SHOWN of them are shown."""
+FACES_SHOWN = 10
 PAIRS, STEPS = 16, 10
 SMOOTH = 2.0
 """A way is smooth where its largest step is smaller than this many mean steps."""
@@ -80,9 +81,9 @@ def training_gflop(config: PostActivationConfig) -> float:
     return counter.get_total_flops() / 1e9
 
 
-def temperatures(page: ReportPage, study: Study, run: Run) -> None:
+def temperatures(page: ReportPage, study: Study, run: StudyRun) -> None:
     """The same noise at four temperatures."""
-    noise = features.noises(DRAWN, run.config.net.latent)
+    noise = features.noises(FACES_DRAWN, run.config.net.latent)
     photos = study.pictures(run, study.held_out())
     rebuilt = features.decode(run.net, features.encode(run.net, photos)[0])
     page.section(
@@ -95,7 +96,7 @@ def temperatures(page: ReportPage, study: Study, run: Run) -> None:
     rows, table = [], []
     for temperature in TEMPERATURES:
         pictures = features.decode(run.net, temperature * noise)
-        rows.append(pictures[:SHOWN])
+        rows.append(pictures[:FACES_SHOWN])
         table.append([temperature, *scores_of_faces(study, pictures)])
     table += [[n, *scores_of_faces(study, p[: len(noise)])] for n, p in (("held-out photos", photos), ("their reconstructions", rebuilt))]
     page.figure(
@@ -105,10 +106,10 @@ def temperatures(page: ReportPage, study: Study, run: Run) -> None:
     columns = list(zip(*table[: len(TEMPERATURES)], strict=True))
     grows = all(b > a for a, b in pairwise(columns[1]))
     breaks = columns[2][-1] < columns[2][-2] - BREAKS
-    say = lambda values: ", ".join(f"{v:.2f}" for v in values)  # noqa: E731
+    diversity, confidence = (", ".join(f"{v:.2f}" for v in values) for values in columns[1:3])
     page.claim(
         "Low temperatures give faces that are alike, high ones diverse and then incoherent faces",
-        f"at T {', '.join(f'{t:g}' for t in TEMPERATURES)}: diversity {say(columns[1])}; face confidence {say(columns[2])} (photos "
+        f"at T {', '.join(f'{t:g}' for t in TEMPERATURES)}: diversity {diversity}; face confidence {confidence} (photos "
         f"{table[-2][2]:.2f})",
         verdict(grows, breaks),
     )
@@ -126,9 +127,12 @@ def scores_of_faces(study: Study, pictures: UInt8[np.ndarray, "n h w c"]) -> tup
     return features.diversity(found), features.face_confidence(study.aligner, pictures), features.sharpness(pictures)
 
 
-def interpolations(page: ReportPage, study: Study, run: Run) -> None:
+def interpolations(page: ReportPage, study: Study, run: StudyRun) -> None:
     """Straight lines between drawn faces, to see; between held-out faces, to measure."""
-    way = lambda a, b: features.interpolate(run.net, a, b, STEPS + 1)  # noqa: E731
+
+    def way(a: Float[Tensor, " d"], b: Float[Tensor, " d"]) -> UInt8[np.ndarray, "n h w c"]:
+        return features.interpolate(run.net, a, b, STEPS + 1)
+
     ends = features.noises(8, run.config.net.latent, start=200)
     page.section("Interpolations", f"Straight lines in z, {STEPS + 1} pictures each.")
     names = [f"pair {i + 1}" for i in range(4)]

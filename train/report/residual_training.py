@@ -1,4 +1,4 @@
-"""How the VAE of the report "residual" trained: reconstruction and KL over epochs, the posterior's collapse and its cure."""
+"""Training curves and posterior collapse of the report "residual"."""
 
 import math
 from itertools import pairwise
@@ -11,7 +11,7 @@ from train.measure import features
 from train.report.page import ReportPage, Verdict
 from train.report.plots import draw_lines, panels, stat
 from train.report.runs import EPOCHS
-from train.report.study import Run, Study, epoch_of
+from train.report.study import Study, StudyRun, epoch_of
 from train.report.verdicts import verdict
 from train.vae.config import TrainConfig
 
@@ -56,7 +56,7 @@ def verdict_of_turns(turns: list[dict[str, Any]]) -> Verdict:
     return "found" if all(as_claimed) else "partly" if any(risen) else "not found"
 
 
-def curves(page: ReportPage, main: Run, means: Run) -> None:
+def curves(page: ReportPage, main: StudyRun, means: StudyRun) -> None:
     """Reconstruction and KL over epochs, and the weight that pulls between them: the loss read with sums, and with means."""
     config = main.config
     page.section(
@@ -98,7 +98,7 @@ def curves(page: ReportPage, main: Run, means: Run) -> None:
 
 
 def draw_curves(
-    axes: list[Axes], reading: str, run: Run
+    axes: list[Axes], reading: str, run: StudyRun
 ) -> tuple[list[float], dict[str, list[float]], dict[str, list[float]], list[float]]:
     """Three panels of one run; gives its epochs, errors and rates of train and valid, and weights of the KL."""
     config, stats, epochs = run.config, run.stats, epoch_of(run.stats, run.config)
@@ -131,7 +131,7 @@ def halfway(stats: list[dict[str, Any]]) -> float:
     return next(row for row in stats if 2 * row["nimg"] >= stats[-1]["nimg"])["valid_rate"]
 
 
-def collapse(page: ReportPage, study: Study, runs: dict[str, Run]) -> None:
+def collapse(page: ReportPage, study: Study, runs: dict[str, StudyRun]) -> None:
     """Active units and rate over images seen: KL at full weight from the start, and annealed, under three readings of the loss."""
     main = runs["main"]
     latent, values = main.config.net.latent, math.prod(main.config.net.shape)
@@ -194,17 +194,20 @@ def claim_collapse(page: ReportPage, stats: dict[str, list[dict[str, Any]]], lat
     }
     fell = {reading: collapsed(stats[bad], latent) for reading, (bad, _) in readings.items()}
     saved = {reading: not collapsed(stats[good], latent) for reading, (_, good) in readings.items()}
-    say = lambda row: f"{row['valid_rate']:.2f} nats, {row['active_units']} of {latent} units"  # noqa: E731
+
+    def in_units(row: dict[str, Any]) -> str:
+        return f"{row['valid_rate']:.2f} nats, {row['active_units']} of {latent} units"
+
     page.claim(
         "KL at full weight from the start, with a larger batch: the posterior collapses",
-        "; ".join(f"{reading}: {say(stats[bad][-1])}" for reading, (bad, _) in readings.items()),
+        "; ".join(f"{reading}: {in_units(stats[bad][-1])}" for reading, (bad, _) in readings.items()),
         verdict(*fell.values()),
     )
     cures = [saved[reading] for reading in readings if fell[reading]]
     page.claim(
         "A small weight, annealed, with batches of 16 is the cure",
         "; ".join(
-            f"{reading}: {say(stats[good][-1])}{'' if fell[reading] else ', but nothing to cure'}"
+            f"{reading}: {in_units(stats[good][-1])}{'' if fell[reading] else ', but nothing to cure'}"
             for reading, (_, good) in readings.items()
         ),
         verdict(*cures) if cures else "not testable",

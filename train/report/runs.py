@@ -1,4 +1,7 @@
-"""Which nets each report trains, at each budget: data, and nothing else. An epoch is a tenth of a run, so that budgets can be compared."""
+"""Budgets and runs of the reports: which nets are trained for how many images.
+
+Data and nothing else. An epoch is a tenth of a run, so that budgets can be compared.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal

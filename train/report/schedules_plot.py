@@ -1,4 +1,4 @@
-"""All six schedules of the rate in one figure, drawn from what the loop itself asks: `RateSchedule.weight` and `target`."""
+"""Figure of all β schedules, drawn from RateSchedule itself."""
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter

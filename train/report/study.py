@@ -1,4 +1,4 @@
-"""What a report works with: data, budget, classifier, judge, and its trained runs."""
+"""Study: the data, nets and trained runs that a report works with."""
 
 import json
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ from train.vae.loop import fit
 
 
 @dataclass(frozen=True)
-class Run:
+class StudyRun:
     """A trained run: its averaged net in eval mode on the CPU, its pictures, and its statistics at each tick."""
 
     name: str
@@ -55,15 +55,15 @@ class Study:
         """How much of everything."""
         return BUDGETS[self.budget_name]
 
-    def train(self) -> dict[str, Run]:
+    def train(self) -> dict[str, StudyRun]:
         """Train, or go on training, or load, all runs of the report."""
         found = {}
         for name, config in runs_of(self.report, self.budget_name).items():
             data, folder = self.data.resized(config.net.shape), self.folder / "runs" / name
             fit(config, data, folder)
-            net, variance, _, _ = load_run(folder)
+            trained = load_run(folder)
             stats = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
-            found[name] = Run(name, config, net, variance, data, stats, folder)
+            found[name] = StudyRun(name, config, trained.net, trained.variance, data, stats, folder)
         return found
 
     def held_out(self, split: str = "test") -> Int[np.ndarray, " n"]:
@@ -78,7 +78,7 @@ class Study:
         """True where a face carries the attribute."""
         return self.data.label(attribute)[index]
 
-    def pictures(self, run: Run, index: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w c"]:
+    def pictures(self, run: StudyRun, index: Int[np.ndarray, " n"]) -> UInt8[np.ndarray, "n h w c"]:
         """Pictures in the shape of the run's net."""
         return np.array(run.data.images[index])
 

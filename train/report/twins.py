@@ -1,4 +1,4 @@
-"""Report "twins": a small VAE against the autoencoder of the same layers and against PPCA; the ELBO against the truth."""
+"""Report "twins": a small VAE against the autoencoder of the same layers and PPCA."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +18,7 @@ from train.measure.fidelity import frechet
 from train.report.page import ReportPage
 from train.report.plots import COLOURS, draw_lines, panels, picture_sheet
 from train.report.scalar_model import write_scalar_model
-from train.report.study import Run, Study, epoch_of
+from train.report.study import Study, StudyRun, epoch_of
 from train.report.twin_latents import write_latent_spaces
 from train.report.verdicts import verdict
 from train.vae.losses import GaussianLikelihood, elbo
@@ -39,8 +39,8 @@ class Twins:
     """The three models and what all parts of the report ask of them."""
 
     study: Study
-    vae: Run
-    ae: Run
+    vae: StudyRun
+    ae: StudyRun
     ppca: PPCA
 
     @cached_property

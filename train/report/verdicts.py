@@ -1,4 +1,4 @@
-"""The verdict on a claim of several parts."""
+"""The verdict on a claim: found, partly or not found."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""An adversary that sharpens: it learns to tell reconstructions from photos, the decoder learns to please it."""
+"""GAN loss: a patch discriminator of reconstructions and photos, and the decoder's penalty."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class AdversaryConfig:
     lr: float = 4e-4
     betas: tuple[float, float] = (0.5, 0.99)
 
-    def drawn_of(self, batch_size: int) -> int:
+    def count_drawn(self, batch_size: int) -> int:
         """How many faces are drawn for so many photos."""
         return round(self.drawn * batch_size)
 
@@ -205,7 +205,7 @@ def contest(
     needed). Drawn faces get the same scale.
     """
     adversary.watch(posterior.mode.detach(), ranks=ranks)
-    drawn = adversary.config.drawn_of(len(x) * ranks.count) // ranks.count
+    drawn = adversary.config.count_drawn(len(x) * ranks.count) // ranks.count
     latents = ranks.draw(lambda n: adversary.draw(n, random), [drawn])
     autocast = torch.autocast(x.device.type, torch.bfloat16, enabled=half)
     with autocast, torch.set_grad_enabled(pull > 0):

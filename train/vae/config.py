@@ -1,4 +1,4 @@
-"""What a training run is, as data."""
+"""TrainConfig and its presets: everything that decides the weights of a training run."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""The processes that train one net together: each has its rows of the batch, and all of them come to the same weights."""
+"""Training on several processes: rows of the batch, averaged gradients, equal weights."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
@@ -61,9 +61,9 @@ class Ranks:
         for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def any(self, asked: bool, device: torch.device) -> bool:
+    def any(self, value: bool, device: torch.device) -> bool:
         """Whether any process was asked; all come to the same answer."""
-        return asked if self.count == 1 else bool(self.mean(torch.tensor(float(asked), device=device)) > 0)
+        return value if self.count == 1 else bool(self.mean(torch.tensor(float(value), device=device)) > 0)
 
     def collect(self, own: Mapping[int, T]) -> list[T]:
         """What all processes have made, in the order of its numbers."""

@@ -1,4 +1,4 @@
-"""Gradients that a run must not follow."""
+"""Gradient spikes: skip steps whose gradient norm is not finite or far too large."""
 
 import torch
 from jaxtyping import Float

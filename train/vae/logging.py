@@ -1,4 +1,4 @@
-"""What a run tells while it learns: what is counted between two ticks, the lines of stats.jsonl, the live line."""
+"""Training statistics: running means, stats.jsonl, progress bar, trackers."""
 
 import json
 import os

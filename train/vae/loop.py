@@ -1,4 +1,4 @@
-"""fit(config, …): the training loop, from top to bottom."""
+"""fit(): the training loop of the VAE, from top to bottom."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ from train.vae.distributed import Ranks
 from train.vae.gradient_guard import MAX_SKIPPED
 from train.vae.logging import Tally, Tracker, add_line, available, drop_later_stats, progress, tracking
 from train.vae.losses import elbo, free_rate, price, psnr_db
-from train.vae.perceptual import focal_frequency, random_square
+from train.vae.perceptual import focal_frequency, random_window
 from train.vae.resume import images_before
 from train.vae.sample_sheets import draw_sheets
 from train.vae.signals import Stop
@@ -90,7 +90,7 @@ def fit(
             bar.update(config.batch_size)
 
             # Tick: measure, draw, write. Between two of them the state is written only when the run is asked to stop.
-            at_tick, stopped = nimg % config.tick_nimg == 0 or nimg == total, ranks.any(stop.asked, device)
+            at_tick, stopped = nimg % config.tick_nimg == 0 or nimg == total, ranks.any(stop.requested, device)
             if at_tick or stopped:
                 tally.share(ranks, device)
             if at_tick:
@@ -117,7 +117,7 @@ def check(config: TrainConfig, data: PictureSource, guide: AttributeClassifier |
         raise ValueError("feature_weight and an adversary that sees features need a classifier, but no classifier was given: name its run")
     ranks.rows(config.batch_size)
     if config.adversary.weight:
-        ranks.rows(config.adversary.drawn_of(config.batch_size))
+        ranks.rows(config.adversary.count_drawn(config.batch_size))
 
 
 def begin(learner: Learner, nimg: int, run: Path, start: Path | None, data: PictureSource, ranks: Ranks) -> int:
@@ -154,7 +154,7 @@ def objective(
     config, device = learner.config, learner.device
     random, pull = generator(config.seed, 3, nimg), config.adversary.weight_at(nimg)
     noise = ranks.draw(lambda n: torch.randn((n, config.net.latent), generator=random), [len(x)]).to(device)
-    show = random_square(config.net.shape, config.look_px, generator(config.seed, 6, nimg)).of if config.look_px else nn.Identity()
+    show = random_window(config.net.shape, config.look_px, generator(config.seed, 6, nimg)).of if config.look_px else nn.Identity()
     nothing = torch.zeros((), device=device)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         mean, posterior = trained(x, noise=noise)

@@ -1,4 +1,4 @@
-"""Likelihoods and the ELBO. Sums over pixels and latent dimensions, means over the batch only, in nats."""
+"""Gaussian likelihoods and the ELBO, in nats: sums over pixels and latents, mean over batch."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""Losses that a Gaussian likelihood lacks: what the guide sees, and the spectrum. Both send their gradient to the reconstruction only."""
+"""Perceptual feature loss and focal frequency loss; gradients to the reconstruction only.
+
+Both are losses that a Gaussian likelihood lacks: what the guide sees, and the spectrum.
+"""
 
 from dataclasses import dataclass
 
@@ -34,7 +37,7 @@ class FeatureLoss(nn.Module):
 
 
 @dataclass(frozen=True)
-class Square:
+class Window:
     """A square cut out of pictures: what the losses that look are shown of them. A quarter of a picture is a quarter of the work."""
 
     top: int
@@ -46,10 +49,10 @@ class Square:
         return x[..., self.top : self.top + self.side, self.left : self.left + self.side]
 
 
-def random_square(shape: tuple[int, int, int], side: int, random: torch.Generator) -> Square:
+def random_window(shape: tuple[int, int, int], side: int, random: torch.Generator) -> Window:
     """Anywhere in pictures of this shape, each place as likely as the next."""
     top, left = (int(torch.randint(0, n - side + 1, (), generator=random)) for n in shape[1:])
-    return Square(top, left, side)
+    return Window(top, left, side)
 
 
 def unit(features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:

@@ -1,4 +1,4 @@
-"""Everything needed to resume a run, in one safetensors file: nothing in it can execute."""
+"""Training state: one safetensors file that a run resumes from, bit for bit."""
 
 import json
 import sys

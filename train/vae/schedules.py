@@ -1,4 +1,4 @@
-"""Schedules: pure functions of the images seen."""
+"""β and learning-rate schedules: pure functions of the images seen."""
 
 import math
 from collections.abc import Callable

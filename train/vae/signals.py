@@ -1,4 +1,4 @@
-"""Ctrl-C, or a machine that is taken away: the step that runs is finished, then its state is saved."""
+"""SIGINT and SIGTERM: finish the running step, then save the state."""
 
 import signal
 import sys
@@ -15,7 +15,7 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
     def __enter__(self) -> "Stop":
         if threading.current_thread() is threading.main_thread():
@@ -28,7 +28,7 @@ class Stop:
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         """What a signal does."""
-        if self.asked:
+        if self.requested:
             raise KeyboardInterrupt
-        self.asked = True
+        self.requested = True
         print("\nstopping after this step; once more stops at once", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What learns in a run, and what must be kept of it: the net and its average, the likelihood, the adversary, their optimizers."""
+"""Learner: net, EMA, likelihood, adversary and their optimizers; save, load, step."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""A new run that begins with the weights of an older one, of the same net or of a smaller one."""
+"""Warm start: a new run from the weights of another run, also of a smaller net."""
 
 import json
 from collections.abc import Mapping
@@ -50,7 +50,7 @@ def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, 
     wanted, latent = net.state_dict(), 0
     if isinstance(net, ResidualVAE):
         latent = weights["decoder.stem.weight"].shape[1]
-        weights = grown(weights, wanted)
+        weights = grow_weights(weights, wanted)
     for module in (net, ema):
         try:
             module.load_state_dict(weights, strict=True)
@@ -64,7 +64,7 @@ def begin_with(start: Path, net: VAE, ema: VAE, likelihood: GaussianLikelihood, 
     write_json(run / "start.json", {"from": start.name, "nimg": nimg})
 
 
-def grown(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def grow_weights(weights: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights of a residual net under the names and in the shapes that they have in one with finer levels, or a wider head.
 
     An encoder grows at its front, a decoder at its end (Karras et al., Progressive Growing of GANs, 2018), so layers are counted

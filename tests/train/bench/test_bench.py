@@ -16,8 +16,8 @@ from PIL import Image
 
 from train.bench import load
 from train.bench.altered_page import MARK_PX, empty_sliders, marked, remembering
-from train.bench.gradio_client import Visitor
-from train.bench.load import PHOTO_PX, Tally, around, bench_load, border_colour, colours, draw_photo, print_load, whose
+from train.bench.gradio_client import GradioClient
+from train.bench.load import PHOTO_PX, LoadRecord, around, bench_load, border_colour, colours, draw_photo, print_load, whose
 from train.bench.page import Drags, bench_page, frames_per_sec, latencies, print_page
 from train.bench.slider_client import JPEG, SliderClient
 from train.bench.start import print_start
@@ -167,13 +167,13 @@ def test_the_photo_has_its_users_colour_around_the_face() -> None:
 
 
 def test_all_sliders_are_one_kind_of_event() -> None:
-    tally = Tally()
+    record = LoadRecord()
     for name, seconds in (("preview slider-smiling", 0.1), ("preview slider-bangs", 0.3), ("run goal-older", 1.0)):
-        tally.log(name, seconds, "")
-    tally.log("save download", 0.2, "too late")
-    rows = tally.actions()
+        record.log(name, seconds, "")
+    record.log("save download", 0.2, "too late")
+    rows = record.actions()
     assert next(iter(rows)) == "preview slider-…" and rows["preview slider-…"] == {"n": 2, "p50_ms": 200.0, "p95_ms": pytest.approx(290.0)}
-    assert rows["run goal-…"]["n"] == 1 and tally.errors == ["save download: too late"]
+    assert rows["run goal-…"]["n"] == 1 and record.errors == ["save download: too late"]
 
 
 def test_samples_are_those_before_the_mark() -> None:
@@ -244,9 +244,9 @@ def test_a_visitor_sends_what_the_widgets_hold_and_keeps_the_last_of_many_moves(
             return httpx.Response(500, text="no")
         return httpx.Response(200, json={"data": [{"__type__": "update"}, f"moved to {body['data'][1]}"]})
 
-    async def visit() -> Visitor:
+    async def visit() -> GradioClient:
         async with httpx.AsyncClient(base_url="http://page", transport=httpx.MockTransport(answer)) as http:
-            visitor = Visitor(http, CONFIG, lambda *what: logged.append(what))
+            visitor = GradioClient(http, CONFIG, lambda *what: logged.append(what))
             for value in (1, 2, 3):
                 visitor.put("slider-a", value)
                 visitor.fire("slider-a", "input")
@@ -279,7 +279,7 @@ def test_whatever_goes_wrong_in_an_event_is_an_error_of_the_visitor_and_the_even
 
     async def visit() -> None:
         async with httpx.AsyncClient(base_url="http://page", transport=httpx.MockTransport(answer)) as http:
-            visitor = Visitor(http, CONFIG, lambda *what: logged.append(what))
+            visitor = GradioClient(http, CONFIG, lambda *what: logged.append(what))
             visitor.fire("slider-a", "input")
             await asyncio.wait_for(visitor.quiet("slider-a", "input"), 5)
             await visitor.rest()
@@ -321,7 +321,7 @@ def test_a_hand_asks_for_one_picture_at_a_time_and_for_the_last_value_always() -
 
     async def visit() -> tuple[list[bytes], str]:
         async with httpx.AsyncClient(base_url="http://page", transport=httpx.MockTransport(answer)) as http:
-            visitor = Visitor(http, HAND, lambda *what: logged.append(what))
+            visitor = GradioClient(http, HAND, lambda *what: logged.append(what))
             hand = SliderClient(visitor)
             for value in range(12):
                 hand.move("slider-a", value)

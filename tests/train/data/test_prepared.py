@@ -157,7 +157,7 @@ def test_grey_pictures_get_no_colour_back(toys: PreparedData) -> None:
 @pytest.mark.parametrize("pad", [0, 2, 11])  # the last beyond the picture's side
 def test_pictures_are_shifted_and_flipped_as_numpy_would(channels: int, pad: int) -> None:
     pictures = np.random.default_rng(0).integers(0, 256, (40, 8, 9, channels), np.uint8)
-    varied = Variation(shift_px=pad).of(pictures, (channels, 8, 9), (1, 2), 40)
+    varied = Variation(shift_px=pad).apply(pictures, (channels, 8, 9), (1, 2), 40)
     wide = np.pad(pictures, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="edge")
     cuts = np.lib.stride_tricks.sliding_window_view(wide, (8, 9), (1, 2)).transpose(0, 1, 2, 4, 5, 3)  # (n, tops, lefts, h, w, c)
     seen = set()

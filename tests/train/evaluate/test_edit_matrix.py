@@ -10,7 +10,8 @@ import torch
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.nets.judge import Judge, JudgeConfig
 from train.data.prepared import PreparedData
-from train.evaluate.edit_matrix import edit_matrix, lock_table, open_room, shipped_steps, summary
+from train.evaluate.config import EvaluateConfig
+from train.evaluate.edit_matrix import edit_matrix, lock_table, open_meter, shipped_steps, summary
 from train.evaluate.edit_tables import edits_text
 from train.evaluate.evaluate import evaluate_edits
 from train.measure.encodings import InPhoto, encode_many
@@ -44,10 +45,10 @@ def test_no_move_flips_nobody_leaks_nothing_and_keeps_everybody(
     tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float]
 ) -> None:
     view = view_of(tiny_checkpoint, data, embedding)
-    room = open_room(tiny_checkpoint, view, list(tiny_checkpoint.classifier.config.attributes), people)
-    rows, sign = room.sides("Smiling")
+    meter = open_meter(tiny_checkpoint, view, list(tiny_checkpoint.classifier.config.attributes), people)
+    rows, sign = meter.sides("Smiling")
     assert len(rows) and ((view.plain[rows, 0] < 0.2) == (sign > 0)).all()
-    row = room.measure("Smiling", rows, sign, torch.zeros(len(rows), 6))
+    row = meter.measure("Smiling", rows, sign, torch.zeros(len(rows), 6))
     assert (row["success"], row["leakage"], row["masked"]) == (0, 0, 0)
     assert row["identity"] == pytest.approx(1, abs=1e-3) and row["same"] == 1
 
@@ -60,9 +61,9 @@ def test_each_face_moves_away_from_what_it_has(
     asked = []
     look = view.look
     view.look = lambda rows, moves: (asked.append((rows, moves)), look(rows, moves))[1]
-    room = open_room(tiny_checkpoint, view, list(tiny_checkpoint.classifier.config.attributes), people)
+    meter = open_meter(tiny_checkpoint, view, list(tiny_checkpoint.classifier.config.attributes), people)
     step = torch.eye(6)[0]
-    matrix = edit_matrix(room, {"Smiling plain": step}, 16) | edit_matrix(room, shipped_steps(tiny_checkpoint))
+    matrix = edit_matrix(meter, {"Smiling plain": step}, 16) | edit_matrix(meter, shipped_steps(tiny_checkpoint))
     assert set(matrix) == {"shipped", "plain"} and set(matrix["plain"]) == {"Smiling"}
     for label, (rows, moves) in zip(("1", "2", "3", "end"), asked[:4], strict=True):
         direction, lacks = tiny_checkpoint.directions["Smiling"], view.plain[rows, 0] < 0.2
@@ -80,7 +81,7 @@ def test_a_lock_on_the_same_line_takes_all_of_the_edit(
     checkpoint = replace(tiny_checkpoint, directions=directions)
     view = view_of(checkpoint, data, embedding)
     attributes = ["Smiling", "Mouth_Slightly_Open", *checkpoint.classifier.config.attributes[2:]]
-    (row,) = lock_table(open_room(checkpoint, view, attributes, people), 16)
+    (row,) = lock_table(open_meter(checkpoint, view, attributes, people), 16)
     assert row["left"] == pytest.approx(0, abs=1e-4) and row["held"]["success"] == 0
 
 
@@ -88,7 +89,8 @@ def test_the_section_is_whole_and_reads_well(
     tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float]
 ) -> None:
     judge = TwoPlaces(tiny_checkpoint.classifier.config.attributes)
-    section = evaluate_edits(tiny_checkpoint, judge, embedding, people, data, "test", 16, 0, {"Smiling centroid": torch.eye(6)[1]}, 8)
+    config = EvaluateConfig(faces=16, guided=0, compared=8)
+    section = evaluate_edits(tiny_checkpoint, judge, embedding, people, data, config, {"Smiling centroid": torch.eye(6)[1]})
     text = edits_text(section | {"judge": "0123456789ab", "identity": "ba9876543210"})
     assert "| Smiling | centroid |" in text and "Judge 0123456789ab" in text and "| **shipped** |" in text
     assert "the first 8 faces" in text

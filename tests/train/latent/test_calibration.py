@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from train.latent.calibration import Bench, DirectionsConfig
-from train.measure.encodings import Seen, logit
+from train.latent.calibration import Calibrator, DirectionsConfig
+from train.measure.encodings import Readings, logit
 
 ATTRIBUTES = ["Smiling", "Male", "Young"]
 FACES = np.arange(4)
@@ -25,10 +25,10 @@ class StraightLines:
         self.z = torch.tensor([-4.0, 0, 0, 0]) + torch.zeros(len(FACES), 4)
         self.plain = (self.z @ self.weights).sigmoid().numpy()
 
-    def look(self, rows: np.ndarray, move: torch.Tensor) -> Seen:
+    def look(self, rows: np.ndarray, move: torch.Tensor) -> Readings:
         length = float(move.norm())
         seen = (self.z[rows] + move * min(1.0, max(0.0, 2 * self.bend - length) / length)) @ self.weights
-        return Seen(seen.sigmoid().numpy(), np.full(len(rows), 1 - self.cost * length, np.float32))
+        return Readings(seen.sigmoid().numpy(), np.full(len(rows), 1 - self.cost * length, np.float32))
 
     def probabilities(self, rows: np.ndarray, move: torch.Tensor) -> np.ndarray:
         return self.look(rows, move).probabilities
@@ -40,9 +40,9 @@ class StraightLines:
         return float(np.abs(np.delete(self.change(rows, seen), column, axis=1)).mean())
 
 
-def bench(view: StraightLines, far: float = 1e9) -> Bench:
+def calibrator(view: StraightLines, far: float = 1e9) -> Calibrator:
     """The mean face stands one σ from the others, on their way."""
-    return Bench(view, view.z - torch.tensor([-3.0, 0, 0, 0]), torch.eye(4), far, stranger=0.4)  # type: ignore[arg-type]
+    return Calibrator(view, view.z - torch.tensor([-3.0, 0, 0, 0]), torch.eye(4), far, stranger=0.4)  # type: ignore[arg-type]
 
 
 WEIGHTS = torch.zeros(4, 3)
@@ -53,7 +53,7 @@ CONFIG = DirectionsConfig(choose_at=(2, 4), ladder=(1, 2, 3, 4, 5, 6, 7, 8), lea
 
 
 def test_of_two_ways_to_one_label_the_one_that_moves_less_else_is_worth_more() -> None:
-    tried = bench(StraightLines(WEIGHTS))
+    tried = calibrator(StraightLines(WEIGHTS))
     clean, leaky, nothing = (tried.merit(FACES, 1, 0, step, CONFIG) for step in AXES[:3])
     assert clean == pytest.approx(1, abs=1e-4)  # all the way to 0, at 4 σ, for nothing
     assert leaky == pytest.approx(max(w - 0.5 * leak for w, leak in ((0.5, 1.0), (1.0, 2.0))), abs=1e-4)
@@ -61,7 +61,7 @@ def test_of_two_ways_to_one_label_the_one_that_moves_less_else_is_worth_more() -
 
 
 def test_strangers_have_their_price() -> None:
-    tried = bench(StraightLines(WEIGHTS, cost=0.2))
+    tried = calibrator(StraightLines(WEIGHTS, cost=0.2))
     assert tried.merit(FACES, 1, 0, AXES[0], CONFIG) == pytest.approx(0.5, abs=1e-4)  # half of the way, or all of it less 0.5
 
 
@@ -77,11 +77,11 @@ def test_strangers_have_their_price() -> None:
     ],
 )
 def test_a_range_ends_where_it_should(view: StraightLines, far: float, end: tuple[float, str, float]) -> None:
-    assert bench(view, far).end_of_range(FACES, 0, AXES[0], +1, CONFIG) == end
+    assert calibrator(view, far).end_of_range(FACES, 0, AXES[0], +1, CONFIG) == end
 
 
 def test_a_direction_carries_what_it_was_chosen_by() -> None:
-    tried, own = bench(StraightLines(WEIGHTS)), np.array([True, False, True, False])
+    tried, own = calibrator(StraightLines(WEIGHTS)), np.array([True, False, True, False])
     steps = {"clean": AXES[0], "leaky": AXES[1], "natural": AXES[2]}
     direction, report = tried.calibrate("Smiling", steps, own, ATTRIBUTES, CONFIG)
     assert (direction.estimator, direction.high, direction.limits[1]) == ("clean", 7, "sure")
@@ -98,7 +98,7 @@ class OneWay(StraightLines):
         self.z[2:] *= -1
         self.plain = (self.z @ self.weights).sigmoid().numpy()
 
-    def look(self, rows: np.ndarray, move: torch.Tensor) -> Seen:
+    def look(self, rows: np.ndarray, move: torch.Tensor) -> Readings:
         return super().look(rows, torch.cat([move[:1], move[1:2].clamp(min=0), move[2:]]) + 1e-9)
 
 
@@ -107,7 +107,7 @@ def test_a_direction_is_chosen_by_what_its_slider_is_named_for(name: str, chosen
     """Adding a label, taking it away, or both."""
     weights = torch.zeros(4, 3)
     weights[:2] = 1.0
-    tried, steps = bench(OneWay(weights)), {"both ways": 0.5 * AXES[0], "one way": AXES[1], "natural": AXES[2]}
+    tried, steps = calibrator(OneWay(weights)), {"both ways": 0.5 * AXES[0], "one way": AXES[1], "natural": AXES[2]}
     config, own = replace(CONFIG, leakage_price=0.0), np.array([False, False, True, True])
     direction, report = tried.calibrate(name, steps, own, [name, "Bangs", "Hat"], config)
     assert direction.estimator == chosen and report["shift"] > 1

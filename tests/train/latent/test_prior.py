@@ -134,7 +134,7 @@ def test_auto_takes_the_prior_whose_faces_are_nearer(toys: tuple[Path, PreparedD
 def test_distance_is_that_of_the_protocol(toys: tuple[Path, PreparedData]) -> None:
     run, data = toys
     judge, _ = judge_from(run / "judge")
-    net = load_run(run)[0]
+    net = load_run(run).net
     far = GaussianMixture(torch.ones(1), torch.full((1, 6), 30.0), torch.eye(6)[None])
     near = fit_mixture(encode_many(net, data, data.indices("train")), encode_many(net, data, data.indices("valid")), QUICK)[0]
     small = [module.distance(net, p, judge, data)["frechet"]["mean"] for p in (near, far)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,8 +12,6 @@ from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.latent.directions import hold
 from train.data.prepared import PreparedData
 from train.evaluate.skin_shift import GROUPS, choose, evaluate_skin, skin_text
-from train.latent.calibration import DirectionsConfig
-from train.latent.directions import find_directions
 from train.latent.skin_tone import explained, fit_skin, tones
 
 
@@ -68,10 +65,3 @@ def test_how_far_edits_repaint_is_measured_by_group(toy_faces: Callable[[int], P
     light = section["lightness"]
     assert light["darkest"] < light["all"] < light["lightest"]
     assert "| Smiling | 4 |" in skin_text(section) and "smiling" in section["guidance"]
-
-
-def test_some_directions_of_a_run_from_before_are_not_found_alone(tmp_path: Path, toy_faces: Callable[[int], PreparedData]) -> None:
-    """The others, which nothing holds, would be shipped beside them."""
-    (tmp_path / "directions.json").write_text("{}")
-    with pytest.raises(ValueError, match="before the tone of skin was held"):
-        find_directions(tmp_path, tmp_path, toy_faces(20), DirectionsConfig(), only=("Male",))

@@ -15,7 +15,7 @@ from train.networks.identity import (
     IdentityConfig,
     IdentityNet,
     IdentityNetConfig,
-    People,
+    PersonBatches,
     fit_identity,
     identity_from,
     load_trained_identity,
@@ -98,7 +98,7 @@ def test_only_the_window_is_looked_at(run):
 
 
 def test_batches_are_a_pure_function_of_the_images_seen(people):
-    first, second = (People(TINY, people, people.images) for _ in range(2))
+    first, second = (PersonBatches(TINY, people, people.images) for _ in range(2))
     second(0)
     for a, b in zip(first(288), second(288), strict=True):
         assert torch.equal(a, b)
@@ -107,7 +107,7 @@ def test_batches_are_a_pure_function_of_the_images_seen(people):
     who = first.who[first.order(0)]
     beside = (np.r_[who[1:], -1] == who) | (np.r_[-1, who[:-1]] == who)
     assert beside.sum() >= 160 and (who[1:] == who[:-1]).sum() < 120  # of five photos two pairs are together, and people are mixed
-    other = People(replace(TINY, seed=3), people, people.images)
+    other = PersonBatches(replace(TINY, seed=3), people, people.images)
     assert not np.array_equal(first.places(0), other.places(0))
 
 

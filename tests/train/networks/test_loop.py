@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from train.networks.loop import Training, average, begin, drawn, fit_net
+from train.networks.loop import Training, average, begin, fit_net, seeded_net
 from train.vae.resume import read_state
 from train.vae.schedules import check_clocks
 
@@ -49,7 +49,7 @@ def measure(ema):
 
 
 def fitted(run, config=Config(), make=batches, loss=loss_of, stop_nimg=None) -> Training:
-    training = begin(config, drawn(0, small_net), run, {"lr": config.lr}, {"data": "here"})
+    training = begin(config, seeded_net(0, small_net), run, {"lr": config.lr}, {"data": "here"})
     fit_net(config, training, make, loss, measure, ("right",), stop_nimg)
     return training
 
@@ -116,7 +116,7 @@ def test_gradients_that_stay_unusable_end_the_run_with_the_last_good_state(tmp_p
 
 
 def test_averages_move_by_the_weight_and_counters_are_copied():
-    slow, fast = drawn(0, small_net), drawn(1, small_net)
+    slow, fast = seeded_net(0, small_net), seeded_net(1, small_net)
     fast(torch.rand(2, 3, 8, 8))
     wanted = 0.75 * slow[0].weight + 0.25 * fast[0].weight, 0.75 * slow[1].running_mean + 0.25 * fast[1].running_mean
     average(slow, fast, 0.25)
@@ -126,7 +126,7 @@ def test_averages_move_by_the_weight_and_counters_are_copied():
 
 def test_weights_come_from_the_seed_and_from_nothing_else():
     before = torch.get_rng_state()
-    a, b, c = (drawn(seed, small_net)[0].weight for seed in (3, 3, 4))
+    a, b, c = (seeded_net(seed, small_net)[0].weight for seed in (3, 3, 4))
     assert torch.equal(a, b) and not torch.equal(a, c) and torch.equal(before, torch.get_rng_state())
 
 

@@ -13,13 +13,14 @@ from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.residual import ResidualConfig
 from train.data.prepared import PreparedData
 from train.data.synthetic import prepare_synthetic
+from train.evaluate.config import EvaluateConfig
 from train.evaluate.evaluate import evaluate
 from train.latent.calibration import DirectionsConfig
 from train.latent.learned_directions import LearnedConfig
 from train.latent.prior import PriorConfig
 from train.networks.classifier import ClassifierTrainConfig, fit_classifier, save_classifier
 from train.publish.export import add_evaluation
-from train.publish.release import release
+from train.publish.release import ReleaseConfig, release
 from train.vae.config import TrainConfig
 from train.vae.loop import fit
 
@@ -55,9 +56,8 @@ def make(parts: Path, aligner: Path, out: Path) -> Checkpoint:
         learned=LearnedConfig(steps=4, batch_size=4),
     )
     prior = PriorConfig(**few, components=(1, 2), flow_layers=2, flow_width=8, flow_nimg=400, batch_size=50)
-    folders = {"judge": parts / "judge", "celeba": None, "photos": None, "sheets": None}
-    kinds = {"directions": directions, "prior": prior, "faces": 8, "guided": 1, "figures": False}
-    return release(parts / "run", parts / "guide", aligner, parts / "data", out=out, **folders, **kinds)
+    measures = EvaluateConfig(parts / "data", judge=parts / "judge", faces=8, guided=1)
+    return release(ReleaseConfig(parts / "run", parts / "guide", aligner, out, measures, directions, prior, figures=False))
 
 
 @pytest.mark.filterwarnings("ignore:attribute .* is left out")
@@ -81,7 +81,7 @@ def test_a_release_is_measured_whole_and_keeps_what_has_not_changed(
     }
     assert checkpoint.evaluation["training"]["nimg"] == 640
     # What the protocol has measured already is what a measurement of its own finds.
-    ((_, again),) = evaluate(out, "reconstruction", parts / "data", None, None, None, None, False, "test", 8, 0)
+    ((_, again),) = evaluate(out, "reconstruction", EvaluateConfig(parts / "data"))
     assert checkpoint.evaluation["reconstruction"] == again
     assert checkpoint.skin is not None
     for name in set(checkpoint.directions) - {"Pale_Skin"}:

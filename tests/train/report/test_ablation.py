@@ -86,7 +86,7 @@ def test_variants_are_trained_measured_and_not_done_twice(setting, monkeypatch: 
     page = (folder / "page.md").read_text()
     assert page.startswith("before\n") and page.endswith("\nafter\n") and "old" not in page and text in page
 
-    net = load_run(folder / "out" / "base")[0]
+    net = load_run(folder / "out" / "base").net
     row = strip(net, data, np.zeros((16, 16, 3), np.uint8), samples=3)
     assert row.shape == (16, 5 * 16 + 4 * 2, 3) and not row[:, :16].any()
 

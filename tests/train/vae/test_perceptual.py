@@ -23,8 +23,8 @@ from train.vae.adversary import Adversary, AdversaryConfig, PatchDiscriminator, 
 from train.vae.gradient_guard import SpikeWatch
 from train.vae.loop import fit
 from train.vae.losses import GaussianLikelihood, free_rate
-from train.vae.perceptual import FeatureLoss, focal_frequency, random_square
-from train.vae.warm_start import grown, read_stats
+from train.vae.perceptual import FeatureLoss, focal_frequency, random_window
+from train.vae.warm_start import grow_weights, read_stats
 
 RIVAL = AdversaryConfig(weight=0.5, alone_nimg=16, ramp_nimg=64, drawn=0.5, width=4)
 CONFIG = replace(TINY_RUN, total_nimg=128, turn_deg=3.0, feature_weight=0.1, focal_weight=1.0, adversary=RIVAL)
@@ -61,12 +61,12 @@ def test_the_feature_loss_reaches_encoder_and_decoder_but_not_the_guide(guide: A
 
 
 def test_a_square_is_seen_at_the_scale_of_its_picture(guide: AttributeClassifier) -> None:
-    x, square = pictures(2), random_square((3, 16, 16), 8, torch.Generator().manual_seed(5))
+    x, square = pictures(2), random_window((3, 16, 16), 8, torch.Generator().manual_seed(5))
     whole, part = guide.features(x, 0)[0], guide.features(square.of(x), 0, share=0.5)[0]
     assert whole.shape[-2:] == (4, 4) and part.shape[-2:] == (2, 2)
     assert square.of(x).shape == (2, 3, 8, 8)
     torch.testing.assert_close(square.of(x)[0, :, 0, 0], x[0, :, square.top, square.left])
-    corners = {(s.top, s.left) for s in (random_square((3, 16, 16), 15, torch.Generator().manual_seed(i)) for i in range(40))}
+    corners = {(s.top, s.left) for s in (random_window((3, 16, 16), 15, torch.Generator().manual_seed(i)) for i in range(40))}
     assert corners == {(0, 0), (0, 1), (1, 0), (1, 1)}
     with pytest.raises(ValueError, match="look_px 17"):
         replace(CONFIG, look_px=17)
@@ -207,7 +207,7 @@ def test_a_finer_net_begins_with_the_coarse_levels_of_another(data: PreparedData
     finer = ResidualConfig(size=16, patch=2, widths=(4, 8, 16), encoder_blocks=(0, 0, 1), decoder_blocks=(1, 1, 1), groups=4, latent=6)
     still = replace(coarse, net=finer, lr=0.0, weight_decay=0.0)
     fit(still, data, tmp_path / "finer", stop_nimg=64, start=tmp_path / "coarse")
-    old, new = load_run(tmp_path / "coarse")[0], load_run(tmp_path / "finer")[0]
+    old, new = load_run(tmp_path / "coarse").net, load_run(tmp_path / "finer").net
     assert len(new.encoder.levels) == len(old.encoder.levels) + 1
     for before, after in zip(reversed(old.encoder.levels), reversed(new.encoder.levels), strict=False):
         for a, b in zip(before.parameters(), after.parameters(), strict=True):
@@ -222,9 +222,9 @@ def test_a_finer_net_begins_with_the_coarse_levels_of_another(data: PreparedData
 
 def test_growing_fills_nothing_but_what_it_adds(vae: ResidualVAE) -> None:
     whole = vae.state_dict()
-    assert grown(whole, whole).keys() == whole.keys()
+    assert grow_weights(whole, whole).keys() == whole.keys()
     torn = {k: v for k, v in whole.items() if not k.startswith("decoder.levels.0.conv1")}
-    assert {k for k in whole if k not in grown(torn, whole)} == {"decoder.levels.0.conv1.weight", "decoder.levels.0.conv1.bias"}
+    assert {k for k in whole if k not in grow_weights(torn, whole)} == {"decoder.levels.0.conv1.weight", "decoder.levels.0.conv1.bias"}
 
 
 def test_a_gradient_that_is_not_finite_stays_out_of_the_adversary(vae: ResidualVAE) -> None:
@@ -243,10 +243,12 @@ def test_a_wider_head_and_finer_levels_draw_the_same_picture_at_first(data: Prep
     fit(narrow, data, tmp_path / "narrow", stop_nimg=64)
     wide = replace(narrow, net=replace(NET, head_channels=6, pixel_blocks=2, detail_widths=(8,)), lr=0.0, weight_decay=0.0)
     fit(wide, data, tmp_path / "wide", stop_nimg=64, start=tmp_path / "narrow")
-    before, after = load_run(tmp_path / "narrow")[0], load_run(tmp_path / "wide")[0]
+    before, after = load_run(tmp_path / "narrow").net, load_run(tmp_path / "wide").net
     z = torch.randn(3, NET.latent, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(before.decode(z), after.decode(z), atol=1e-5, rtol=0)
-    assert {k for k in grown(after.state_dict(), before.state_dict()) if "detail" in k} == set()  # and what was added can be left behind
+    assert {
+        k for k in grow_weights(after.state_dict(), before.state_dict()) if "detail" in k
+    } == set()  # and what was added can be left behind
     # Its new channels are unheard, but not deaf: they hear of the picture's error, and so can learn.
     after.train().requires_grad_(True)
     after.decode(z).square().mean().backward()
@@ -260,7 +262,7 @@ def test_more_latent_dimensions_leave_the_picture_as_it_is_at_first(data: Prepar
     fit(few, data, tmp_path / "few", stop_nimg=64)
     many = replace(few, net=replace(NET, latent=9), lr=0.0, weight_decay=0.0)
     fit(many, data, tmp_path / "many", stop_nimg=64, start=tmp_path / "few")
-    before, after = load_run(tmp_path / "few")[0], load_run(tmp_path / "many")[0]
+    before, after = load_run(tmp_path / "few").net, load_run(tmp_path / "many").net
     x = pictures()
     a, b = before.encode(x), after.encode(x)
     torch.testing.assert_close(a.mean, b.mean[:, :6], atol=1e-5, rtol=0)

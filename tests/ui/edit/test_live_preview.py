@@ -14,7 +14,7 @@ from PIL import Image
 
 from facevae.ui.edit.preview import COMPARE, EDITED, ORIGINAL
 from facevae.ui.session import Session, find_session
-from train.bench.gradio_client import Visitor
+from train.bench.gradio_client import GradioClient
 from train.bench.slider_client import JPEG, SliderClient
 
 
@@ -124,7 +124,7 @@ def test_two_visitors_pictures_do_not_mix(url) -> None:
         async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as http:
             config = (await http.get("/config")).json()
             wrong: list[str] = []
-            visitors = [Visitor(http, config, lambda _n, _s, error: wrong.append(error) if error else None) for _ in range(2)]
+            visitors = [GradioClient(http, config, lambda _n, _s, error: wrong.append(error) if error else None) for _ in range(2)]
             for visitor in visitors:
                 await asyncio.gather(*visitor.arrive())
             await asyncio.gather(*visitors[1].fire("examples", "select", {"index": 1, "value": None}))

@@ -17,7 +17,7 @@ import pytest
 from facevae.ui.components import to_file
 from facevae.ui.server import temp_files
 from facevae.ui.server.temp_files import keep_room, own_folder
-from train.bench.gradio_client import Visitor
+from train.bench.gradio_client import GradioClient
 from train.publish.served_page import APP, served
 
 
@@ -87,7 +87,7 @@ async def edit_and_save(url: str) -> tuple[bytes, bytes]:
     wrong: list[str] = []
     async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
         config = (await http.get("/config")).json()
-        visitor = Visitor(http, config, lambda name, _, error: wrong.append(f"{name}: {error}") if error else None)
+        visitor = GradioClient(http, config, lambda name, _, error: wrong.append(f"{name}: {error}") if error else None)
         await asyncio.gather(*visitor.arrive())
         visitor.put("slider-smiling", 2.0)
         await asyncio.gather(*visitor.fire("slider-smiling", "input"))

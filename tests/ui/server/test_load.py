@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from facevae.ui.edit.preview import StagePart
-from train.bench.load import Tally, bench_load, simulate
+from train.bench.load import LoadRecord, bench_load, simulate
 
 USERS, SECONDS = 3, 6.0
 
 
-def run(url: str, users: int, seconds: float) -> Tally:
+def run(url: str, users: int, seconds: float) -> LoadRecord:
     """In a thread of its own: in this one, Playwright's event loop may be running."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, simulate(url, users, seconds)).result()
