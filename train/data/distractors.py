@@ -57,9 +57,7 @@ class Distractors:
         scene = self.scenes[rng.integers(len(self.scenes))]
         height, width = scene.shape[:2]
         side = math.exp(rng.uniform(math.log(24), math.log(400)))
-        return cut_window(
-            scene, rng.uniform(0, width), rng.uniform(0, height), side, rng.uniform(0, 2 * math.pi), size, cv2.BORDER_REFLECT_101
-        )
+        return crop(scene, rng.uniform(0, width), rng.uniform(0, height), side, rng.uniform(0, 2 * math.pi), size, cv2.BORDER_REFLECT_101)
 
     def _noise(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """Coloured noise with a spectrum of 1/f^a, as clouds, walls and cloth have."""
@@ -119,14 +117,14 @@ class Distractors:
         height, width = frame.shape[:2]
         side = rng.uniform(0.10, 0.24) * width
         x, y = rng.uniform(side / 2, width - side / 2), rng.uniform(side / 2, height - side / 2)
-        return cut_window(frame, x, y, side, rng.uniform(-math.pi, math.pi), size, cv2.BORDER_REPLICATE)
+        return crop(frame, x, y, side, rng.uniform(-math.pi, math.pi), size, cv2.BORDER_REPLICATE)
 
     def _far(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """A window whose face is outside but for a rest, or turned by far more than a window is ever."""
         frame = self._frame(rng)
         height, width = frame.shape[:2]
         if rng.random() < 0.3:
-            return cut_window(
+            return crop(
                 frame,
                 width / 2,
                 height * 0.55,
@@ -138,12 +136,10 @@ class Distractors:
         side, away, to = rng.uniform(0.35, 1.0) * width, rng.uniform(0.95, 1.4), rng.uniform(0, 2 * math.pi)
         reach = side * 0.5 + 0.3 * width  # window's half and face's half
         x, y = width / 2 + away * reach * math.cos(to), height * 0.55 + away * reach * math.sin(to)
-        return cut_window(
-            frame, x, y, side, rng.uniform(-0.6, 0.6), size, cv2.BORDER_REFLECT_101 if rng.random() < 0.3 else cv2.BORDER_REPLICATE
-        )
+        return crop(frame, x, y, side, rng.uniform(-0.6, 0.6), size, cv2.BORDER_REFLECT_101 if rng.random() < 0.3 else cv2.BORDER_REPLICATE)
 
 
-def cut_window(picture: np.ndarray, x: float, y: float, side: float, turn: float, size: int, border: int) -> np.ndarray:
+def crop(picture: np.ndarray, x: float, y: float, side: float, turn: float, size: int, border: int) -> np.ndarray:
     """A square window of a picture: centre and side in its pixels, turned."""
     c, s = math.cos(turn) / side, math.sin(turn) / side
     return sample(picture, np.array([[c, s, 0.5 - c * x - s * y], [-s, c, 0.5 + s * x - c * y]]), size, border)
