@@ -1,4 +1,4 @@
-"""Attributes, their labels and groups, the sliders of a checkpoint, and the goals of "Make it …". Free of torch.
+"""Attributes: labels, groups, sliders of a checkpoint, goals of the "Make it …" buttons. Without torch.
 
 Names are CelebA's labels. They are what annotators ticked, not facts about people.
 """
@@ -83,22 +83,23 @@ def in_words(name: str) -> tuple[str, bool]:
     return name.replace("_", " ").capitalize(), True
 
 
-def check_askable(names: Iterable[str]) -> None:
-    """`ValueError` with the reason where one of these labels is withheld: nobody should ask for it."""
-    for name in names:
+def wanted_labels(pairs: Iterable[tuple[str, bool]]) -> dict[str, bool]:
+    """Label -> whether the classifier shall see it, from such pairs; one way for the page, the command line and the HTTP API.
+
+    `ValueError` in one sentence, with the reason, for a withheld label, and for one that is both wanted and unwanted.
+    """
+    wanted: dict[str, bool] = {}
+    for name, shall_be_seen in pairs:
         if name in WITHHELD:
             raise ValueError(f"{name} cannot be asked for: {WITHHELD[name]}")
+        if wanted.setdefault(name, shall_be_seen) != shall_be_seen:
+            raise ValueError(f"{in_words(name)[0]} is asked for and against: take it out of one of the two lists")
+    return wanted
 
 
 def wanted_of(with_it: Sequence[str] | None, without: Sequence[str] | None) -> dict[str, bool]:
-    """The labels that a person wants a face to have, from what it shall be with and without as `in_words` says it.
-
-    `ValueError` in one sentence where something is asked for and against.
-    """
-    with_it, without = with_it or (), without or ()
-    if both := [in_words(name)[0] for name in with_it if name in without]:
-        raise ValueError(f"{', '.join(both)} is asked for and against: take it out of one of the two lists.")
-    return {name: in_words(name)[1] for name in with_it} | {name: not in_words(name)[1] for name in without}
+    """The labels that the page's lists of what a face shall be with and without stand for, in the sense of `in_words`."""
+    return wanted_labels([(n, in_words(n)[1]) for n in with_it or ()] + [(n, not in_words(n)[1]) for n in without or ()])
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from facevae.photo.alignment import Adjustment
 from facevae.settings import PHOTO_DETAIL
 from facevae.version import __version__
 
 if TYPE_CHECKING:  # torch comes with it
-    from facevae.editor import Editor, Face, Result
+    from facevae.editor import Editor, Face, GuideReport, GuideStep, Result
     from facevae.editor.recipe import Recipe
     from facevae.photo.images import Photo
 
@@ -49,14 +49,24 @@ class EditRequest:
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class GuidanceResult:
+    """Where guidance ended, and what it changed."""
+
+    last: "GuideStep"
+    report: "GuideReport"
+
+
+@dataclass(frozen=True, eq=False)
 class RenderedFile:
-    """A file's content, its suffix, a message for the user, and values for machines."""
+    """A file's content, its suffix and a message for the user; `face` of the photo's `faces` was the last one edited."""
 
     content: bytes
     suffix: str
     message: str = ""
-    about: Mapping[str, Any] = field(default_factory=dict)
+    face: int = 0
+    faces: int = 0
+    guidance: GuidanceResult | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +78,7 @@ class EditedFace:
     strengths: Mapping[str, float]
     locks: tuple[str, ...]
     detail: float
-    about: Mapping[str, Any] = field(default_factory=dict)
+    guidance: GuidanceResult | None = None
 
 
 def render(editor: "Editor", request: EditRequest, face: "Face", max_side_px: int | None = None) -> "Result":
@@ -79,8 +89,12 @@ def render(editor: "Editor", request: EditRequest, face: "Face", max_side_px: in
     return editor.edit(face, request.strengths, max_side_px, request.photo_detail, request.locks)
 
 
-def run_request(editor: "Editor", request: EditRequest, photo: "Photo") -> RenderedFile:
-    """Open, refine, edit and save a photo at its full size; `ValueError` in one sentence where that cannot be."""
+def run_request(editor: "Editor", request: EditRequest, photo: "Photo", fingerprint: str = "", require_face: bool = True) -> RenderedFile:
+    """Open, refine, edit and save a photo at its full size; `ValueError` in one sentence where that cannot be.
+
+    `fingerprint` is stored in the file. Without `require_face`, the middle of a photo in which no face was found is edited, unrefined.
+    """
+    from facevae.editor import NO_FACE
     from facevae.editor.recipe import recipe_from
 
     recipe = recipe_from(request.recipe) if request.recipe else None
@@ -89,23 +103,15 @@ def run_request(editor: "Editor", request: EditRequest, photo: "Photo") -> Rende
     if request.face is None and recipe is not None and (own := face_of_recipe(face, recipe)) != first:
         face = editor.open_photo(photo, request.adjustment, index=own)
     refine = request.refine if request.refine is not None else recipe is None or recipe.alignment is None or recipe.refined > 0
-    edited = edit_face(editor, request, recipe, refined(editor, face, refine))
+    if face.message == NO_FACE and require_face:
+        raise ValueError(NO_FACE_FOUND)
+    edited = edit_face(editor, request, recipe, editor.refined(face) if refine else face)
     for index in range(1, len(face.faces)) if request.face == ALL else ():
         face = edited.editor.choose(edited.face, index, edited.strengths, edited.detail, edited.locks)
-        edited = edit_face(editor, request, recipe, refined(editor, face, refine))
-    fingerprint = request.fingerprint(photo.content or b"", editor.checkpoint.digest)
+        edited = edit_face(editor, request, recipe, editor.refined(face) if refine else face)
     content, suffix = edited.editor.save(edited.face, edited.strengths, request.format, edited.detail, edited.locks, fingerprint)
     message = " ".join(filter(None, [edited.face.message, photo.remark]))
-    return RenderedFile(content, suffix, message, {"face": edited.face.index, "faces": len(edited.face.faces), **edited.about})
-
-
-def refined(editor: "Editor", face: "Face", refine: bool) -> "Face":
-    """The face, with a nearer likeness where `refine`; `ValueError` where the photo has none."""
-    from facevae.editor import NO_FACE
-
-    if face.message == NO_FACE:
-        raise ValueError(NO_FACE_FOUND)
-    return editor.refined(face) if refine else face
+    return RenderedFile(content, suffix, message, edited.face.index, len(edited.face.faces), edited.guidance)
 
 
 def edit_face(editor: "Editor", request: EditRequest, recipe: "Recipe | None", face: "Face") -> EditedFace:
@@ -119,13 +125,8 @@ def edit_face(editor: "Editor", request: EditRequest, recipe: "Recipe | None", f
         return EditedFace(editor, face, request.strengths, request.locks, detail)
     *_, last = editor.guide(face, request.wanted, request.strengths, detail=detail, locks=request.locks)
     report = editor.report(face, request.strengths, last.face, request.wanted, detail, request.locks)
-    about = {
-        "probability": last.probability,
-        "steps": last.step,
-        "reason": last.reason,
-        "report": asdict(report) | {"moved": dict(report.moved)},
-    }
-    return EditedFace(editor, last.face, {}, request.locks, detail, about)  # the last step's face carries the strengths too
+    # The last step's face carries the strengths too.
+    return EditedFace(editor, last.face, {}, request.locks, detail, GuidanceResult(last, report))
 
 
 def face_of_recipe(face: "Face", recipe: "Recipe") -> int:

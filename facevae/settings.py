@@ -1,4 +1,4 @@
-"""What a person may set besides the attributes: names, ranges and defaults, once for the page, the command line and the HTTP API.
+"""Settings: names, ranges and defaults, shared by the page, the command line and the HTTP API.
 
 Data only, and quick to import: `--help` reads it. The sliders of the attributes come from the checkpoint, see `facevae.attributes`.
 """
@@ -8,12 +8,26 @@ from dataclasses import dataclass
 from typing import Any
 
 
-def is_number(value: Any) -> bool:
-    """A finite number: a field that was emptied holds None, and JSON as Python reads it knows others, and whole ones of any length."""
+def is_number(value: Any, limit: float = math.inf) -> bool:
+    """Whether a value is a finite number, in size at most `limit`; Python's JSON also reads NaN, infinity and integers of any length."""
     try:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and abs(value) <= limit
     except OverflowError:
         return False
+
+
+def check_number(value: Any, name: str, low: float, high: float) -> float:
+    """The value, where it is a number within the range; `ValueError` names both."""
+    if not is_number(value) or not low <= value <= high:
+        raise ValueError(f"{name} is a number from {low:g} to {high:g}, not {value!r:.40}")
+    return value
+
+
+def check_whole(value: Any, name: str, low: int, high: int) -> int:
+    """The value as an int, where it is a whole number within the range, 2.0 included: JavaScript has no integers."""
+    if not is_number(value) or not low <= value <= high or value != int(value):
+        raise ValueError(f"{name} is a whole number from {low} to {high}, not {value!r:.40}")
+    return int(value)
 
 
 @dataclass(frozen=True)
@@ -36,11 +50,9 @@ class Number:
 
     def check(self, value: Any) -> float:
         """The value, where it is a number within the range; `ValueError` names both."""
-        if not is_number(value) or not self.low <= value <= self.high:
-            raise ValueError(f"{self.name} is a number from {self.low:g} to {self.high:g}, not {value!r:.40}")
-        if self.whole and value != int(value):
-            raise ValueError(f"{self.name} is a whole number, not {value!r}")
-        return value
+        if self.whole:
+            return check_whole(value, self.name, int(self.low), int(self.high))
+        return check_number(value, self.name, self.low, self.high)
 
 
 @dataclass(frozen=True)
@@ -88,8 +100,10 @@ REPEAT = Choice(
 )
 WHERE = Choice("where", "Shown", (("Face", "face"), ("In the photo", "photo")), "the bare face, or in the first face's photo")
 
+SEED = Number("seed", "Seed", 0, 2**32 - 1, 1, 1, "the same seed is the same face")
 COUNT = Number("count", "Faces", 1, 48, 12, 1, "how many faces")
 TEMPERATURE = Number("temperature", "Temperature", 0.1, 1.2, 0.8, 0.05, "how far from the mean face they are drawn")
+ANY_TEMPERATURE = Number("temperature", "Temperature", 0, 3, 0.8, 0.05, "what recipes, links and programs may ask for, beyond the slider")
 RADIUS = Number("radius", "How far", 0.1, 1, 0.5, 0.05, "how far from the face its neighbours are")
 PRIOR = Choice("prior", "Drawn from", (("Fitted", "fitted"), ("N(0, I)", "normal")), "what faces are drawn from")
 COLUMNS, NEAR_COLUMNS = 4, 3

@@ -14,14 +14,14 @@ from facevae.cli.names import wished
 from facevae.cli.rows import Row, Teller, in_a_sentence
 from facevae.cli.streams import check_stdout, write_stdout
 from facevae.files import file_stem
-from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, PRIOR, RADIUS, TEMPERATURE, Number
+from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, PRIOR, RADIUS, SEED, TEMPERATURE, Number
 
 if TYPE_CHECKING:
     from facevae.editor import Editor, Face
 
 MOST = 1000
 """Faces of a sheet; a folder takes as many."""
-LAST_SEED = 2**32 - 1
+LAST_SEED = int(SEED.high)
 AT_ONCE = 16
 FIRST_DEPTH = 1
 """Of the page's first sheet of neighbours; it seeds their noise."""

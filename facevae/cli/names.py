@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-from facevae.attributes import check_askable, in_words
+from facevae.attributes import in_words, wanted_labels
 
 Sense = tuple[str, bool]
 """An attribute, and whether it is meant or its opposite: the page's "Beard" is ("No_Beard", False)."""
@@ -42,11 +42,6 @@ def one_of(given: str, names: Iterable[str], kind: str) -> str:
 
 
 def wished(want: Iterable[str], avoid: Iterable[str], attributes: Collection[str]) -> dict[str, bool]:
-    """Labels to be seen and not to be seen; `ValueError` for what is withheld, with the reason, and for what is asked both ways."""
-    found: dict[str, bool] = {}
-    for given, wish in [*((g, True) for g in want), *((g, False) for g in avoid)]:
-        name, itself = meant(given, attributes)
-        check_askable([name])
-        if found.setdefault(name, wish == itself) != (wish == itself):
-            raise ValueError(f"{in_words(name)[0]} is asked for and against: take it out of one of the two lists")
-    return found
+    """`wanted_labels` of what people write after --want and --avoid."""
+    senses = [(meant(given, attributes), wish) for wish, names in ((True, want), (False, avoid)) for given in names]
+    return wanted_labels((name, wish == itself) for (name, itself), wish in senses)

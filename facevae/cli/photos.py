@@ -3,8 +3,8 @@
 import argparse
 import json
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from facevae.cli.streams import check_stdout, read_stdin, write_stdout
 from facevae.cli.work import Task, work
 from facevae.photo.alignment import Adjustment
 from facevae.photo.metadata import recipe_text
-from facevae.request import ALL, EditRequest, RenderedFile, redraw, run_request
+from facevae.request import ALL, EditRequest, GuidanceResult, RenderedFile, redraw, run_request
 from facevae.settings import CROP
 
 if TYPE_CHECKING:
@@ -56,27 +56,37 @@ class Change:
         begun = time.monotonic()
         photo = open_photo(read_stdin(), "standard input") if job.source == STDIO else open_photo(job.source)
         job.target(".png" if self.request.format == "png" else SUFFIXES.get(photo.format, ".png"))  # refused before it costs anything
-        made = run_request(editor, self.request, photo)
-        return finish(job, made, self.overwrite, time.monotonic() - begun)
+        made = run_request(editor, self.request, photo, self.request.fingerprint(photo.content or b"", self.digest))
+        return finish(job, made, self.overwrite, time.monotonic() - begun, about_of(made))
 
 
-def finish(job: Job, made: RenderedFile, overwrite: bool, seconds: float) -> Row:
+def finish(job: Job, made: RenderedFile, overwrite: bool, seconds: float, about: Mapping[str, Any] = {}) -> Row:
     """Write a result to where it goes."""
     target = job.target(made.suffix)
     if target is None:
         write_stdout(made.content)
     else:
         write_result(target, made.content, overwrite)
-    told = told_of_guidance(made.about)
-    return Row(job.source, "done", str(target or STDIO), " ".join(filter(None, [told, made.message])), seconds, made.about)
+    message = " ".join(filter(None, [guidance_message(made.guidance), made.message]))
+    return Row(job.source, "done", str(target or STDIO), message, seconds, about)
 
 
-def told_of_guidance(about: Any) -> str:
-    """How far a search has come, in words."""
-    if "probability" not in about:
+def about_of(made: RenderedFile) -> dict[str, Any]:
+    """What --json says of a result besides its row."""
+    found: dict[str, Any] = {"face": made.face, "faces": made.faces}
+    if made.guidance is None:
+        return found
+    last, report = made.guidance.last, made.guidance.report
+    found |= {"probability": last.probability, "steps": last.step, "reason": last.reason}
+    return found | {"report": asdict(report) | {"moved": dict(report.moved)}}
+
+
+def guidance_message(guidance: GuidanceResult | None) -> str:
+    """How sure guidance made the classifier, in words."""
+    if guidance is None:
         return ""
-    ended = {"target": "", "plateau": "; it got no further", "steps": "; these were all the steps it may take"}[about["reason"]]
-    return f"the classifier is {about['probability']:.0%} sure{ended}."
+    ended = {"target": "", "plateau": "; it got no further", "steps": "; these were all the steps it may take"}[guidance.last.reason]
+    return f"the classifier is {guidance.last.probability:.0%} sure{ended}."
 
 
 def asked_in(path: Path) -> str:

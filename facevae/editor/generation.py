@@ -12,9 +12,9 @@ from facevae.editor.renderer import Renderer
 from facevae.editor.types import Drawn, Face
 from facevae.latent.paths import noise_from_seed
 from facevae.latent.priors import standard_normal
+from facevae.settings import SEED
 
 MAX_FACES = 64
-MAX_SEED = 2**32
 MAX_TRIES = 1000
 """Half a minute on a laptop; what is rarer than one face in a few hundred is better guided to than waited for."""
 MAX_NEIGHBOURS = 2**16
@@ -82,19 +82,14 @@ class Generation:
         """Draw a new face for each seed; the same seed is the same face in any batch."""
         if not 1 <= len(seeds) <= MAX_FACES:
             raise ValueError(f"{len(seeds)} faces were asked for; 1 to {MAX_FACES} can be drawn at once")
-        if any(not 0 <= int(s) < MAX_SEED for s in seeds):
-            raise ValueError(f"a seed must be a whole number from 0 to {MAX_SEED - 1}")
-        if not 0 <= temperature <= 3:
-            raise ValueError(f"the temperature must lie between 0 and 3, not {temperature:g}")
-        if prior not in ("fitted", "normal"):
-            raise ValueError(f"the prior must be fitted or normal, not {prior}")
+        recipes = [Drawn(int(seed), float(temperature), prior) for seed in seeds]
         d, fitted = self.renderer.latent_size, self.renderer.checkpoint.prior.from_seed
         draw = fitted if prior == "fitted" else lambda seed, t: standard_normal(seed, d, t)
         with self.renderer.lock, torch.inference_mode():
             faces = []
-            for seed in map(int, seeds):
-                face = self.renderer.draw_face(draw(seed, temperature), f"face-{seed}")
-                faces.append(replace(face, seed=seed, drawn=Drawn(seed, float(temperature), prior)))
+            for drawn in recipes:
+                face = self.renderer.draw_face(draw(drawn.seed, temperature), f"face-{drawn.seed}")
+                faces.append(replace(face, seed=drawn.seed, drawn=drawn))
         return faces
 
     def search(
@@ -113,9 +108,8 @@ class Generation:
         self.renderer.check_attributes(wanted)
         if not 1 <= count <= MAX_FACES:
             raise ValueError(f"{count} faces were asked for; 1 to {MAX_FACES} can be searched for at once")
-        if not 0 <= first < MAX_SEED:
-            raise ValueError(f"a seed must be a whole number from 0 to {MAX_SEED - 1}")
-        seeds = range(first, min(first + tries, MAX_SEED))
+        SEED.check(first)
+        seeds = range(first, min(first + tries, int(SEED.high) + 1))
 
         def draw(seed: int) -> Face:
             return self.generate([seed], temperature, prior)[0]
@@ -126,8 +120,9 @@ class Generation:
         """Faces near this one, see `nearby`; without a photo and without a seed, for no seed draws them."""
         if not 1 <= len(indices) <= MAX_FACES:
             raise ValueError(f"{len(indices)} neighbours were asked for; 1 to {MAX_FACES} can be drawn at once")
-        if any(not 0 <= int(i) < MAX_NEIGHBOURS for i in indices) or not 0 <= seed < MAX_SEED:
-            raise ValueError(f"neighbours are numbered from 0 to {MAX_NEIGHBOURS - 1}, with seeds from 0 to {MAX_SEED - 1}")
+        if any(not 0 <= int(i) < MAX_NEIGHBOURS for i in indices):
+            raise ValueError(f"neighbours are numbered from 0 to {MAX_NEIGHBOURS - 1}")
+        SEED.check(seed)
         if not 0 <= radius <= 1:
             raise ValueError(f"the radius must lie between 0 and 1, not {radius:g}")
         z, checkpoint = torch.from_numpy(face.latent + face.offset), self.renderer.checkpoint

@@ -1,4 +1,4 @@
-"""What was done to a face, as JSON, without the photo: it goes into saved pictures, and from there back into the editor."""
+"""Recipe: the edit of a face as JSON, without the photo; stored in saved pictures, and read back from them."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from facevae.checkpoint.direction_files import MAX_NAME
 from facevae.editor.types import Drawn
+from facevae.settings import PRIOR, TEMPERATURE, is_number
 from facevae.version import __version__
 
 FORMAT = 1
@@ -130,7 +131,7 @@ def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
     checkpoint, strengths, directions = given["checkpoint"], given.get("strengths"), given.get("directions", {})
     if not isinstance(checkpoint, Mapping):
         raise ValueError("the recipe does not name its checkpoint")
-    if not isinstance(strengths, Mapping) or not all(map(_is_number, strengths.values())):
+    if not isinstance(strengths, Mapping) or not all(is_number(value, MAX_NUMBER) for value in strengths.values()):
         raise ValueError("the recipe's strengths are not numbers by attribute")
     if not isinstance(directions, Mapping) or not all(0 < len(name) <= MAX_NAME and name.isprintable() for name in map(str, directions)):
         raise ValueError(f"the recipe's directions are not lists of numbers by names of 1 to {MAX_NAME} letters")
@@ -156,15 +157,11 @@ def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER  # false for NaN, too
-
-
 def _numbers(given: Mapping[str, Any], key: str, count: int | None = None) -> tuple[float, ...] | None:
     values = given.get(key)
     if values is None:
         return None
-    if not isinstance(values, list) or len(values) > MAX_VALUES or not all(map(_is_number, values)):
+    if not isinstance(values, list) or len(values) > MAX_VALUES or not all(is_number(value, MAX_NUMBER) for value in values):
         raise ValueError(f"the recipe's {key} is not a list of finite numbers")
     if count is not None and len(values) != count:
         raise ValueError(f"the recipe's {key} has {len(values)} numbers, expected {count}")
@@ -185,19 +182,17 @@ def _whole(given: Mapping[str, Any], key: str) -> int:
 
 def _share(given: Mapping[str, Any], key: str) -> float | None:
     value = given.get(key)
-    if value is not None and (not _is_number(value) or not 0 <= value <= 1):
+    if value is not None and (not is_number(value) or not 0 <= value <= 1):
         raise ValueError(f"the recipe's {key} does not lie between 0 and 1")
     return None if value is None else float(value)
 
 
 def _drawn(given: Any) -> Drawn:
-    seed = given.get("seed") if isinstance(given, Mapping) else None
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise ValueError("the recipe's drawn face needs a seed from 0 to 4294967295")
-    temperature, prior = given.get("temperature", 0.8), given.get("prior", "fitted")
-    if not _is_number(temperature) or not 0 <= temperature <= 3 or prior not in ("fitted", "normal"):
-        raise ValueError('the recipe\'s drawn face needs a temperature from 0 to 3 and the prior "fitted" or "normal"')
-    return Drawn(seed, float(temperature), prior)
+    values = given if isinstance(given, Mapping) else {}
+    try:
+        return Drawn(values.get("seed"), values.get("temperature", TEMPERATURE.default), values.get("prior", PRIOR.default))
+    except ValueError as error:
+        raise ValueError(f"the recipe's face cannot be drawn: {error}") from None
 
 
 def link_of(recipe: Recipe) -> str:
@@ -236,6 +231,6 @@ def recipe_of_link(query: str, checkpoint: str, name: str, attributes: Collectio
         strengths = {attribute: float(values[-1]) for attribute, values in given.items() if attribute in attributes}
     except ValueError:
         raise ValueError("this link does not say which face it means: its numbers cannot be read") from None
-    if not all(map(_is_number, strengths.values())):
+    if not all(is_number(strength, MAX_NUMBER) for strength in strengths.values()):
         raise ValueError("this link does not say which face it means: its numbers cannot be read")
     return Recipe(checkpoint, name, {k: v for k, v in strengths.items() if v}, tuple(dict.fromkeys(locks[:MOST_LOCKS])), drawn=drawn)

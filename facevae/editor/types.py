@@ -1,4 +1,4 @@
-"""What the editor takes and gives: faces, controls, results and steps. Plain values, never changed."""
+"""Dataclasses of the editor's arguments and results: faces, edits, steps, reports. Immutable."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,20 +10,29 @@ from jaxtyping import Float32, UInt8
 from facevae.latent.directions import Direction
 from facevae.photo.alignment import Alignment
 from facevae.photo.images import Photo
+from facevae.settings import ANY_TEMPERATURE, PRIOR, SEED
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """How a face was drawn: `Editor.generate([seed], temperature, prior)` draws it again."""
+    """How a face was drawn: `Editor.generate([seed], temperature, prior)` draws it again.
+
+    `ValueError` in one sentence where a value is not of its kind or out of range.
+    """
 
     seed: int
     temperature: float
     prior: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "seed", SEED.check(self.seed))
+        object.__setattr__(self, "temperature", float(ANY_TEMPERATURE.check(self.temperature)))
+        PRIOR.check(self.prior)
+
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """A face in the latent space and, where it came from a photo, its place in it. Plain NumPy, never changed.
+    """A face in the latent space and, where it came from a photo, its place in it. NumPy arrays, never changed.
 
     `offset` is what guidance has added to `latent`; `photo` is what edits are laid over: the pixels of `source` with
     the edits of its other faces; `screen` is `photo` at screen size; `start` is G(latent) in [0, 1], kept because
@@ -43,13 +52,13 @@ class Face:
     index: int = 0
     """Which of `faces` this one is."""
     left: tuple["Left", ...] = ()
-    """The other faces of the photo that were edited and then left for this one."""
+    """The other faces of the photo that were edited before this one."""
     refined: int = 0
     """Steps of refinement behind `latent`."""
     seed: int | None = None
     drawn: Drawn | None = None
     applied: Float32[np.ndarray, " d"] | None = None
-    """The move that `photo` shows already, where it is a saved edit that was opened again; `start` is G(latent + applied) then."""
+    """The move that `photo` already shows, where it is a reopened saved edit; `start` is G(latent + applied) then."""
     baked: Float32[np.ndarray, " d"] | None = None
     """What of `latent` is an edit that was made the new start; `photo` shows it."""
     name: str = "face"
@@ -58,7 +67,7 @@ class Face:
 
 @dataclass(frozen=True, eq=False)
 class Left:
-    """A face that was left for another one of the same photo: all of its edit in its `offset`, and its photo detail."""
+    """An edited face of a photo of which another face is edited now: its edit is in its `offset`, `detail` its photo detail."""
 
     face: Face
     detail: float
@@ -66,7 +75,7 @@ class Left:
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A face with the edit that a recipe asks for: what the sliders say, what is held, and directions of the user's own."""
+    """A face with the edit of a recipe: strengths, locks, photo detail and the user's own directions."""
 
     face: Face
     strengths: Mapping[str, float] = field(default_factory=dict)
@@ -74,12 +83,12 @@ class Opened:
     detail: float | None = None
     own: tuple[Direction, ...] = ()
     message: str = ""
-    """What was opened, in a sentence."""
+    """A sentence that says what was opened."""
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An edit: as the bare decoder draws it, in the crop, and in the photo. The last two are drawn when they are first asked for."""
+    """An edit: as the bare decoder draws it, in the crop, and in the photo. The last two are drawn when they are first read."""
 
     decoded: UInt8[np.ndarray, "s s 3"]
     draw_crop: Callable[[], UInt8[np.ndarray, "s s 3"]]
@@ -92,7 +101,7 @@ class Result:
 
     @cached_property
     def photo(self) -> UInt8[np.ndarray, "h w 3"]:
-        """The photo, at the size that was asked for, with the edit in it."""
+        """The photo, of at most the requested size, with the edit in it."""
         return self.draw_photo()
 
 
@@ -104,21 +113,21 @@ class GuideStep:
     step: int
     steps: int
     probability: float
-    """How sure the classifier is of the hardest of what was asked for."""
+    """How sure the classifier is of the hardest wanted label."""
     probabilities: dict[str, float]
-    """Of each attribute that was asked for or against."""
+    """Of each wanted label."""
     loss: float
     done: bool
     reason: str
-    """Why it ended: "target", "plateau" or "steps"; "" while it goes on."""
+    """Why the search ended: "target", "plateau" or "steps"; "" before that."""
 
 
 @dataclass(frozen=True)
 class GuideReport:
-    """What guidance did: what was asked, how probable the guide and the judge find it now, what else moved.
+    """What guidance did: `asked` are the wanted labels, `guide` and `judge` their probabilities now, `moved` what else changed.
 
-    `judge` is None where the checkpoint has none; then the guide tells what moved. `moved` holds signed changes of logits in
-    standard deviations over photos, the largest first; `leakage` is the mean of their sizes over all that was not asked.
+    `judge` is None where the checkpoint has none; `moved` comes from the guide then. `moved` holds signed changes of logits in
+    standard deviations over photos, the largest first; `leakage` is the mean size of all changes of other labels.
     """
 
     asked: dict[str, bool]

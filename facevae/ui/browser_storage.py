@@ -7,7 +7,6 @@ from facevae.editor.types import Drawn
 
 STORE = {"looks": {}, "faces": [], "refine": True, "png": False}
 MAX_NAME, MOST_FACES = 40, 24
-SEEDS, HOTTEST = 2**32, 3
 
 
 def checked(stored: Any) -> dict[str, Any]:
@@ -49,8 +48,7 @@ def _face(given: Any) -> Drawn | None:
     """A face of a seed; None where it is none."""
     if not isinstance(given, dict):
         return None
-    seed, temperature, prior = given.get("seed"), given.get("temperature"), given.get("prior")
-    numbers = isinstance(seed, int) and isinstance(temperature, int | float)
-    if not numbers or not 0 <= seed < SEEDS or not 0 <= temperature <= HOTTEST or prior not in ("fitted", "normal"):
+    try:
+        return Drawn(given.get("seed"), given.get("temperature"), given.get("prior"))
+    except ValueError:
         return None
-    return Drawn(seed, float(temperature), prior)

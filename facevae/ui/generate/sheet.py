@@ -9,12 +9,11 @@ import numpy as np
 from facevae.attributes import SHOWN, in_words, wanted_of
 from facevae.editor import Editor, Face
 from facevae.editor.generation import Search
-from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, is_number
+from facevae.settings import ANY_TEMPERATURE, COLUMNS, COUNT, NEAR_COLUMNS, SEED, is_number
 
 MOST, MOST_SHOWN = int(COUNT.high), 96
 """Faces drawn at once, and faces of one sheet."""
-SEED_END = 2**32 - MOST_SHOWN
-HOTTEST = 3
+SEED_END = int(SEED.high) + 1 - MOST_SHOWN
 NEAR_BLOCK, MOST_NEAR = 9, 36
 MIDDLE = NEAR_BLOCK // 2
 """Where the face stands whose neighbours are around it."""
@@ -70,8 +69,8 @@ def read_settings(
         raise ValueError(f"A seed is a whole number from 0 to {SEED_END - 1}.")
     if not is_number(count) or not 1 <= count <= MOST:
         raise ValueError(f"1 to {MOST} faces can be drawn at once.")
-    if not is_number(temperature) or not 0 <= temperature <= HOTTEST:
-        raise ValueError(f"The temperature is a number from 0 to {HOTTEST}.")
+    if not is_number(temperature) or not 0 <= temperature <= ANY_TEMPERATURE.high:
+        raise ValueError(f"The temperature is a number from 0 to {ANY_TEMPERATURE.high}.")
     return Settings(int(seed), int(count), float(temperature), str(prior), wanted_of(with_it, without))
 
 

@@ -1,4 +1,4 @@
-"""The HTTP API: every control of the page for programs, without a session. Names are pinned by tests."""
+"""HTTP API: endpoints for programs, without a session; names and arguments are pinned by tests."""
 
 import json
 from typing import Any
@@ -11,22 +11,34 @@ from facevae.editor import Control, Direction, Editor, Face
 from facevae.editor.morph_types import MOST_FRAMES, FilmConfig, Way
 from facevae.photo.animation import film_formats
 from facevae.photo.images import open_photo, png_bytes
-from facevae.request import EditRequest, redraw, run_request
-from facevae.settings import DURATION_MS, FRAMES, PATH, PHOTO_DETAIL, POSITION, PRIOR, REPEAT, TEMPERATURE, WHERE, Choice, Number
+from facevae.request import EditRequest, RenderedFile, redraw, run_request
+from facevae.settings import (
+    ANY_TEMPERATURE,
+    DURATION_MS,
+    FRAMES,
+    PATH,
+    PHOTO_DETAIL,
+    POSITION,
+    PRIOR,
+    REPEAT,
+    TEMPERATURE,
+    WHERE,
+    Choice,
+    Number,
+    check_whole,
+)
 from facevae.ui.components import file_stem, plain_sentence, to_file
 from facevae.ui.server.api_arguments import (
-    MAX_SEED,
+    LAST_SEED,
     MOST_FACES,
     adjustment_of,
     file_of,
     film_format_of,
     flag_of,
     names_of,
-    number_of,
     recipe_of,
     strengths_of,
     wanted_of,
-    whole_of,
 )
 from facevae.version import __version__
 
@@ -152,9 +164,8 @@ class Api:
         `locks` is a list of what the others may not move, such as ["Male"]; `lockable` of /controls is what it may name.
         """
         with plain_sentence():
-            moved, held, detail = strengths_of(strengths), names_of(locks, "locks"), PHOTO_DETAIL.check(detail)
-            opened = self._open(photo, adjustment, face, refine)
-            return self._saved(opened, moved, format, detail, held)
+            changes = {"strengths": strengths_of(strengths), "locks": names_of(locks, "locks"), "detail": PHOTO_DETAIL.check(detail)}
+            return self._run(photo, adjustment, face, refine, format, **changes)[0]
 
     def guide(
         self,
@@ -174,13 +185,11 @@ class Api:
         plateau or steps. In `report`, `judge` is what a classifier sees that took no part, and `moved` what else changed, in σ.
         """
         with plain_sentence():
-            labels, moved, held = wanted_of(wanted), strengths_of(strengths), names_of(locks, "locks")
-            detail = PHOTO_DETAIL.check(detail)
-            opened = self._open(photo, adjustment, face, refine)
-            *_, last = self.editor.guide(opened, labels, moved, detail=detail, locks=held)
-            report = self.editor.report(opened, moved, last.face, labels, detail, held)
-            # The last step's face carries the strengths too.
-            return self._saved(last.face, {}, format, detail), {
+            changes = {"wanted": wanted_of(wanted), "strengths": strengths_of(strengths), "locks": names_of(locks, "locks")}
+            path, rendered = self._run(photo, adjustment, face, refine, format, **changes, detail=PHOTO_DETAIL.check(detail))
+            assert rendered.guidance is not None
+            last, report = rendered.guidance.last, rendered.guidance.report
+            return path, {
                 "probability": last.probability,
                 "steps": last.step,
                 "probabilities": last.probabilities,
@@ -188,7 +197,7 @@ class Api:
                 "report": {
                     "asked": dict(report.asked),
                     "guide": dict(report.guide),
-                    "judge": None if report.judge is None else dict(report.judge),
+                    "judge": report.judge and dict(report.judge),
                     "moved": {name: sigma for name, sigma in report.moved if name not in WITHHELD},
                     "leakage": report.leakage,
                 },
@@ -221,7 +230,7 @@ class Api:
         `parts` is a list of attributes, such as ["Smiling"], that travel alone; all of the face does without it.
         """
         with plain_sentence():
-            count, pace = whole_of(frames, "frames", 2, MOST_FRAMES), whole_of(duration_ms, "duration_ms", 10, 10_000)
+            count, pace = check_whole(frames, "frames", 2, MOST_FRAMES), check_whole(duration_ms, "duration_ms", 10, 10_000)
             way = Way(PATH.check(path), REPEAT.check(repeat), flag_of(smooth, "smooth"), names_of(parts, "parts"))
             film = FilmConfig(film_format_of(format), count, pace, WHERE.check(where))
             faces = [self._open(photo) for photo in (photo_a, photo_b, *(more or ()))]
@@ -241,14 +250,14 @@ class Api:
         With `wanted`, such as {"Smiling": true}, only those in which the classifier sees it, or as many as 1,000 tries give.
         """
         with plain_sentence():
-            first, n = whole_of(seed, "seed", 0, MAX_SEED), whole_of(count, "count", 1, MOST_FACES)
-            temperature = number_of(temperature, "temperature", 0, 3)
+            first, n = check_whole(seed, "seed", 0, LAST_SEED), check_whole(count, "count", 1, MOST_FACES)
+            temperature = ANY_TEMPERATURE.check(temperature)
             if not wanted:
-                return [self._saved(face, {}) for face in self.editor.generate(range(first, first + n), temperature, prior)]
+                return [self._save_face(face) for face in self.editor.generate(range(first, first + n), temperature, prior)]
             *_, last = self.editor.search(wanted_of(wanted), first, n, temperature, prior)
             if not last.faces:
                 raise ValueError(f"none of {last.tried} faces is as they were asked for: ask for less, or try another seed")
-            return [self._saved(face, {}) for face in last.faces]
+            return [self._save_face(face) for face in last.faces]
 
     def apply_recipe(
         self,
@@ -266,35 +275,40 @@ class Api:
         photo detail.
         """
         with plain_sentence():
-            given = recipe_of(recipe)
+            edit = recipe_of(recipe)
             if photo is None:
-                made, name = redraw(self.editor, given), "face"
-            else:
-                request = EditRequest(
-                    recipe=json.dumps(given.as_json()),
-                    detail=None if detail is None else PHOTO_DETAIL.check(detail),
-                    refine=None if refine is None else flag_of(refine, "refine"),
-                    adjustment=adjustment_of(adjustment),
-                    face=None if face is None else whole_of(face, "face", 0, MOST_FACES),
-                    format=format,
-                )
-                opened = open_photo(file_of(photo))
-                made, name = run_request(self.editor, request, opened), files.file_stem(opened.name)
-            return to_file(self.file, made.content, f"{name}-facevae{made.suffix}")
+                return self._to_file(redraw(self.editor, edit), "face")
+            request = EditRequest(
+                recipe=json.dumps(edit.as_json()),
+                detail=None if detail is None else PHOTO_DETAIL.check(detail),
+                refine=None if refine is None else flag_of(refine, "refine"),
+                adjustment=adjustment_of(adjustment),
+                face=None if face is None else check_whole(face, "face", 0, MOST_FACES),
+                format=format,
+            )
+            opened = open_photo(file_of(photo))
+            fingerprint = request.fingerprint(opened.content or b"", self.editor.checkpoint.digest)
+            return self._to_file(run_request(self.editor, request, opened, fingerprint), files.file_stem(opened.name))
 
-    def _open(self, photo: dict[str, Any] | None, adjustment: Any = None, face: Any = 0, refine: Any = False) -> Face:
-        """A face of an upload, refined where that is wanted and a face is there."""
-        index, refine = whole_of(face, "face", 0, MOST_FACES), flag_of(refine, "refine")
-        opened = self.editor.open_photo(file_of(photo), adjustment_of(adjustment), index=index)
-        return self.editor.refined(opened) if refine else opened
+    def _open(self, photo: dict[str, Any] | None, adjustment: Any = None, face: Any = 0) -> Face:
+        """A face of an upload."""
+        index = check_whole(face, "face", 0, MOST_FACES)
+        return self.editor.open_photo(file_of(photo), adjustment_of(adjustment), index=index)
 
-    def _saved(
-        self,
-        face: Face,
-        strengths: dict[str, float],
-        format: str = "original",
-        detail: float = PHOTO_DETAIL.default,
-        locks: tuple[str, ...] = (),
-    ) -> str:
-        data, suffix = self.editor.save(face, strengths, format, detail, locks)
-        return to_file(self.file, data, f"{file_stem(face)}-facevae{suffix}")
+    def _run(
+        self, photo: dict[str, Any] | None, adjustment: Any, face: Any, refine: Any, format: str, **changes: Any
+    ) -> tuple[str, RenderedFile]:
+        """Render an upload with a request of these `changes`; the file that the answer carries, and what was rendered."""
+        index, refine, path = check_whole(face, "face", 0, MOST_FACES), flag_of(refine, "refine"), file_of(photo)
+        request = EditRequest(**changes, refine=refine, adjustment=adjustment_of(adjustment), face=index, format=format)
+        opened = open_photo(path)
+        rendered = run_request(self.editor, request, opened, require_face=False)
+        return self._to_file(rendered, files.file_stem(opened.name)), rendered
+
+    def _to_file(self, rendered: RenderedFile, stem: str) -> str:
+        return to_file(self.file, rendered.content, f"{stem}-facevae{rendered.suffix}")
+
+    def _save_face(self, face: Face) -> str:
+        """A generated face as PNG."""
+        content, suffix = self.editor.save(face)
+        return to_file(self.file, content, f"{file_stem(face)}-facevae{suffix}")

@@ -1,15 +1,17 @@
-"""What programs send, checked: `ValueError` says in one sentence what is wrong with it."""
+"""Parses the arguments of HTTP API calls; `ValueError` says in one sentence what is wrong."""
 
 import json
 from typing import Any
 
-from facevae.attributes import check_askable
+from facevae.attributes import wanted_labels
 from facevae.editor import Adjustment
 from facevae.editor.recipe import MAX_NUMBER, Recipe, recipe_from
 from facevae.photo.animation import film_formats
-from facevae.settings import CROP, is_number
+from facevae.settings import CROP, SEED, check_number, is_number
 
-MOST_FACES, MAX_SEED = 64, 2**32 - 65
+MOST_FACES = 64
+LAST_SEED = int(SEED.high) - MOST_FACES
+"""Seeds of one call are counted from its first one on."""
 
 
 def from_json(given: Any) -> Any:
@@ -25,7 +27,7 @@ def strengths_of(given: Any) -> dict[str, float]:
     given = from_json(given)
     if given is None:
         return {}
-    if not isinstance(given, dict) or not all(is_number(v) and abs(v) <= MAX_NUMBER for v in given.values()):
+    if not isinstance(given, dict) or not all(is_number(v, MAX_NUMBER) for v in given.values()):
         raise ValueError('strengths are a JSON object of numbers, such as {"Smiling": 2}')
     return {str(name): float(value) for name, value in given.items()}
 
@@ -35,8 +37,7 @@ def wanted_of(given: Any) -> dict[str, bool]:
     given = from_json(given)
     if not isinstance(given, dict) or not given or not all(isinstance(value, bool) for value in given.values()):
         raise ValueError('wanted labels are a JSON object of booleans, such as {"Smiling": true}')
-    check_askable(given)
-    return {str(name): value for name, value in given.items()}
+    return wanted_labels(given.items())
 
 
 def names_of(given: Any, what: str) -> tuple[str, ...]:
@@ -54,7 +55,7 @@ def adjustment_of(given: Any) -> Adjustment:
     given = from_json(given) or {}
     if not isinstance(given, dict) or not set(given) <= {setting.name for setting in CROP}:
         raise ValueError(f"an adjustment has {', '.join(setting.name for setting in CROP)}")
-    return Adjustment(**{name: number_of(value, name, -MAX_NUMBER, MAX_NUMBER) for name, value in given.items()})
+    return Adjustment(**{name: check_number(value, name, -MAX_NUMBER, MAX_NUMBER) for name, value in given.items()})
 
 
 def flag_of(given: Any, name: str) -> bool:
@@ -62,20 +63,6 @@ def flag_of(given: Any, name: str) -> bool:
     if not isinstance(given, bool):
         raise ValueError(f"{name} is true or false, not {given!r:.40}")
     return given
-
-
-def number_of(given: Any, name: str, low: float, high: float) -> float:
-    """A number within its range."""
-    if not is_number(given) or not low <= given <= high:
-        raise ValueError(f"{name} is a number from {low:g} to {high:g}, not {given!r:.40}")
-    return given
-
-
-def whole_of(given: Any, name: str, low: int, high: int) -> int:
-    """A whole number within its range; JavaScript and others know no difference between 2 and 2.0."""
-    if not is_number(given) or not low <= given <= high or given != int(given):
-        raise ValueError(f"{name} is a whole number from {low} to {high}, not {given!r:.40}")
-    return int(given)
 
 
 def file_of(given: Any) -> str:
