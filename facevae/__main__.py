@@ -1,4 +1,4 @@
-"""facevae COMMAND: parse, then call. `python -m facevae` is the same."""
+"""Command line entry: facevae COMMAND, the same as python -m facevae COMMAND."""
 
 import os
 import sys
@@ -43,14 +43,14 @@ COMMANDS: dict[str, Command] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command: 0 done, 1 something failed, 2 wrong usage, 130 Ctrl-C."""
-    from facevae.cli.rows import in_a_sentence
-    from facevae.cli.streams import speak_plainly
+    from facevae.cli.rows import error_sentence
+    from facevae.cli.streams import escape_unprintable
 
     args = list(sys.argv[1:] if argv is None else argv)
     name = next((name for name in COMMANDS if args[: len(name.split())] == name.split()), None)
-    speak_plainly()
+    escape_unprintable()
     try:
-        code = usage(args) if name is None else carry_out(name, args[len(name.split()) :])
+        code = usage(args) if name is None else run_command(name, args[len(name.split()) :])
         if sys.stdout is not None:
             sys.stdout.flush()  # or Python would find out at its end, and complain in its own words
         return code
@@ -62,11 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.filename is None:  # of standard output: what is left to be written would fail once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # who read our output, such as head, has seen enough
-            print(f"facevae: {in_a_sentence(error, 'standard output')}", file=sys.stderr)
+            print(f"facevae: {error_sentence(error, 'standard output')}", file=sys.stderr)
         return 1
 
 
-def carry_out(name: str, args: Sequence[str]) -> int:
+def run_command(name: str, args: Sequence[str]) -> int:
     """A command of the table; `OSError` for what the system refuses while it runs, its words on standard output among it."""
     try:
         run = read(COMMANDS[name], args)
@@ -84,9 +84,9 @@ def carry_out(name: str, args: Sequence[str]) -> int:
 
 def say(name: str, error: Exception, code: int) -> int:
     """What went wrong, in one sentence, and the exit code."""
-    from facevae.cli.rows import in_a_sentence
+    from facevae.cli.rows import error_sentence
 
-    print(f"facevae {name}: {in_a_sentence(error)}", file=sys.stderr)
+    print(f"facevae {name}: {error_sentence(error)}", file=sys.stderr)
     return code
 
 

@@ -1,4 +1,4 @@
-"""Attributes: labels, groups, sliders of a checkpoint, goals of the "Make it …" buttons. Without torch.
+"""Attributes: labels, groups, sliders, goals of "Make it …". Without torch.
 
 Names are CelebA's labels. They are what annotators ticked, not facts about people.
 """

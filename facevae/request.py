@@ -1,4 +1,4 @@
-"""EditRequest: one edit as plain values, made by the page, the command line and the HTTP API; functions that render it."""
+"""EditRequest: one edit as plain values, from page, command line or HTTP API."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Settings: names, ranges and defaults, shared by the page, the command line and the HTTP API.
+"""Settings: names, ranges and defaults for the page, command line and HTTP API.
 
 Data only, and quick to import: `--help` reads it. The sliders of the attributes come from the checkpoint, see `facevae.attributes`.
 """

@@ -1,1 +1,1 @@
-"""The command line: `facevae COMMAND`, a thin skin over `facevae.editor`. `facevae.__main__` holds the table of commands."""
+"""Command line `facevae COMMAND`; the table of commands is in facevae.__main__."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from facevae.checkpoint.metadata import EMBEDDED, Summary, folders_below, summarize
 from facevae.cli.flags import Parser, known_of
-from facevae.cli.rows import Row, Teller, in_a_sentence
+from facevae.cli.rows import Row, RowPrinter, error_sentence
 
 
 def read_list(args: Sequence[str]) -> Any:
@@ -16,7 +16,7 @@ def read_list(args: Sequence[str]) -> Any:
     parser.add_argument("folders", nargs="*", metavar="FOLDER", help="checkpoints, or folders with checkpoints in them")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     flags = parser.read(args)
-    return lambda: list_checkpoints([Path(folder) for folder in flags.folders], Teller(flags.json))
+    return lambda: list_checkpoints([Path(folder) for folder in flags.folders], RowPrinter(flags.json))
 
 
 def read_verify(args: Sequence[str]) -> Any:
@@ -29,10 +29,10 @@ def read_verify(args: Sequence[str]) -> Any:
     parser.add_argument("checkpoints", nargs="*", metavar="CHECKPOINT", help="folders or Hub names; without one, the embedded checkpoint")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     flags = parser.read(args)
-    return lambda: verify_checkpoints(flags.checkpoints or [str(EMBEDDED)], Teller(flags.json))
+    return lambda: verify_checkpoints(flags.checkpoints or [str(EMBEDDED)], RowPrinter(flags.json))
 
 
-def list_checkpoints(folders: Sequence[Path], teller: Teller) -> int:
+def list_checkpoints(folders: Sequence[Path], printer: RowPrinter) -> int:
     """A row for each; a folder that neither is nor holds a checkpoint is a failure."""
     from facevae.checkpoint.hub import cached, list_cached
 
@@ -44,13 +44,13 @@ def list_checkpoints(folders: Sequence[Path], teller: Teller) -> int:
         try:
             summary = summarize(folder)
         except (ValueError, OSError) as error:
-            teller.add(Row(name, "failed", message=in_a_sentence(error, name)))
+            printer.add(Row(name, "failed", message=error_sentence(error, name)))
         else:
-            teller.add(Row(name, "done", message=in_words(summary), about=as_json(summary)))
-    return teller.end()
+            printer.add(Row(name, "done", message=in_words(summary), about=as_json(summary)))
+    return printer.end()
 
 
-def verify_checkpoints(sources: Sequence[str], teller: Teller) -> int:
+def verify_checkpoints(sources: Sequence[str], printer: RowPrinter) -> int:
     """A row for each: that it is whole, or every sentence that says what is wrong with it."""
     from facevae.checkpoint.verify import verify
 
@@ -59,12 +59,12 @@ def verify_checkpoints(sources: Sequence[str], teller: Teller) -> int:
             summary = known_of(source, None)
             findings = verify(summary.folder)
         except (ValueError, OSError) as error:
-            findings = [in_a_sentence(error, source)]
+            findings = [error_sentence(error, source)]
         if findings:
-            teller.add(Row(source, "failed", message="; ".join(findings)))
+            printer.add(Row(source, "failed", message="; ".join(findings)))
         else:
-            teller.add(Row(source, "done", message=f"whole: {in_words(summary)}", about=as_json(summary)))
-    return teller.end()
+            printer.add(Row(source, "done", message=f"whole: {in_words(summary)}", about=as_json(summary)))
+    return printer.end()
 
 
 def in_words(summary: Summary) -> str:

@@ -1,4 +1,4 @@
-"""Which photos are meant and where each result goes, decided before a model is opened. Only names that the user typed make paths."""
+"""Input photos and output paths of a command, decided before a model is opened."""
 
 import glob
 import mmap
@@ -68,10 +68,10 @@ def plan(given: Sequence[str], output: str | None, overwrite: bool = False) -> l
     if output == STDIO and several:
         raise ValueError("several results do not fit into standard output: give a folder after -o")
     if output is None or output == STDIO or not is_file_name(output, several):
-        jobs = named_apart([place(name, below, output) for name, below in found])
+        jobs = rename_duplicates([place(name, below, output) for name, below in found])
     else:
         jobs = [Job(name, file=Path(output)) for name, _ in found]
-    return guarded(jobs, overwrite)
+    return check_overwrites(jobs, overwrite)
 
 
 def is_file_name(output: str, several: bool) -> bool:
@@ -130,7 +130,7 @@ def place(name: str, below: Path, output: str | None) -> Job:
     return Job(name, Path(name).parent if output is None else Path(output) / below, stem + MARK)
 
 
-def named_apart(jobs: Sequence[Job]) -> list[Job]:
+def rename_duplicates(jobs: Sequence[Job]) -> list[Job]:
     """No two results of the same name: a.jpg and a.png become a-jpg-facevae and a-png-facevae, what is still alike is numbered."""
 
     counts = Counter(map(id_of, jobs))
@@ -152,7 +152,7 @@ def id_of(job: Job) -> tuple[str, str]:
     return str(job.folder), job.stem.casefold()
 
 
-def guarded(jobs: Sequence[Job], overwrite: bool) -> list[Job]:
+def check_overwrites(jobs: Sequence[Job], overwrite: bool) -> list[Job]:
     """The jobs as far as they harm nothing: results of an earlier run are no photos of this one, and no photo is written over.
 
     `ValueError` where that is the one name that was given.

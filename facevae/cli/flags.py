@@ -1,4 +1,4 @@
-"""Flags, made of `facevae.settings` and of the checkpoint's sliders: the names and ranges of the page, and nothing written twice."""
+"""Flags built from facevae.settings and the checkpoint's sliders, as on the page."""
 
 import argparse
 import math
@@ -94,8 +94,8 @@ def add_general(parser: argparse.ArgumentParser) -> None:
 def add_number(parser: argparse._ActionsContainer, setting: Number, default: float | None, about: str = "") -> None:
     """A slider as a flag with its range; `default` None leaves it to the command."""
     unless = f", {default:g} without this flag" if default is not None else ""
-    told = f"{setting.low:g} to {setting.high:g}{unless}: {about or setting.about}".replace("%", "%%")
-    parser.add_argument(flag(setting.name), type=reader(setting), default=default, metavar="N", help=told)
+    help_text = f"{setting.low:g} to {setting.high:g}{unless}: {about or setting.about}".replace("%", "%%")
+    parser.add_argument(flag(setting.name), type=reader(setting), default=default, metavar="N", help=help_text)
 
 
 def add_choice(parser: argparse._ActionsContainer, setting: Choice) -> None:
@@ -105,7 +105,7 @@ def add_choice(parser: argparse._ActionsContainer, setting: Choice) -> None:
 
 
 def reader(setting: Number) -> Callable[[str], float]:
-    """What makes a number of a text, or tells why not."""
+    """A parser of the setting's values from text."""
 
     def read(text: str) -> float:
         try:

@@ -1,4 +1,4 @@
-"""facevae generate: faces of nobody, by their seeds, as one sheet or as a file each."""
+"""facevae generate: new faces from seeds, as one sheet or as a file each."""
 
 import argparse
 import re
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from facevae.checkpoint.metadata import Summary
 from facevae.cli.files import MARK, STDIO, check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite
-from facevae.cli.names import wished
-from facevae.cli.rows import Row, Teller, in_a_sentence
+from facevae.cli.names import read_wanted
+from facevae.cli.rows import Row, RowPrinter, error_sentence
 from facevae.cli.streams import check_stdout, write_stdout
 from facevae.files import file_stem
 from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, PRIOR, RADIUS, SEED, TEMPERATURE, Number
@@ -60,7 +60,7 @@ def read_generate(args: Sequence[str], known: Summary) -> Any:
     add_general(parser)
     flags = parser.read(args)
     runs = seeds_of(flags.seeds)
-    wanted = wished(flags.with_it, flags.without, known.attributes)
+    wanted = read_wanted(flags.with_it, flags.without, known.attributes)
     to_folder = flags.output not in (None, STDIO) and is_folder(flags.output)
     if flags.output == STDIO:
         check_stdout(flags.json)
@@ -92,7 +92,7 @@ def run(flags: argparse.Namespace, runs: list[range], wanted: dict[str, bool], t
     from facevae.editor import Editor
     from facevae.editor.contact_sheet import save_sheet
 
-    teller = Teller(flags.json, flags.output != STDIO)
+    printer = RowPrinter(flags.json, flags.output != STDIO)
     editor = Editor(flags.checkpoint, flags.revision)
     try:
         faces, tried = draw(editor, flags, runs, wanted)
@@ -100,24 +100,25 @@ def run(flags: argparse.Namespace, runs: list[range], wanted: dict[str, bool], t
             raise ValueError(f"none of {tried} faces is as they were asked for: ask for less, or try other seeds")
         columns, kept = flags.columns or COLUMNS, wanted
         if flags.near is not None:
-            faces, columns, kept = around(editor, faces[0], flags.near, flags.radius), flags.columns or NEAR_COLUMNS, {}
+            faces, columns, kept = with_neighbours(editor, faces[0], flags.near, flags.radius), flags.columns or NEAR_COLUMNS, {}
         if to_folder:
             for face in faces:
-                teller.add(to_file(editor, face, Path(flags.output), flags.overwrite))
-            return teller.end()
+                printer.add(to_file(editor, face, Path(flags.output), flags.overwrite))
+            return printer.end()
         content = editor.save(faces[0])[0] if len(faces) == 1 else save_sheet(editor, faces, columns, kept)
         if flags.output == STDIO:
             write_stdout(content)
         else:
-            write_result(target := Path(flags.output or named(faces, flags.near)), content, flags.overwrite)
+            write_result(target := Path(flags.output or default_file_name(faces, flags.near)), content, flags.overwrite)
     except (ValueError, OSError) as error:
-        teller.add(Row(f"seeds {flags.seeds}", "failed", message=in_a_sentence(error)))
-        return teller.end()
+        printer.add(Row(f"seeds {flags.seeds}", "failed", message=error_sentence(error)))
+        return printer.end()
     searched = f" of {tried} tried" if wanted else ""
     message = f"{len(faces)} {'face' if len(faces) == 1 else 'faces'}{searched}, {len(content) / 1000:,.0f} kB."
     output = STDIO if flags.output == STDIO else str(target)
-    teller.add(Row(f"seeds {flags.seeds}", "done", output, message, about={"tried": tried, "faces": [told(face) for face in faces]}))
-    return teller.end()
+    about = {"tried": tried, "faces": [face_values(face) for face in faces]}
+    printer.add(Row(f"seeds {flags.seeds}", "done", output, message, about=about))
+    return printer.end()
 
 
 def to_file(editor: "Editor", face: "Face", folder: Path, overwrite: bool) -> Row:
@@ -127,8 +128,8 @@ def to_file(editor: "Editor", face: "Face", folder: Path, overwrite: bool) -> Ro
     try:
         write_result(target, content, overwrite)
     except (ValueError, OSError) as error:
-        return Row(face.name, "failed", message=in_a_sentence(error), about=told(face))
-    return Row(face.name, "done", str(target), about=told(face))
+        return Row(face.name, "failed", message=error_sentence(error), about=face_values(face))
+    return Row(face.name, "done", str(target), about=face_values(face))
 
 
 def draw(editor: "Editor", flags: argparse.Namespace, runs: list[range], wanted: dict[str, bool]) -> "tuple[list[Face], int]":
@@ -169,13 +170,13 @@ def blocks(
         seeds, count = seeds[tried:], count - len(faces)
 
 
-def around(editor: "Editor", face: "Face", count: int, radius: float) -> "list[Face]":
+def with_neighbours(editor: "Editor", face: "Face", count: int, radius: float) -> "list[Face]":
     """A face among its neighbours, in their middle, as on the page's first sheet of them."""
     near = editor.neighbours(face, range(count), radius, FIRST_DEPTH)
     return [*near[: count // 2], face, *near[count // 2 :]]
 
 
-def named(faces: "Sequence[Face]", near: int | None) -> str:
+def default_file_name(faces: "Sequence[Face]", near: int | None) -> str:
     """What the file is called, as on the page."""
     if len(faces) == 1:
         return f"{file_stem(faces[0].name)}{MARK}.png"
@@ -184,6 +185,6 @@ def named(faces: "Sequence[Face]", near: int | None) -> str:
     return f"faces-{faces[0].seed}-to-{faces[-1].seed}{MARK}.png"
 
 
-def told(face: "Face") -> dict[str, Any]:
+def face_values(face: "Face") -> dict[str, Any]:
     """A drawn face for machines."""
     return {"name": face.name} | ({"seed": face.seed} if face.seed is not None else {})

@@ -1,4 +1,4 @@
-"""facevae inspect: which faces a photo shows, where, and what the classifier sees in them."""
+"""facevae inspect: faces of a photo, their places and what the classifier sees."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from facevae.attributes import SHOWN, WITHHELD, in_words
 from facevae.checkpoint.metadata import Summary
 from facevae.cli.files import STDIO, Job, sources
 from facevae.cli.flags import Parser, add_general, add_workers
-from facevae.cli.rows import Row, Teller
+from facevae.cli.rows import Row, RowPrinter
 from facevae.cli.streams import read_stdin
 from facevae.cli.work import work
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Look:
+class InspectTask:
     """The task: open each face, and write nothing."""
 
-    def done(self, job: Job) -> Row | None:
+    def finished_row(self, job: Job) -> Row | None:
         """Looking leaves nothing behind."""
         return None
 
@@ -33,17 +33,17 @@ class Look:
         first = editor.open_photo(photo)
         # Every face of the photo as it came: nothing has been edited that could be left.
         faces = [first, *(replace(editor.choose(first, index), left=()) for index in range(1, len(first.faces)))]
-        seen = [see(editor, face) for face in faces]
+        seen = [describe_face(editor, face) for face in faces]
         height, width = photo.pixels.shape[:2]
         count = sum(place.found for place in first.faces)
         counted = f"{count} {'face' if count == 1 else 'faces'}"
         message = f"{photo.format or 'picture'}, {width} × {height} px, {counted}. {first.message} {photo.remark}"
         about = {"format": photo.format, "width": width, "height": height, "found": count, "faces": seen}
-        lines = tuple(line for told in seen for line in in_lines(told))
+        lines = tuple(line for values in seen for line in face_lines(values))
         return Row(job.source, "done", "", message.strip(), time.monotonic() - begun, about, lines)
 
 
-def see(editor: "Editor", face: "Face") -> dict[str, Any]:
+def describe_face(editor: "Editor", face: "Face") -> dict[str, Any]:
     """A face in plain values; labels that are withheld from the sliders stay out: nobody should read them off a face."""
     assert face.alignment is not None
     return {
@@ -59,20 +59,20 @@ def see(editor: "Editor", face: "Face") -> dict[str, Any]:
     }
 
 
-def in_lines(told: dict[str, Any]) -> list[str]:
+def face_lines(values: dict[str, Any]) -> list[str]:
     """A face for people: the attributes of the sliders that are seen, the surest first, and where it stands on the most extreme."""
     seen = {}
     for shown in SHOWN:
-        if shown.name in told["probabilities"]:
+        if shown.name in values["probabilities"]:
             words, itself = in_words(shown.name)
-            probability = told["probabilities"][shown.name]
+            probability = values["probabilities"][shown.name]
             seen[words.lower()] = probability if itself else 1 - probability
     sure = sorted(((p, words) for words, p in seen.items() if p > 0.5), reverse=True)
-    x, y = (sum(corner[k] for corner in told["corners_px"]) / 4 for k in (0, 1))
-    scores = sorted(told["scores"].items(), key=lambda item: -abs(item[1]))[:6]
+    x, y = (sum(corner[k] for corner in values["corners_px"]) / 4 for k in (0, 1))
+    scores = sorted(values["scores"].items(), key=lambda item: -abs(item[1]))[:6]
     return [
-        f"face {told['face']}: {told['side_px']:.0f} px wide around ({x:.0f}, {y:.0f}), confidence {told['confidence']:.3f}, "
-        f"redrawn at {told['psnr']:.1f} dB",
+        f"face {values['face']}: {values['side_px']:.0f} px wide around ({x:.0f}, {y:.0f}), confidence {values['confidence']:.3f}, "
+        f"redrawn at {values['psnr']:.1f} dB",
         f"  seen: {', '.join(f'{words} {p:.0%}' for p, words in sure) or 'nothing that stands out'}",
         f"  stands at: {', '.join(f'{name} {score:+.1f} σ' for name, score in scores)}",
     ]
@@ -89,4 +89,4 @@ def read_inspect(args: Sequence[str], known: Summary) -> Any:
     if sum(job.source == STDIO for job in jobs) > 1:
         raise ValueError("standard input can be read only once")
     workers = 1 if any(job.source == STDIO for job in jobs) else flags.workers
-    return lambda: work(jobs, Look(), Teller(flags.json), flags.checkpoint, flags.revision, workers)
+    return lambda: work(jobs, InspectTask(), RowPrinter(flags.json), flags.checkpoint, flags.revision, workers)

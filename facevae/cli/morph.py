@@ -1,4 +1,4 @@
-"""facevae morph: the way through two to six faces, as a film or as one face on it."""
+"""facevae morph: interpolation through two to six faces, as a film or one face."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from facevae.checkpoint.metadata import Summary
 from facevae.cli.files import STDIO, check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite, groups_of
-from facevae.cli.rows import Row, Teller, in_a_sentence
+from facevae.cli.rows import Row, RowPrinter, error_sentence
 from facevae.cli.streams import check_stdout, read_stdin, write_stdout
 from facevae.files import file_stem
 from facevae.photo.animation import film_formats
@@ -96,7 +96,7 @@ def run(flags: argparse.Namespace, parts: tuple[str, ...], suffix: str, target: 
     from facevae.editor import Editor
     from facevae.editor.morph_types import Way
 
-    teller = Teller(flags.json, target is not None)
+    printer = RowPrinter(flags.json, target is not None)
     editor, shown = Editor(flags.checkpoint, flags.revision), " ".join(flags.photos)
     try:
         faces = [open_face(editor, name) for name in flags.photos]
@@ -107,13 +107,13 @@ def run(flags: argparse.Namespace, parts: tuple[str, ...], suffix: str, target: 
         else:
             write_result(target, content, flags.overwrite)
     except (ValueError, OSError) as error:
-        teller.add(Row(shown, "failed", message=in_a_sentence(error)))
-        return teller.end()
+        printer.add(Row(shown, "failed", message=error_sentence(error)))
+        return printer.end()
     remarks = " ".join(f"{face.name}: {face.message}" for face in faces if face.message)
     size = f"{about['width']} × {about['height']} px, {len(content) / 1000:,.0f} kB"
     length = f"{about['frames']} frames, {about['seconds_long']:.1f} s, " if "frames" in about else ""
-    teller.add(Row(shown, "done", str(target or STDIO), f"{length}{size}. {remarks}".strip(), about=about))
-    return teller.end()
+    printer.add(Row(shown, "done", str(target or STDIO), f"{length}{size}. {remarks}".strip(), about=about))
+    return printer.end()
 
 
 def open_face(editor: "Editor", name: str) -> "Face":

@@ -1,4 +1,4 @@
-"""Attributes as people write them: blond_hair, blond-hair and "Blond Hair" alike, and the page's words beside the data set's labels."""
+"""Attribute names on the command line: any spelling, labels or the page's words."""
 
 import re
 from collections.abc import Collection, Iterable
@@ -20,7 +20,7 @@ def flag(name: str) -> str:
     return f"--{key(name)}"
 
 
-def meant(given: str, known: Collection[str]) -> Sense:
+def find_attribute(given: str, known: Collection[str]) -> Sense:
     """The attribute of `known` that is meant by a label ("No_Beard") or by the page's word for it ("Beard").
 
     `ValueError` names what comes near.
@@ -41,7 +41,7 @@ def one_of(given: str, names: Iterable[str], kind: str) -> str:
     return known[key(given)]
 
 
-def wished(want: Iterable[str], avoid: Iterable[str], attributes: Collection[str]) -> dict[str, bool]:
+def read_wanted(want: Iterable[str], avoid: Iterable[str], attributes: Collection[str]) -> dict[str, bool]:
     """`wanted_labels` of what people write after --want and --avoid."""
-    senses = [(meant(given, attributes), wish) for wish, names in ((True, want), (False, avoid)) for given in names]
+    senses = [(find_attribute(given, attributes), wish) for wish, names in ((True, want), (False, avoid)) for given in names]
     return wanted_labels((name, wish == itself) for (name, itself), wish in senses)

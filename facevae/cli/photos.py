@@ -1,4 +1,4 @@
-"""The commands that take photos and give photos: edit, guide, recipe apply."""
+"""facevae edit, guide and recipe apply: commands from photos to photos."""
 
 import argparse
 import json
@@ -14,8 +14,8 @@ from facevae.attributes import GOALS
 from facevae.checkpoint.metadata import Summary
 from facevae.cli.files import SAME_SUFFIX, STDIO, Job, plan, write_result
 from facevae.cli.flags import SIGNS, Parser, add_attributes, add_editing, add_general, add_locks, add_output, strengths_of
-from facevae.cli.names import meant, one_of, wished
-from facevae.cli.rows import Row, Teller
+from facevae.cli.names import find_attribute, one_of, read_wanted
+from facevae.cli.rows import Row, RowPrinter
 from facevae.cli.streams import check_stdout, read_stdin, write_stdout
 from facevae.cli.work import Task, work
 from facevae.photo.alignment import Adjustment
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Change:
+class EditTask:
     """The task of all three: run a request, and write its result."""
 
     request: EditRequest
@@ -36,17 +36,17 @@ class Change:
     """Of the checkpoint."""
     overwrite: bool = False
 
-    def done(self, job: Job) -> Row | None:
+    def finished_row(self, job: Job) -> Row | None:
         """A result that carries the fingerprint of the same request and photo is not made again."""
         there = [target for target in job.targets if target.is_file()]
-        asked = {target: asked_in(target) for target in there}
-        if not any(asked.values()) or job.source == STDIO or not Path(job.source).is_file():
+        fingerprints = {target: stored_fingerprint(target) for target in there}
+        if not any(fingerprints.values()) or job.source == STDIO or not Path(job.source).is_file():
             return None
         try:
             now = self.request.fingerprint(Path(job.source).read_bytes(), self.digest)
         except OSError:  # `do` says so
             return None
-        same = next((target for target in there if asked[target] == now), None)
+        same = next((target for target in there if fingerprints[target] == now), None)
         return same and Row(job.source, "skipped", str(same), "done before")
 
     def do(self, editor: "Editor", job: Job) -> Row:
@@ -89,13 +89,13 @@ def guidance_message(guidance: GuidanceResult | None) -> str:
     return f"the classifier is {guidance.last.probability:.0%} sure{ended}."
 
 
-def asked_in(path: Path) -> str:
-    """What a picture of ours was asked for; empty where it does not say."""
+def stored_fingerprint(path: Path) -> str:
+    """The fingerprint of the request in a saved picture's recipe; empty where there is none."""
     try:
         with Image.open(path, formats=("JPEG", "PNG", "WEBP", "AVIF", "TIFF")) as image:
-            told = json.loads(recipe_text(image) or "{}")
-        return str(told.get("asked", ""))
-    except Exception:  # damaged files raise anything; whatever it is, it is not the result that is asked for
+            recipe = json.loads(recipe_text(image) or "{}")
+        return str(recipe.get("asked", ""))
+    except Exception:  # damaged files raise anything; such a file is rendered again
         return ""
 
 
@@ -110,7 +110,7 @@ def read_edit(args: Sequence[str], known: Summary) -> Any:
     strengths = strengths_of(flags, known)
     if not strengths:
         raise ValueError("nothing is asked for: give at least one attribute, such as --smiling 2 (facevae edit --help lists them)")
-    return changing(flags, known, EditRequest(strengths, locks_of(flags, known), **common(flags)))
+    return edit_command(flags, known, EditRequest(strengths, locks_of(flags, known), **common(flags)))
 
 
 def read_guide(args: Sequence[str], known: Summary) -> Any:
@@ -125,10 +125,10 @@ def read_guide(args: Sequence[str], known: Summary) -> Any:
     add_changes(parser, known)
     flags = parser.read(args)
     wanted = dict(goals[one_of(flags.make, goals, "goal")].wanted) if flags.make else {}
-    wanted |= wished(flags.want, flags.avoid, known.attributes)
+    wanted |= read_wanted(flags.want, flags.avoid, known.attributes)
     if not wanted:
         raise ValueError("nothing is asked for: give --want, --avoid or --make")
-    return changing(flags, known, EditRequest(strengths_of(flags, known), locks_of(flags, known), wanted, **common(flags)))
+    return edit_command(flags, known, EditRequest(strengths_of(flags, known), locks_of(flags, known), wanted, **common(flags)))
 
 
 def read_recipe_apply(args: Sequence[str], known: Summary) -> Any:
@@ -149,20 +149,20 @@ def read_recipe_apply(args: Sequence[str], known: Summary) -> Any:
         raise ValueError("standard input can be read only once")
     request = EditRequest(recipe=read_recipe(flags.recipe), **common(flags))
     if flags.photos:
-        return changing(flags, known, request)
+        return edit_command(flags, known, request)
     from facevae.editor.recipe import recipe_from  # torch comes with it, and --help is answered by now
 
     if recipe_from(request.recipe).alignment is not None:
         raise ValueError("this recipe belongs to a photo, which is not in it: name the photos that it shall be applied to")
     job = plan([flags.recipe], flags.output, flags.overwrite)[0]  # named after the file, never after what stands in it
-    return running(flags, [job], Redraw(replace(request, format="png"), known.digest, flags.overwrite))
+    return photos_command(flags, [job], RedrawTask(replace(request, format="png"), known.digest, flags.overwrite))
 
 
 @dataclass(frozen=True)
-class Redraw(Change):
+class RedrawTask(EditTask):
     """A recipe that needs no photo: the job's source is the recipe itself."""
 
-    def done(self, job: Job) -> Row | None:
+    def finished_row(self, job: Job) -> Row | None:
         """Drawing a face takes no longer than finding out."""
         return None
 
@@ -193,7 +193,7 @@ def add_changes(parser: Parser, known: Summary) -> None:
 
 def locks_of(flags: argparse.Namespace, known: Summary) -> tuple[str, ...]:
     """What is to be held; either sense of a word means the attribute."""
-    return tuple(dict.fromkeys(meant(given, known.lockable)[0] for given in flags.lock))
+    return tuple(dict.fromkeys(find_attribute(given, known.lockable)[0] for given in flags.lock))
 
 
 def common(flags: argparse.Namespace) -> dict[str, Any]:
@@ -206,20 +206,20 @@ def common(flags: argparse.Namespace) -> dict[str, Any]:
     return {"detail": flags.detail, "refine": flags.refine, "adjustment": adjustment, "face": flags.face, "format": format}
 
 
-def changing(flags: argparse.Namespace, known: Summary, request: EditRequest) -> Any:
+def edit_command(flags: argparse.Namespace, known: Summary, request: EditRequest) -> Any:
     """The command, read and ready to run."""
     jobs = plan(flags.photos, flags.output, flags.overwrite)
-    return running(flags, jobs, Change(request, known.digest, flags.overwrite))
+    return photos_command(flags, jobs, EditTask(request, known.digest, flags.overwrite))
 
 
-def running(flags: argparse.Namespace, jobs: Sequence[Job], task: Task) -> Any:
+def photos_command(flags: argparse.Namespace, jobs: Sequence[Job], task: Task) -> Any:
     """The jobs as what `facevae.__main__` runs; `ValueError` where words and a picture would be mixed."""
     to_stdout = any(not job.targets for job in jobs)
     if to_stdout:
         check_stdout(flags.json)
-    teller = Teller(flags.json, not to_stdout)
+    printer = RowPrinter(flags.json, not to_stdout)
     piped = to_stdout or any(job.source == STDIO for job in jobs)
-    return lambda: work(jobs, task, teller, flags.checkpoint, flags.revision, 1 if piped else flags.workers)
+    return lambda: work(jobs, task, printer, flags.checkpoint, flags.revision, 1 if piped else flags.workers)
 
 
 def read_recipe(name: str) -> str:

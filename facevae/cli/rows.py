@@ -1,4 +1,4 @@
-"""What came of each photo, for people as a table at the end, for machines as JSON, a line as soon as it is known."""
+"""Result of each photo: a table for people, or JSON, one line each, for machines."""
 
 import json
 import sys
@@ -23,20 +23,20 @@ class Row:
 
     def as_json(self) -> str:
         """On one line; what is empty is left out."""
-        told = {"input": self.source, "status": self.status, "output": self.output, "message": self.message}
-        told |= {"seconds": round(self.seconds, 3), **self.about}
-        return json.dumps({name: value for name, value in told.items() if value not in ("", {})})
+        values = {"input": self.source, "status": self.status, "output": self.output, "message": self.message}
+        values |= {"seconds": round(self.seconds, 3), **self.about}
+        return json.dumps({name: value for name, value in values.items() if value not in ("", {})})
 
 
-def in_a_sentence(error: Exception, at: str = "") -> str:
-    """What went wrong: what a `ValueError` says, or which file (else `at`) the system refused, and why."""
+def error_sentence(error: Exception, at: str = "") -> str:
+    """The message of a `ValueError`, or which file (else `at`) the system refused, and why."""
     if not isinstance(error, OSError) or error.strerror is None:
         return str(error)
     return ": ".join(filter(None, [str(error.filename or at), error.strerror]))
 
 
-class Teller:
-    """Tells rows. Where a result goes to standard output, words go to standard error."""
+class RowPrinter:
+    """Prints rows. Where a result goes to standard output, words go to standard error."""
 
     def __init__(self, as_json: bool, to_stdout: bool = True) -> None:
         self.as_json, self.stream = as_json, sys.stdout if to_stdout else sys.stderr
@@ -59,8 +59,8 @@ def show(rows: Sequence[Row], stream: TextIO) -> None:
     """The table, and the count of each status where there are several rows."""
     wide = max((len(row.source) for row in rows), default=0)
     for row in rows:
-        told = " · ".join(filter(None, [row.output and f"→ {row.output}", row.message]))
-        print(f"{row.status:7}  {row.source:{min(wide, 60)}}  {told}".rstrip(), file=stream)
+        message = " · ".join(filter(None, [row.output and f"→ {row.output}", row.message]))
+        print(f"{row.status:7}  {row.source:{min(wide, 60)}}  {message}".rstrip(), file=stream)
         for line in row.lines:
             print(f"         {line}", file=stream)
     if len(rows) > 1:

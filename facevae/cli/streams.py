@@ -1,4 +1,4 @@
-"""Standard input and output: they may be closed, a terminal, full, or go on for ever."""
+"""Standard input and output, which may be closed, a terminal, full or endless."""
 
 import sys
 
@@ -28,7 +28,7 @@ def write_stdout(content: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def speak_plainly() -> None:
+def escape_unprintable() -> None:
     """Names of files may hold what the terminal has no letters for; no message ends in an error because of that."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # what a test puts in their place may not have it

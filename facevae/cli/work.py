@@ -1,4 +1,4 @@
-"""Many photos: what is done already is skipped, a bad one is reported and the rest goes on, by one process or by several."""
+"""Runs a task over many photos, in one or more processes; skips what is done."""
 
 import multiprocessing
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from facevae.cli.files import STDIO, Job
-from facevae.cli.rows import Row, Teller, in_a_sentence
+from facevae.cli.rows import Row, RowPrinter, error_sentence
 
 if TYPE_CHECKING:
     from facevae.editor import Editor
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
 class Task(Protocol):
     """What is done to each photo. It travels to other processes, so it is plain values."""
 
-    def done(self, job: Job) -> Row | None:
+    def finished_row(self, job: Job) -> Row | None:
         """What to say where nothing is left to do. Without torch."""
 
     def do(self, editor: "Editor", job: Job) -> Row:
         """Do it; `ValueError` or `OSError` where it cannot be done."""
 
 
-def work(jobs: Sequence[Job], task: Task, teller: Teller, checkpoint: str | None, revision: str | None, workers: int = 1) -> int:
+def work(jobs: Sequence[Job], task: Task, printer: RowPrinter, checkpoint: str | None, revision: str | None, workers: int = 1) -> int:
     """Do all of them; the exit code is 1 where anything failed. A stopped run goes on where it was."""
     from tqdm import tqdm
 
     left = []
     for job in jobs:
-        if (row := settled(job, task)) is not None:
-            teller.add(row)
+        if (row := row_without_work(job, task)) is not None:
+            printer.add(row)
         else:
             left.append(job)
     if left:
         rows = (
             in_processes(left, task, checkpoint, revision, min(workers, len(left)))
             if workers > 1
-            else here(left, task, checkpoint, revision)
+            else in_this_process(left, task, checkpoint, revision)
         )
         with tqdm(total=len(jobs), initial=len(jobs) - len(left), unit="photo", file=sys.stderr, disable=None, leave=False) as bar:
             for row in rows:
                 bar.update()
-                with bar.external_write_mode(file=teller.stream):
-                    teller.add(row)
-    return teller.end()
+                with bar.external_write_mode(file=printer.stream):
+                    printer.add(row)
+    return printer.end()
 
 
-def settled(job: Job, task: Task) -> Row | None:
+def row_without_work(job: Job, task: Task) -> Row | None:
     """The row of a job that is over before it begins."""
     if job.trouble:
         return Row(job.source, "failed", message=job.trouble)
@@ -62,7 +62,7 @@ def settled(job: Job, task: Task) -> Row | None:
         return Row(job.source, "failed", message="there is no photo in this folder, but for those that facevae made")
     if job.idle:
         return Row(job.source, "skipped", message=job.idle)
-    return task.done(job)
+    return task.finished_row(job)
 
 
 def attempt(editor: "Editor", job: Job, task: Task) -> Row:
@@ -71,13 +71,13 @@ def attempt(editor: "Editor", job: Job, task: Task) -> Row:
     try:
         return task.do(editor, job)
     except (ValueError, OSError) as error:
-        message = in_a_sentence(error, job.source)
+        message = error_sentence(error, job.source)
     except MemoryError:
         message = f"{job.source} needs more memory than there is"
     return Row(job.source, "failed", message=message, seconds=time.monotonic() - begun)
 
 
-def here(jobs: Sequence[Job], task: Task, checkpoint: str | None, revision: str | None) -> Iterator[Row]:
+def in_this_process(jobs: Sequence[Job], task: Task, checkpoint: str | None, revision: str | None) -> Iterator[Row]:
     """One after the other, in this process."""
     from facevae.editor import Editor
 
@@ -88,7 +88,7 @@ def here(jobs: Sequence[Job], task: Task, checkpoint: str | None, revision: str 
 def in_processes(jobs: Sequence[Job], task: Task, checkpoint: str | None, revision: str | None, workers: int) -> Iterator[Row]:
     """Several at a time, as they are done. A process that is killed takes those with it that were not done; they are reported."""
     context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-    pool = ProcessPoolExecutor(workers, context, begin, (checkpoint, revision))
+    pool = ProcessPoolExecutor(workers, context, start_process, (checkpoint, revision))
     left, running = iter(jobs), {}
     try:
         while True:
@@ -98,14 +98,14 @@ def in_processes(jobs: Sequence[Job], task: Task, checkpoint: str | None, revisi
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 job = running.pop(future)
-                yield gone(job) if isinstance(future.exception(), BrokenProcessPool) else future.result()
+                yield lost_row(job) if isinstance(future.exception(), BrokenProcessPool) else future.result()
     except BrokenProcessPool:  # nobody is there to take another photo
-        yield from map(gone, (*running.values(), job, *left))
+        yield from map(lost_row, (*running.values(), job, *left))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def gone(job: Job) -> Row:
+def lost_row(job: Job) -> Row:
     """The row of a photo that was lost with its process."""
     return Row(
         job.source, "failed", message="a process ended before it was done, perhaps for want of memory: try again with fewer --workers"
@@ -113,10 +113,10 @@ def gone(job: Job) -> Row:
 
 
 _editor: "Editor | ValueError | None" = None
-"""Of this process: what `begin` has opened, or why it could not."""
+"""Of this process: what `start_process` has opened, or why it could not."""
 
 
-def begin(checkpoint: str | None, revision: str | None) -> None:
+def start_process(checkpoint: str | None, revision: str | None) -> None:
     """A process of its own: its model, one thread, and Ctrl-C left to the one that started it."""
     global _editor
     signal.signal(signal.SIGINT, signal.SIG_IGN)

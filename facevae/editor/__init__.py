@@ -1,4 +1,4 @@
-"""The public names of the editor: `Editor`, and the types of its arguments and results."""
+"""Public names of the editor: Editor, and the types of its arguments and results."""
 
 from facevae.attributes import Control, Goal, control_of
 from facevae.editor.editor import Editor

@@ -1,4 +1,4 @@
-"""A contact sheet: drawn faces side by side in one PNG, with their names under them and all that draws them again inside."""
+"""Contact sheet: generated faces in one PNG, with names and recipes."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ def save_sheet(editor: Editor, faces: Sequence[Face], columns: int, wanted: Mapp
 
     `ValueError` where there is no face.
     """
-    told = {
+    values = {
         "facevae": __version__,
         "source": "sheet",
         "columns": columns,
         **({"wanted": dict(wanted)} if wanted else {}),
         "faces": [editor.recipe(face).as_json() for face in faces],
     }
-    notes = {"Software": f"facevae {__version__}", "Comment": "AI-generated with facevae", "facevae": json.dumps(told)}
+    notes = {"Software": f"facevae {__version__}", "Comment": "AI-generated with facevae", "facevae": json.dumps(values)}
     return png_bytes(draw_sheet(faces, columns), notes)
 
 

@@ -1,4 +1,4 @@
-"""EditFiles: open a photo, a saved picture with its edit or a recipe file; save an edit with its recipe inside."""
+"""EditFiles: open a photo, saved picture or recipe file; save an edit."""
 
 import json
 from collections.abc import Collection, Mapping

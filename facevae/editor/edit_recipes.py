@@ -1,4 +1,4 @@
-"""EditRecipes: write an edit down as a recipe, recreate the face of a recipe, apply a recipe to another face."""
+"""EditRecipes: from an edit to its recipe, and from a recipe to a face."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Editor: the public door to a checkpoint: open, edit, guide, morph, generate and save faces."""
+"""Editor: open, edit, guide, morph, generate and save faces with a checkpoint."""
 
 import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""FairLock: a lock that is given to those who wait for it in the order in which they came."""
+"""FairLock: a reentrant lock that is granted in order of arrival."""
 
 import threading
 from collections import deque
@@ -8,8 +8,8 @@ from types import TracebackType
 class FairLock:
     """A reentrant lock, first come, first served.
 
-    `threading.RLock` may be taken again by the thread that has just let it go: guidance, which takes it step by step, would hold up
-    everybody's previews until it ends.
+    `threading.RLock` may be taken again by the thread that has just released it: guidance, which takes it step by step, would block
+    all previews until it ends.
     """
 
     def __init__(self) -> None:
@@ -20,7 +20,7 @@ class FairLock:
     def __enter__(self) -> "FairLock":
         me = threading.get_ident()
         with self._guard:
-            if self._owner == me or not self._owner:  # nobody has it only while nobody waits
+            if self._owner == me or not self._owner:  # without an owner, no thread waits either
                 self._owner, self._depth = me, self._depth + 1
                 return self
             gate = threading.Lock()
@@ -44,7 +44,7 @@ class FairLock:
                 self._hand_over()
 
     def _hand_over(self) -> None:
-        """To the one who has waited longest; to nobody where nobody waits. With `_guard` held."""
+        """Pass the lock to the thread that has waited longest. Call it with `_guard` held."""
         self._owner, self._depth = 0, 0
         if self._waiting:
             self._owner, gate = self._waiting.popleft()

@@ -1,4 +1,4 @@
-"""Generation: new faces from seeds, by rejection sampling for wanted labels, or near a given face."""
+"""Generation: faces from seeds, by rejection for wanted labels, or near a face."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

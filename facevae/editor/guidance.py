@@ -1,4 +1,4 @@
-"""Guidance: gradient search in latent space for wanted labels, and the report of what else it changed."""
+"""Guidance: gradient search in latent space for wanted labels, and its report."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Undo, redo, rewind: an immutable list of the states that an edit went through."""
+"""Undo and redo: an immutable list of the states of an edit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ class Edit:
     locks: tuple[str, ...] = ()
     detail: float = PHOTO_DETAIL.default
     adjustments: Mapping[int, Adjustment] = field(default_factory=dict)
-    """How the crop of each face of the photo was moved by hand."""
+    """How the user adjusted the crop of each face of the photo."""
     starts: Mapping[str, float] = field(default_factory=dict)
 
     def changed(self, other: "Edit") -> tuple[str, ...]:
@@ -53,7 +53,7 @@ class Step:
     words: str
     key: str = ""
     open: bool = False
-    """The hand is still on it: the next change of the same key belongs to this step."""
+    """The drag goes on: the next change of the same key belongs to this step."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class History:
         return History((start, *rest), len(rest))
 
     def close(self) -> "History":
-        """The hand is off: whatever comes next is a step of its own."""
+        """The drag has ended: whatever comes next is a step of its own."""
         here = self.steps[self.at]
         return self._with(replace(here, open=False)) if here.open else self
 

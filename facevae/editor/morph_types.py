@@ -1,4 +1,4 @@
-"""A morph in plain values: the faces it goes through, the way between them, the film of it. No pixels, no latents."""
+"""Dataclasses of a morph: its faces, path and film. No pixels, no latents."""
 
 from dataclasses import dataclass, replace
 from typing import Literal

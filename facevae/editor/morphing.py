@@ -1,4 +1,4 @@
-"""Morphing: interpolation between two to six faces in latent space, as frames or as a film."""
+"""Morphing: interpolation between two to six faces, as frames or as a film."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace

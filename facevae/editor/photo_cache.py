@@ -1,4 +1,4 @@
-"""PhotoCache: one copy in memory of each open photo, and of its smaller version for previews."""
+"""PhotoCache: one copy in memory of each open photo, and its preview size."""
 
 import hashlib
 import weakref

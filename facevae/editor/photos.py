@@ -1,4 +1,4 @@
-"""Photos: find the faces of a photo, crop and encode one, refine its latent, switch to another face of it."""
+"""Photos: find faces in a photo, crop, encode and refine one, switch to another."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Recipe: the edit of a face as JSON, without the photo; stored in saved pictures, and read back from them."""
+"""Recipe: the edit of a face as JSON, without the photo; stored in saved pictures."""
 
 import json
 from collections.abc import Collection, Mapping

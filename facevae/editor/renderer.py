@@ -1,4 +1,4 @@
-"""Renderer: decodes a face with an edit into pictures; owns the checkpoint, the inference lock and the known directions."""
+"""Renderer: decodes edits into pictures; owns checkpoint, lock and directions."""
 
 import copy
 import weakref

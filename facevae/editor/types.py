@@ -1,4 +1,4 @@
-"""Dataclasses of the editor's arguments and results: faces, edits, steps, reports. Immutable."""
+"""Dataclasses of the editor: faces, edits, steps, reports. Immutable."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

@@ -12,7 +12,7 @@ from cli_photos import draw, pixels
 
 from facevae.__main__ import COMMANDS, main
 from facevae.cli.generate import seeds_of
-from facevae.cli.names import meant, wished
+from facevae.cli.names import find_attribute, read_wanted
 from facevae.editor.contact_sheet import draw_sheet
 from facevae.editor.morph_types import FilmConfig, Way
 
@@ -139,13 +139,13 @@ def test_a_checkpoint_that_is_none_is_wrong_usage(tmp_path, capsys) -> None:
 def test_names_in_any_spelling_and_in_the_page_s_words() -> None:
     known = ("Blond_Hair", "No_Beard", "Male", "5_o_Clock_Shadow", "Attractive")
     for given in ("blond_hair", "Blond-Hair", "BLOND HAIR", "blond hair"):
-        assert meant(given, known) == ("Blond_Hair", True)
-    assert meant("beard", known) == ("No_Beard", False) and meant("no-beard", known) == ("No_Beard", True)
-    assert wished(["beard"], ["male"], known) == {"No_Beard": False, "Male": False}
+        assert find_attribute(given, known) == ("Blond_Hair", True)
+    assert find_attribute("beard", known) == ("No_Beard", False) and find_attribute("no-beard", known) == ("No_Beard", True)
+    assert read_wanted(["beard"], ["male"], known) == {"No_Beard": False, "Male": False}
     with pytest.raises(ValueError, match="judgement of the annotators"):
-        wished(["attractive"], [], known)
+        read_wanted(["attractive"], [], known)
     with pytest.raises(ValueError, match="did you mean big-nose, pointy-nose"):
-        meant("nose", ("Big_Nose", "Pointy_Nose"))
+        find_attribute("nose", ("Big_Nose", "Pointy_Nose"))
 
 
 def test_help_is_there_for_every_command_and_waits_for_no_torch() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cli_photos import PLACED, draw, pixels
 from PIL import Image
 
-from facevae.cli.files import named_apart, plan
+from facevae.cli.files import plan, rename_duplicates
 
 
 def recipe_in(path: Path) -> dict:
@@ -150,7 +150,7 @@ def test_no_two_results_share_a_name(tmp_path) -> None:
     stems = [job.stem for job in plan([str(tmp_path / name) for name in names], str(tmp_path / "out"))]
     assert len({stem.lower() for stem in stems}) == len(names)
     assert stems[0] == "a-jpg-facevae" and stems[1] == "a-png-facevae" and stems[-1] == "d-facevae"
-    assert named_apart([]) == []
+    assert rename_duplicates([]) == []
 
 
 def test_guide_says_how_far_it_has_come(rows, photo, tmp_path) -> None:

@@ -1,4 +1,4 @@
-"""HTTP API: endpoints for programs, without a session; names and arguments are pinned by tests."""
+"""HTTP API for programs, without a session; endpoint names are pinned by tests."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Parses the arguments of HTTP API calls; `ValueError` says in one sentence what is wrong."""
+"""Parses arguments of the HTTP API; ValueError says in a sentence what is wrong."""
 
 import json
 from typing import Any
