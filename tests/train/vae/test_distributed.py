@@ -24,9 +24,9 @@ from train.vae.schedules import RateSchedule
 
 PLAIN = replace(
     CONFIG,
-    total_nimg=800,  # 50 steps
+    total_nimg=480,  # 30 steps
     batch_size=16,
-    tick_nimg=400,
+    tick_nimg=240,
     valid_nimg=100,  # three parts, of which one process has two
     precision="no",
 )
@@ -103,7 +103,7 @@ def test_two_processes_make_the_weights_of_one(runs: Path, name: str) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_two_processes_tell_what_one_tells(runs: Path, name: str) -> None:
     one, two = ([json.loads(line) for line in (runs / number / name / "stats.jsonl").read_text().splitlines()] for number in ("one", "two"))
-    assert [row["nimg"] for row in two] == [400, 800]
+    assert [row["nimg"] for row in two] == [240, 480]
     for a, b in zip(one, two, strict=True):
         assert {k: v for k, v in b.items() if k != "img_per_sec"} == pytest.approx({k: a[k] for k in a if k != "img_per_sec"}, rel=1e-4)
     sheets = [sorted(p.name for p in (runs / number / name / "sheets").iterdir()) for number in ("one", "two")]

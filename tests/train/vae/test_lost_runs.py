@@ -33,6 +33,8 @@ from train.vae.resume import previous_of, read_meta
 
 # Processes that are there at once: a server that has imported everything forks them.
 FORKS = multiprocessing.get_context("forkserver")
+PATIENCE_SEC = 300
+"""Against processes that never end, not a measure of speed."""
 FORKS.set_forkserver_preload(["train.vae.loop", "train.data.prepared", "train.__main__", "train.commands.fit"])
 
 
@@ -112,7 +114,7 @@ def kill_again_and_again(config: TrainConfig, data: PreparedData, run: Path, unb
         if death == "from outside":
             process.join(dice.uniform(0.05, 0.5))
             process.kill()
-        process.join(60)
+        process.join(PATIENCE_SEC)
         killed += process.exitcode == -signal.SIGKILL
     assert killed == kills
     assert (run / "state.safetensors").is_file()  # some of it was learned before the last kill
@@ -186,18 +188,27 @@ def command(data: PreparedData, run: Path) -> list[str]:
     return ["fit", "--preset", "toy-32", "--data", str(data.folder), "--run", str(run), *values, *net]
 
 
+@pytest.fixture(scope="module")
+def finished(data: PreparedData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of `command`, unbroken."""
+    run = tmp_path_factory.mktemp("finished") / "whole"
+    assert main(command(data, run)) == 0
+    return run
+
+
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_saves_the_step_it_finds_and_exits_with_130(data: PreparedData, tmp_path: Path, kind: signal.Signals) -> None:
-    assert main(command(data, tmp_path / "whole")) == 0
+def test_ctrl_c_saves_the_step_it_finds_and_exits_with_130(
+    data: PreparedData, finished: Path, tmp_path: Path, kind: signal.Signals
+) -> None:
     process = FORKS.Process(target=fit_with_ctrl_c, args=(command(data, tmp_path / "broken"), 6, kind))
     process.start()
-    process.join(60)
+    process.join(PATIENCE_SEC)
     assert process.exitcode == 130
     assert read_meta(tmp_path / "broken" / "state.safetensors")[1] == 48  # between two ticks
     assert main(["fit", "--resume", str(tmp_path / "broken")]) == 0
-    whole, broken = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "broken"))
+    whole, broken = (load_file(run / "state.safetensors") for run in (finished, tmp_path / "broken"))
     assert whole.keys() == broken.keys() and all(torch.equal(whole[k], broken[k]) for k in whole)
-    assert figures(tmp_path / "whole") == figures(tmp_path / "broken")  # the mean over a tick counts the steps before the stop
+    assert figures(finished) == figures(tmp_path / "broken")  # the mean over a tick counts the steps before the stop
 
 
 def fit_on_a_full_disk(argv: list[str], said: Path) -> None:
@@ -217,21 +228,20 @@ def fit_on_a_full_disk(argv: list[str], said: Path) -> None:
     os._exit(code)
 
 
-def test_a_full_disk_stops_the_run_with_one_sentence_and_the_state_is_whole(data: PreparedData, tmp_path: Path) -> None:
-    assert main(command(data, tmp_path / "whole")) == 0
+def test_a_full_disk_stops_the_run_with_one_sentence_and_the_state_is_whole(data: PreparedData, finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "full"
     process = FORKS.Process(target=fit_on_a_full_disk, args=(command(data, run), tmp_path / "said"))
     process.start()
-    process.join(60)
+    process.join(PATIENCE_SEC)
     assert process.exitcode == 2
     said = (tmp_path / "said").read_text().splitlines()
     assert said[-1].startswith(f"error: {run} cannot be written (") and "make room" in said[-1]
     assert not [line for line in said if "Traceback" in line]
     assert read_meta(run / "state.safetensors")[1] == 32
     assert main(command(data, run)) == 0
-    whole, full = (load_file(tmp_path / name / "state.safetensors") for name in ("whole", "full"))
+    whole, full = (load_file(folder / "state.safetensors") for folder in (finished, run))
     assert all(torch.equal(whole[k], full[k]) for k in whole)
-    assert figures(tmp_path / "whole") == figures(run)
+    assert figures(finished) == figures(run)
 
 
 @pytest.mark.parametrize("kind", ["residual", "batch norm", "adversary"])
@@ -286,11 +296,10 @@ def test_stats_after_the_state_and_half_lines_are_forgotten(tmp_path: Path) -> N
     assert path.read_text() == '{"nimg": 10}\n'
 
 
-def test_a_run_folder_tells_how_it_was_made(data: PreparedData, unbroken: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_run_folder_tells_how_it_was_made(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     """Config, data and all: the folder alone is enough to go on, from any place."""
     run = tmp_path / "moved"
-    assert main(command(data, tmp_path / "run")) == 0
-    shutil.copytree(tmp_path / "run", run)
+    shutil.copytree(finished, run)
     assert main(["fit", "--resume", str(run)]) == 0
     assert '"latent": 6' in capsys.readouterr().out
     assert main(["fit", "--resume", str(run), "--config.lr", "0.5"]) == 2
