@@ -1,8 +1,9 @@
-"""Small pieces that every tab uses: error sentences, the status line, pictures and files for the browser."""
+"""Components and helpers shared by all tabs: errors, status lines, HTML, sliders, pictures, downloads."""
 
-import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import wraps
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -31,6 +32,9 @@ QUEUED: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 4, "ap
 LIVE: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", "show_progress": "hidden", "api_visibility": "private"}
 """Previews while a slider moves: outdated ones are dropped, and nothing may raise, for no toast would show it."""
 
+Widgets = Mapping[Any, Any]
+"""Values by widget: what Gradio gives to the handler of an event whose inputs are a set."""
+
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
@@ -51,8 +55,8 @@ def plain_sentence() -> Iterator[None]:
 
 
 def refusal(sentence: str) -> gr.Error:
-    """What to raise for something a user can cause. A toast takes markup, and the sentence may hold what came from outside."""
-    return gr.Error(html.escape(sentence), title="Not possible", print_exception=False)
+    """The error for something a user can cause. A toast takes markup, and the sentence may hold text from outside."""
+    return gr.Error(escape(sentence), title="Not possible", print_exception=False)
 
 
 def here(face: Face | None) -> Face:
@@ -62,15 +66,34 @@ def here(face: Face | None) -> Face:
     return face
 
 
+def ends_silently(stream: Callable[..., Iterator[dict[Any, Any]]]) -> Callable[..., Iterator[dict[Any, Any]]]:
+    """Decorator of a handler that streams updates: one that changes nothing comes last, since Gradio sends the last one twice.
+
+    Without it, the second time, when the stream ends, could overwrite what a newer action has shown meanwhile. The handler is a method
+    of an object with a `status` line.
+    """
+
+    @wraps(stream)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Iterator[dict[Any, Any]]:
+        yield from stream(self, *args, **kwargs)
+        yield {self.status: gr.skip()}
+
+    return run
+
+
+def html(value: str = "", elem_id: str | None = None, **options: Any) -> gr.HTML:
+    """HTML without Gradio's own look; style.css gives it one."""
+    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, **{"elem_classes": "plain", **options})
+
+
 def status_line(elem_id: str) -> gr.HTML:
     """One line of text that screen readers announce when it changes."""
-    template = '<p class="status" role="status" aria-live="polite">${value}</p>'
-    return gr.HTML(value="", html_template=template, elem_id=elem_id, apply_default_css=False, elem_classes="plain")
+    return html("", elem_id, html_template='<p class="status" role="status" aria-live="polite">${value}</p>')
 
 
 def heading(text: str, visible: bool = True) -> gr.HTML:
     """A quiet heading inside a column."""
-    return gr.HTML(f"<h2>{html.escape(text)}</h2>", apply_default_css=False, elem_classes="plain", visible=visible)
+    return html(f"<h2>{escape(text)}</h2>", visible=visible)
 
 
 def segmented(choices: list[Any], label: str, elem_id: str, show_label: bool = False) -> gr.Radio:
@@ -127,7 +150,7 @@ def picture(elem_id: str, alt_text: str) -> gr.Image:
 
 def say(text: str) -> str:
     """Text for a status line; it may contain file names, which are not ours."""
-    return html.escape(text)
+    return escape(text)
 
 
 def face_state() -> gr.State:
@@ -163,6 +186,17 @@ def to_file(component: gr.components.Component, data: bytes, name: str) -> str:
         return save_bytes_to_cache(data, name, component.GRADIO_CACHE)
     except OSError as error:
         raise refusal(f"The file cannot be written on the machine that runs the page: {error.strerror or error}.") from None
+
+
+def hidden_download(elem_id: str) -> gr.DownloadButton:
+    """A download that begins by itself; see `start_download`."""
+    return gr.DownloadButton("Download", visible="hidden", elem_id=elem_id)
+
+
+def start_download(event: Any, button: gr.DownloadButton) -> None:
+    """Once `event` has put a file into a hidden download without an error, the browser saves it."""
+    script = f"(file) => {{ if (file) document.querySelector('#{button.elem_id}').click(); }}"
+    event.success(None, button, js=script, api_visibility="private")
 
 
 def upload_button(label: str, elem_id: str) -> gr.UploadButton:

@@ -1,4 +1,4 @@
-"""The row of tiles with which one face of several is chosen."""
+"""Tiles to choose one of the faces in a photo; pictures as data URLs."""
 
 import base64
 import io
@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from facevae.editor import Editor, Face
+from facevae.ui.components import html
 
 TILE_PX = 96
 SCRIPT = (Path(__file__).parent / "face_tiles.js").read_text()
@@ -20,7 +21,7 @@ def face_tiles() -> gr.HTML:
 
     Buttons of our own and not a gallery: they say to a screen reader which face they are and whether it is chosen.
     """
-    return gr.HTML("", elem_id="photo-faces", apply_default_css=False, elem_classes="plain", js_on_load=SCRIPT)
+    return html("", "photo-faces", js_on_load=SCRIPT)
 
 
 def draw_tiles(editor: Editor, face: Face) -> str:

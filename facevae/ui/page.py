@@ -1,4 +1,4 @@
-"""The whole page: five tabs, and the ways by which a face goes from one tab to another."""
+"""The page: five tabs, events between them, theme, and options for `launch`."""
 
 import weakref
 from functools import partial
@@ -11,7 +11,7 @@ from facevae.editor import Editor
 from facevae.exhibits.exhibit import open_exhibits
 from facevae.ui.about.tab import AboutTab
 from facevae.ui.browser_storage import STORE
-from facevae.ui.components import QUEUED
+from facevae.ui.components import QUEUED, html
 from facevae.ui.edit.tab import EditTab
 from facevae.ui.examples import Examples
 from facevae.ui.generate.tab import GenerateTab
@@ -19,7 +19,7 @@ from facevae.ui.latent_space.tab import LatentSpaceTab
 from facevae.ui.morph.tab import MorphTab
 from facevae.ui.server.api import Api
 from facevae.ui.server.checkpoint_pages import CheckpointPages
-from facevae.ui.server.gradio_patches import send_whole
+from facevae.ui.server.gradio_patches import move_upload_folder, send_whole_values
 from facevae.ui.server.request_guard import app_options
 from facevae.ui.server.temp_files import FOLLOWERS
 from facevae.ui.session import Session
@@ -41,25 +41,26 @@ DELETE_CACHE_SEC = (300, 3300)
 
 
 def build_page(
-    editor: Editor, more_exhibits: Path | None = None, shelf: CheckpointPages | None = None, current: str = ""
+    editor: Editor, more_exhibits: Path | None = None, pages: CheckpointPages | None = None, current: str = ""
 ) -> tuple[gr.Blocks, dict[str, Any]]:
-    """The page, and what `launch` needs to know for it. `more_exhibits` is a folder with models for the Latent space tab.
+    """The page and the options for `launch`. `more_exhibits` is a folder with models for the Latent space tab.
 
-    `shelf` holds the other checkpoints that can be chosen, and `current` is this one's place among them, "" being the root.
+    `pages` holds the other checkpoints that can be chosen, and `current` is this one's place among them, "" being the root.
     `ValueError` where an exhibit is not as it was written.
     """
-    send_whole()
+    send_whole_values()
     examples, exhibits = Examples(editor), open_exhibits(editor.checkpoint.net, more_exhibits)
     with gr.Blocks(title="facevae", analytics_enabled=False, delete_cache=DELETE_CACHE_SEC, fill_width=True) as page:
         Api(editor)  # first: endpoint names are given in order, and those of the page's own handlers yield
         store = gr.BrowserState(STORE, storage_key="facevae", secret="facevae")  # nothing secret is in it, and it must outlive us
         with gr.Row(elem_id="top"):
-            gr.HTML(TITLE, elem_id="title", apply_default_css=False, elem_classes="plain")
-            if shelf is not None:
-                shelf.lay_out(page, current)
+            html(TITLE, "title")
+            if pages is not None:
+                pages.lay_out(page, current)
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Edit", id="edit", elem_id="tab-edit", elem_classes="drop-target"):
                 edit = EditTab(editor, examples, store)
+                opening = edit.opening
             with gr.Tab("Morph", id="morph", elem_id="tab-morph", elem_classes="drop-target", render_children=True):
                 morph = MorphTab(editor, examples)
             with gr.Tab("Generate", id="generate", elem_id="tab-generate", render_children=True) as generate_tab:
@@ -74,61 +75,58 @@ def build_page(
             return gr.Tabs(selected=tab)
 
         # Faces travel: generated ones to Edit or Morph, the edited one to Morph.
-        to_edit = generate.to_edit.click(edit.open_face, [edit.session, generate.chosen], edit.opened, **QUEUED)
+        to_edit = generate.to_edit.click(opening.open_face, [edit.session, generate.view.chosen], opening.outputs, **QUEUED)
         to_edit.success(lambda: go("edit"), None, tabs, **QUEUED)
 
         def edit_morph(session: Session, *asked: Any) -> dict[Any, Any]:
-            return edit.open_face(session, morph.face_now(*asked))
+            return opening.open_face(session, morph.face_now(*asked))
 
-        morphed = morph.edit_this.click(edit_morph, [edit.session, morph.position, *morph.asked], edit.opened, **QUEUED)
+        morphed = morph.edit_this.click(edit_morph, [edit.session, morph.position, *morph.asked], opening.outputs, **QUEUED)
         morphed.success(lambda: go("edit"), None, tabs, **QUEUED)
-        edited = [edit.session, edit.face, *edit.panel.inputs]
-        for button, face_of, inputs in (
-            (generate.to_morph, lambda face: face, [generate.chosen]),
-            (edit.keep.to_morph, edit.as_edited, edited),
-        ):
-            morph.receive(button.click, face_of, inputs).success(lambda: go("morph"), None, tabs, **QUEUED)
-        morph.receive(morph.from_edit.click, edit.as_edited, edited)
+        generated = (lambda widgets: widgets[generate.view.chosen]), {generate.view.chosen}
+        edited = edit.actions.edited_face, edit.rendering.widgets
+        for button, source in ((generate.to_morph, generated), (edit.downloads.to_morph, edited)):
+            morph.receive(button.click, *source).success(lambda: go("morph"), None, tabs, **QUEUED)
+        morph.receive(morph.from_edit.click, *edited)
 
         # First visit: every tab already shows something.
         def first_visit(session: Session, request: gr.Request) -> dict[Any, Any]:
-            opened = edit.open_link(session, str(request.query_params)) or edit.first_visit(session)
-            return {edit.gallery: gr.update(value=examples.tiles), edit.live.hand: session.open_key(), **opened}
+            opened = opening.open_link(session, str(request.query_params)) or opening.first_visit(session)
+            return {edit.gallery: gr.update(value=examples.tiles), edit.live_preview.widget: session.open_key(), **opened}
 
-        edit.shown(page.load(first_visit, edit.session, [edit.gallery, edit.live.hand, *edit.opened], **QUEUED))
-        page.load(edit.keep.recall, store, [edit.keep.looks, edit.crop.wanted, edit.keep.as_png], show_progress="hidden", **QUEUED)
+        first = [edit.gallery, edit.live_preview.widget, *opening.outputs]
+        edit.opened(page.load(first_visit, edit.session, first, **QUEUED))
+        recalled = [edit.downloads.presets, edit.crop.refine_switch, edit.downloads.as_png]
+        page.load(edit.downloads.recall, store, recalled, show_progress="hidden", **QUEUED)
         page.load(generate.favourites.show, store, generate.favourites.shown, show_progress="hidden", **QUEUED)
         page.load(morph.first_visit, morph.session, morph.opened, **QUEUED)
-        drawing = [generate.session, generate.sheet]
-        generate.described(generate_tab.select(generate.first_visit, drawing, generate.drawn, show_progress="hidden", **QUEUED))
+        drawing = [generate.session, generate.view.sheet]
+        first_faces = generate_tab.select(generate.search.first_visit, drawing, generate.outputs, show_progress="hidden", **QUEUED)
+        generate.describe_after(first_faces)
         if exhibits:
 
             def edit_point(session: Session, *chosen: Any) -> dict[Any, Any]:
-                return edit.open_face(session, latent.face(*chosen))
+                return opening.open_face(session, latent.face(*chosen))
 
-            to_edit = latent.to_edit.click(edit_point, [edit.session, *latent.chosen], edit.opened, **QUEUED)
+            to_edit = latent.to_edit.click(edit_point, [edit.session, *latent.chosen], opening.outputs, **QUEUED)
             to_edit.success(lambda: go("edit"), None, tabs, **QUEUED)
-            morph.receive(latent.to_morph.click, latent.face, latent.chosen).success(lambda: go("morph"), None, tabs, **QUEUED)
+            point = (lambda widgets: latent.face(*(widgets[widget] for widget in latent.chosen))), set(latent.chosen)
+            morph.receive(latent.to_morph.click, *point).success(lambda: go("morph"), None, tabs, **QUEUED)
             seen = [latent.opened, latent.together, *latent.shown]
             latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
-    follow = partial(move_files, weakref.ref(page))  # the page of another checkpoint may go
+    follow = partial(move_files, weakref.ref(page))  # the page of another checkpoint may be closed
     FOLLOWERS.append(follow)
     weakref.finalize(page, FOLLOWERS.remove, follow)
     options = launch_options()
-    if shelf is not None and not current:
-        options["app_kwargs"] |= {"routes": shelf.routes(lambda other, slug: build_page(other, more_exhibits, shelf, slug))}
+    if pages is not None and not current:
+        options["app_kwargs"] |= {"routes": pages.routes(lambda other, slug: build_page(other, more_exhibits, pages, slug))}
     return page, options
 
 
 def move_files(whose: "weakref.ref[gr.Blocks]", folder: Path) -> None:
-    """Uploads and results of a page that runs go to another folder from now on."""
-    if (page := whose()) is None:
-        return
-    for block in page.blocks.values():
-        if isinstance(block, gr.components.Component):
-            block.GRADIO_CACHE = str(folder)
-    if page.app is not None:
-        page.app.uploaded_file_dir = str(folder)
+    """Uploads and results of a page go to another folder, where the page has not been closed."""
+    if (page := whose()) is not None:
+        move_upload_folder(page, folder)
 
 
 def launch_options() -> dict[str, Any]:

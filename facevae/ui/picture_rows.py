@@ -1,6 +1,6 @@
-"""The row of faces that a morph goes through, the buttons for the chosen one, and the film strip of the way."""
+"""Rows of small pictures: the key faces of a morph with their buttons, the film strip, the examples."""
 
-import html
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,14 @@ from jaxtyping import UInt8
 
 from facevae.editor import Editor, Face
 from facevae.editor.morph_types import LEAST_FACES, KeyFrames, Way, strip_positions, strip_step
-from facevae.ui.components import enlarge
+from facevae.ui.components import enlarge, html
 from facevae.ui.face_tiles import data_url
 
 KEY_PX, CELL_PX = 128, 128
 SCRIPT = (Path(__file__).parent / "picture_rows.js").read_text()
 
 
-class KeysPart:
+class KeyRow:
     """Widgets; the tab wires them, for every change of the faces changes the whole tab. The row's `select` carries `index`."""
 
     def __init__(self, editor: Editor) -> None:
@@ -60,12 +60,12 @@ class KeysPart:
 
 def picture_row(elem_id: str) -> gr.HTML:
     """The place of a row of pictures to choose from."""
-    return gr.HTML("", elem_id=elem_id, apply_default_css=False, elem_classes="plain", js_on_load=SCRIPT)
+    return html("", elem_id, js_on_load=SCRIPT)
 
 
 def tile(index: int, words: str, picture: UInt8[np.ndarray, "h w 3"], caption: str = "", state: str = "") -> str:
     """One picture of a row, as a button that says what it is."""
-    words = html.escape(words, quote=True)
+    words = escape(words, quote=True)
     return (
         f'<button type="button" data-index="{index}" aria-label="{words}" title="{words}" {state}>'
         f'<img src="{data_url(picture)}" alt="">{caption}</button>'

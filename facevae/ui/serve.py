@@ -1,4 +1,4 @@
-"""Open a checkpoint and serve the page: what app.py and the command `facevae app` do."""
+"""Open a checkpoint and serve the page: app.py and the command `facevae app`."""
 
 import argparse
 import os
@@ -40,14 +40,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     flags = parser.parse_args(argv)
     flags.checkpoint = flags.checkpoint or os.environ.get("FACEVAE_CHECKPOINT", "").split()  # a Space has no flags
 
-    # Read at import time by these libraries: nothing is reported to anybody.
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    # After each call Gradio would make a table of all of them, for a page of statistics that is closed here.
-    os.environ["GRADIO_ANALYTICS_CACHE_FREQUENCY"], os.environ["GRADIO_ANALYTICS_MAX_EVENTS"] = str(2**62), "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when the library is imported
     from facevae.memory import frozen_objects, limit_malloc, trim_malloc
+    from facevae.ui.server.gradio_patches import turn_off_statistics
     from facevae.ui.server.temp_files import keep_clean, own_folder
 
+    turn_off_statistics()
     limit_malloc()
     try:
         keep_clean(own_folder())
@@ -77,8 +75,8 @@ def open_page(flags: argparse.Namespace) -> "tuple[Blocks, dict[str, Any]]":
 
     editor = opening.result()
     more = flags.checkpoint[1:] or flags.checkpoints
-    shelf = CheckpointPages(editor.checkpoint.name, flags.checkpoint[1:], flags.checkpoints) if more else None
-    return build_page(editor, flags.exhibits, shelf)
+    pages = CheckpointPages(editor.checkpoint.name, flags.checkpoint[1:], flags.checkpoints) if more else None
+    return build_page(editor, flags.exhibits, pages)
 
 
 def port_of(text: str) -> int:

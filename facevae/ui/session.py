@@ -1,14 +1,14 @@
-"""What runs for one visitor right now: the newest action wins, and what it overtakes ends without a word."""
+"""State of one visitor on the server: which of the actions that run at once may still change the page."""
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
-from facevae.editor import Adjustment, Direction, Face
+from facevae.editor import Adjustment, Direction, Editor, Face
 from facevae.editor.history import History
 from facevae.editor.morph_types import KeyFrames
 from facevae.photo import compositing
@@ -16,88 +16,99 @@ from facevae.photo import compositing
 
 @dataclass(eq=False)
 class Session:
-    """One visitor's counter of actions and stop sign, shared by everything that runs for that visitor.
+    """One visitor: counters that decide races between handlers, and what the server remembers of the edit.
 
-    Gradio's own `cancels` would lose the last step of what is stopped, and would not hold back a step that is on its
-    way to the page.
+    Gradio runs several handlers of a visitor at once and shows whatever comes last. Its own `cancels` would lose the last step of
+    what is stopped, and would not hold back a step that is on its way to the page. So each handler takes a number when it begins
+    and compares it before it answers.
     """
 
-    turn: int = 0
+    action: int = 0
+    """The newest action (open, choose, undo, guide, refine, draw faces …). Race: two actions; results of the older one are ignored."""
     stopped: bool = False
-    ticket: int = 0
-    """The reading that began last; those of before may not speak any more."""
-    picture: int = 0
-    """The picture of the sliders that was begun last; those of before may not come to the page any more."""
+    """The Stop button was pressed since the newest action began."""
+    reading: int = 0
+    """The newest reading by the classifier. Race: two readings of one action; the older one may not write history and marks."""
+    preview: int = 0
+    """The newest preview through Gradio. Race: an edit that is still being drawn would cover the original, which takes no time."""
+    slider_version: int = 0
+    """How often the server has set the sliders; the page carries it as `#placed`. Race: slider values that left the page before the
+    server set the sliders would be read against the new starts; an event with an older version is ignored."""
+    encoded_in: int = -1
+    """The action that encoded the face again, by a moved crop or a refinement; -1 once the sliders have followed. Race: the sliders
+    follow such a face unless another action has begun, which sets them itself."""
+    drag: Mapping[Any, Any] = field(default_factory=dict)
+    """The newest values of the sliders during a drag, by widget. Race: a live preview reaches the server before any event of Gradio
+    does; a slider that it reports as moved is not set back by an event that left the page earlier."""
+    drag_end: tuple[Mapping[str, float], float] | None = None
+    """Strengths and photo detail at the end of a drag. Race: the history hears of them by a reading, which may come before or after the
+    end, and after readings from the middle; the one with these values completes the step."""
     moved_sec: float = float("-inf")
     """When the crop was last moved."""
     adjustments: dict[int, Adjustment] = field(default_factory=dict)
-    """How the crop of each face of the photo was moved by hand."""
-    anew: int = -1
-    """The turn in which the face that is shown was encoded anew, by a moved crop or a refinement."""
+    """How the crop of each face of the photo was moved by the user."""
     starts: dict[str, float] = field(default_factory=dict)
-    """Where each slider, by its attribute, stood when it was put to the face that is shown: there it asks for no change."""
-    placed: int = 0
-    """How often the sliders were put anew; the page carries the number, too."""
+    """Value of each slider, by its attribute, that means no change: the score of the face on the page."""
     own: list[Direction] = field(default_factory=list)
     """Directions of the visitor's own, in the order of their sliders."""
     history: History | None = None
-    """What was done to the face that is shown."""
+    """The steps of the edit on the page."""
     keys: KeyFrames | None = None
     """The faces of the morph, as the newest change left them."""
-    deed: str = ""
-    """In words, what has just been done to the face besides sliders; the next step of the history is called so."""
-    released: tuple[dict[str, float], float] | None = None
-    """Strengths and photo detail as they were when the hand left a slider: what comes after these is a step of its own."""
+    step_words: str = ""
+    """What has just been done to the face besides sliders; the name of the next step of the history."""
     used_sec: float = 0.0
     """When the visitor last did something."""
     thumbnails: WeakKeyDictionary = field(default_factory=WeakKeyDictionary)
     """Small pictures of the history's edits."""
     key: str = ""
-    """By which the visitor's page, and nobody else's, asks for pictures past Gradio; see `find_session`."""
+    """With it the visitor's page asks for live previews, past Gradio; see `find_session`."""
     shown: tuple[int, Face] | None = None
-    """The face that the page shows, and the turn that showed it."""
-    hand: Sequence[Any] = ()
-    """What the sliders said last while a hand moved them: the request for a live picture tells it before any event of Gradio's does."""
+    """The face on the page, and the action that showed it."""
 
-    def take_turn(self) -> int:
-        """A new action begins: whatever still runs with an older number may not touch the page any more."""
-        self.turn += 1
+    def begin_action(self) -> int:
+        """Number of a new action; handlers that still run with an older one may not change the page."""
+        self.action += 1
         self.stopped = False
         self.used()
-        return self.turn
+        return self.action
 
-    def take_ticket(self) -> int:
-        """A reading of the sliders begins, which are newer than what any other holds."""
-        self.ticket += 1
-        return self.ticket
+    def begin_reading(self) -> int:
+        """Number of a new reading; see `reading`."""
+        self.reading += 1
+        return self.reading
 
-    def begin_picture(self) -> int:
-        """A picture of what the page says is begun; see `picture`."""
-        self.picture += 1
-        return self.picture
+    def begin_preview(self) -> int:
+        """Number of a new preview; see `preview`."""
+        self.preview += 1
+        return self.preview
 
-    def show(self, turn: int, face: Face) -> Face:
-        """A face goes to the page. What an overtaken turn shows stays without effect; see `face_now`."""
-        self.shown = turn, face
+    def show(self, action: int, face: Face) -> Face:
+        """Record the face that an action sends to the page. That of a superseded action has no effect; see `face_now`."""
+        self.shown = action, face
         return face
 
+    def editor(self, editor: Editor) -> Editor:
+        """The editor with the visitor's own directions."""
+        return editor.knowing(self.own) if self.own else editor
+
     @contextmanager
-    def keeping(self, turn: int, face: Face) -> Iterator[None]:
-        """A turn that ends in an error before it has shown anything leaves the page with the face that it began with."""
+    def keeping(self, action: int, face: Face) -> Iterator[None]:
+        """An action that fails before it has shown anything leaves the page with the face that it began with."""
         try:
             yield
         except Exception:
-            if self.turn == turn and self.face_now is None:
-                self.show(turn, face)
+            if self.action == action and self.face_now is None:
+                self.show(action, face)
             raise
 
     @property
     def face_now(self) -> Face | None:
         """The face on the page; None while a new action has begun and has shown none yet."""
-        return self.shown[1] if self.shown is not None and self.shown[0] == self.turn else None
+        return self.shown[1] if self.shown is not None and self.shown[0] == self.action else None
 
     def overtaken(self, face: Face) -> bool:
-        """Whether something newer than this face goes on: what was to follow the face comes too late."""
+        """Whether an action newer than this face has begun: what was to follow the face comes too late."""
         return self.shown is not None and self.face_now is not face
 
     def open_key(self) -> str:
@@ -108,28 +119,28 @@ class Session:
         return self.key
 
     def used(self) -> None:
-        """Somebody is here: what the session knows of them is kept for another hour."""
+        """Restart the hour for which the session is remembered."""
         self.used_sec = time.monotonic()
         SESSIONS.add(self)
 
     def forget(self) -> None:
-        """Nothing of a visitor's photos stays."""
+        """Drop everything that holds a visitor's photos."""
         self.history = self.keys = self.shown = None
         self.thumbnails.clear()
 
     def stop(self) -> None:
-        """The Stop button: what runs ends, and keeps what it has reached."""
+        """The Stop button: the running action ends, and keeps what it has reached."""
         self.stopped = True
 
     def move_crop(self, index: int, adjustment: Adjustment) -> int:
-        """The crop of a face was moved by hand. Gives the turn of it."""
-        turn = self.anew = self.take_turn()
+        """The user moved the crop of a face. Gives the number of the action."""
+        action = self.encoded_in = self.begin_action()
         self.moved_sec = time.monotonic()
         self.adjustments[index] = adjustment
-        return turn
+        return action
 
     def rests(self, seconds: float) -> bool:
-        """The crop has not been moved for so long: the hand is off the slider."""
+        """Whether the crop has not been moved for so long."""
         return time.monotonic() - self.moved_sec >= seconds
 
 
@@ -138,12 +149,12 @@ KEYS: WeakValueDictionary[str, Session] = WeakValueDictionary()
 
 
 def find_session(key: str) -> Session | None:
-    """Whose key this is; None where it is nobody's (any more)."""
+    """The session with this key; None where there is none, or it has ended."""
     return KEYS.get(key)
 
 
 def forget_idle(age_sec: float) -> None:
-    """Forget what sessions hold of visitors who did nothing for so long: a Gradio state that is never written has no end.
+    """Forget the photos of visitors who did nothing for so long: a `gr.State` that is never written is never deleted.
 
     What compositing remembers of faces goes at each call, whosever it is.
     """

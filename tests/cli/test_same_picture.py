@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from cli_photos import PLACED, draw, pixels
+from fake_visitor import Visitor
 from gradio_client import Client, handle_file
 
 from facevae.editor import Adjustment
@@ -31,7 +32,6 @@ from facevae.ui.server.api import Api
 from facevae.ui.session import Session
 
 STRENGTHS, LOCKS, DETAIL = {"Smiling": 2.5, "Male": -1.5}, ["Young"], 0.2
-LOOK = ("In photo", "Edited")
 
 
 @pytest.fixture(scope="module")
@@ -50,48 +50,30 @@ def tabs(editor):
         return EditTab(editor, examples, gr.BrowserState({})), MorphTab(editor, examples), GenerateTab(editor, gr.BrowserState({}))
 
 
-class Page:
-    """A visitor of the Edit tab: its handlers, called with the values of its widgets."""
+class Page(Visitor):
+    """A visitor of the Edit tab who has opened a photo and placed its crop."""
 
     def __init__(self, tab: EditTab, photo: Path) -> None:
-        self.tab, self.session, self.held = tab, Session(), {}
-        self.take(tab.open_photo(self.session, {"path": str(photo)}))
-        self.take(tab.adjust(*self.look, 0, 0, 1.2, 0))
+        super().__init__(tab)
+        self.take(tab.opening.open_photo(self.session, {"path": str(photo)}))
+        self.take(tab.actions.adjust(self.widgets | dict(zip(tab.crop.sliders, (0, 0, 1.2, 0), strict=True))))
         self.session.moved_sec = float("-inf")  # the crop has rested
         for update in tab.crop.refine(self.session, self.held[tab.face], True):
             self.take(update)
-        self.take(tab.panel.settle(self.session, self.held[tab.face], *self.values))
-
-    def take(self, updates: dict) -> None:
-        for widget, update in updates.items():
-            if not isinstance(update, dict):
-                self.held[widget] = update
-            elif "value" in update:
-                self.held[widget] = update["value"]
-
-    @property
-    def values(self) -> list:
-        return [self.held.get(widget) for widget in self.tab.panel.inputs]
-
-    @property
-    def look(self) -> list:
-        return [self.session, self.held[self.tab.face], *LOOK, self.held[self.tab.detail], *self.values]
+        self.take(tab.rendering.follow_face(self.widgets))
 
     def ask(self, strengths: dict[str, float], locks: list[str], detail: float) -> None:
         """Move sliders, press locks."""
         panel = self.tab.panel
         for control, slider in zip(panel.controls, panel.sliders, strict=True):
             self.held[slider] = round(self.held[slider] + control.strength(strengths.get(control.name, 0.0)), 6)
-        self.held[panel.held], self.held[self.tab.detail] = locks, detail
-
-    def asks(self) -> list:
-        return [self.session, self.held[self.tab.face]]
+        self.held[panel.locks], self.held[self.tab.detail] = locks, detail
 
     def save(self) -> Path:
-        return Path(self.tab.save(*self.asks(), False, self.held[self.tab.detail], *self.values)[0])
+        return Path(self.tab.actions.save(self.widgets | {self.tab.downloads.as_png: False})[0])
 
     def save_recipe(self) -> Path:
-        return Path(self.tab.save_recipe(*self.asks(), self.held[self.tab.detail], *self.values)[0])
+        return Path(self.tab.actions.save_recipe(self.widgets)[0])
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
@@ -124,7 +106,8 @@ def test_an_edit_is_the_same_picture_everywhere(tabs, client, call, editor, tmp_
 def test_guidance_is_the_same_picture_everywhere(tabs, client, call, editor, tmp_path) -> None:
     photo, wanted = draw(tmp_path / "photo.png", seed=4, size=(120, 100)), {"Blond_Hair": True, "Eyeglasses": False}
     page = Page(tabs[0], photo)
-    for update in tabs[0].goals.follow_wishes(["Blond_Hair"], ["Eyeglasses"], *page.look):
+    wishes = {tabs[0].guidance.with_it: ["Blond_Hair"], tabs[0].guidance.without: ["Eyeglasses"]}
+    for update in tabs[0].guidance.follow_wishes(page.widgets | wishes):
         page.take(update)
     assert call("guide", photo, "--want", "blond hair", "--avoid", "glasses", "--zoom", 1.2, "-o", tmp_path / "line.png")[0] == 0
     face = editor.refined(editor.open_photo(photo, Adjustment(zoom=1.2)))
@@ -151,14 +134,14 @@ def test_films_and_sheets_are_the_same_everywhere(tabs, client, call, editor, tm
     assert Path(over_http).read_bytes() == (tmp_path / "line.gif").read_bytes()
     keys = tabs[1].examples_lent()
     for photo in photos:
-        keys = keys.add(tabs[1].opened_photo({"path": str(photo)}))
+        keys = keys.add(tabs[1].opened_from(tabs[1].upload)({tabs[1].upload: {"path": str(photo)}}))
     on_page = list(tabs[1].film.save(Session(), "gif", 8, 60, keys, "Face", "lerp", "round", True, []))
     path = next(update[tabs[1].film.made] for update in reversed(on_page) if update.get(tabs[1].film.made))
     assert Path(path).read_bytes() == (tmp_path / "line.gif").read_bytes()
 
     settings = sheets.Settings(5, 6, 0.7, "normal")
     *_, step = sheets.extend(editor, sheets.Sheet(settings, 5))
-    saved, _ = tabs[2].save_faces(sheets.Sheet(settings, step.next_seed, step.faces))
+    saved, _ = tabs[2].view.save_faces(sheets.Sheet(settings, step.next_seed, step.faces))
     assert call("generate", "--seeds", "5-10", "--temperature", 0.7, "--prior", "normal", "-o", tmp_path / "sheet.png")[0] == 0
     assert (tmp_path / "sheet.png").read_bytes() == Path(saved).read_bytes()
     faces = client.predict(5, 2, 0.7, "normal", api_name="/generate")

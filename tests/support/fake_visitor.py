@@ -1,4 +1,7 @@
-"""Somebody at the page without a browser: its handlers are called with the values of its widgets."""
+"""A visitor of the Edit tab without a browser: calls its handlers with the values of its widgets."""
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -9,14 +12,18 @@ LOOK = ("Face", "Edited")
 
 
 class Visitor:
-    """Somebody at the page: its widgets, and what its handlers give back."""
+    """The widgets of one visitor, and what handlers change in them."""
 
-    def __init__(self, tab: EditTab) -> None:
-        self.tab, self.session, self.held = tab, Session(), {}
+    def __init__(self, tab: EditTab, look: tuple[str, str] = LOOK) -> None:
+        self.tab, self.session, self.held = tab, Session(), dict.fromkeys(tab.rendering.widgets)
+        self.held |= {tab.preview.view: look[0], tab.preview.show: look[1]}
         self.names = {control.name: slider for control, slider in zip(tab.panel.controls, tab.panel.sliders, strict=True)}
 
     def take(self, updates: dict) -> "Visitor":
+        """What a handler gives back; the switches stay as the test has set them."""
         for widget, update in updates.items():
+            if widget in (self.tab.preview.view, self.tab.preview.show):
+                continue
             if not isinstance(update, dict):
                 self.held[widget] = update
             elif "value" in update:
@@ -24,20 +31,21 @@ class Visitor:
         return self
 
     @property
-    def values(self) -> list:
-        return [self.held.get(widget) for widget in self.tab.panel.inputs]
-
-    @property
-    def asks(self) -> list:
-        return [self.session, self.held[self.tab.face], self.held[self.tab.detail], *self.values]
+    def widgets(self) -> dict[Any, Any]:
+        """What Gradio would give to a handler now."""
+        return {**self.held, self.tab.session: self.session}
 
     @property
     def picture(self) -> np.ndarray:
-        return np.asarray(self.held[self.tab.stage.result])
+        return np.asarray(self.held[self.tab.preview.result])
+
+    @property
+    def requested(self) -> Any:
+        return self.tab.rendering.requested_edit(self.widgets)
 
     @property
     def strengths(self) -> dict[str, float]:
-        return self.tab.panel.asked(self.session, self.values).strengths
+        return self.requested.request.strengths
 
     @property
     def words(self) -> list[str]:
@@ -46,19 +54,14 @@ class Visitor:
     def move(self, name: str, by: float) -> "Visitor":
         """A drag that has ended."""
         self.held[self.names[name]] = round(self.held[self.names[name]] + by, 1)
-        self.tab.let_go(*self.asks)
+        self.tab.rendering.end_drag(self.widgets)
         return self.read()
 
     def read(self) -> "Visitor":
         """What follows a change: the picture, and the readings, which remember the step."""
-        self.held[self.tab.stage.result] = np.asarray(
-            self.tab.preview(self.session, self.held[self.tab.face], *LOOK, self.held[self.tab.detail], *self.values)[0]["value"]
-        )
-        return self.take(dict(zip(self.tab.readings, self.tab.read(*self.asks), strict=True)))
+        rendering = self.tab.rendering
+        self.held[self.tab.preview.result] = np.asarray(rendering.draw_preview(self.widgets)[0]["value"])
+        return self.take(dict(zip(rendering.readings, rendering.read(self.widgets), strict=True)))
 
-    @property
-    def look(self) -> list:
-        return [self.held[self.tab.face], *LOOK, *self.asks[2:]]
-
-    def do(self, handler) -> "Visitor":
-        return self.take(handler(self.session, *self.look)).read()
+    def do(self, handler: Callable[..., dict]) -> "Visitor":
+        return self.take(handler(self.widgets)).read()

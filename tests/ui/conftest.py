@@ -91,7 +91,7 @@ def visitor(tab, face):
     from fake_visitor import Visitor
 
     found = Visitor(tab)
-    return found.take(tab.open_face(found.session, face)).read()
+    return found.take(tab.opening.open_face(found.session, face)).read()
 
 
 @pytest.fixture(scope="session")

@@ -8,11 +8,12 @@ import pytest
 from facevae.ui.session import Session
 
 
-def at_rest(tab, session: Session, face) -> list:
-    """What the widgets of the sliders hold once the face is open and before anything is moved."""
-    placed = tab.panel.place(session, face)
-    given = [placed.get(widget, 0) for widget in tab.panel.inputs]
-    return [[], *(update["value"] if isinstance(update, dict) else update for update in given[1:])]
+def at_rest(tab, session: Session, face) -> dict:
+    """The values of the widgets once the face is open and before anything is moved."""
+    session.starts = tab.panel.starts(session, face)
+    values, _ = tab.panel.set_to_edit(session, {}, (), 0.5)
+    look = {tab.session: session, tab.face: face, tab.preview.view: "Photo", tab.preview.show: "Edited"}
+    return {**look, **values, **dict(zip(tab.crop.sliders, (0, 0, 1.3, 0), strict=True))}
 
 
 def said(tab, updates) -> list[str]:
@@ -26,7 +27,7 @@ def test_refinement_tells_its_progress_and_its_end(tab, face):
     assert said(tab, updates)[-1].startswith("Refined: ")
     faces = [update[tab.face] for update in updates if tab.face in update]
     assert faces[-1].refined > 0
-    assert not {*tab.panel.inputs, tab.detail, tab.stage.view, tab.stage.show} & {part for update in updates for part in update}
+    assert not {*tab.panel.inputs, tab.detail, tab.preview.view, tab.preview.show} & {part for update in updates for part in update}
     assert list(updates[-1]) == [tab.status] and not said(tab, updates[-1:])  # Gradio sends it twice
 
 
@@ -35,18 +36,18 @@ def test_refinement_tells_its_progress_and_its_end(tab, face):
     [*product(("refine", "guide"), ("open", "choose", "adjust", "reset", "guide")), ("refine", "refine")],
 )
 def test_what_was_overtaken_falls_silent(tab, face, stream, overtake):
-    session, look = Session(), ("Photo", "Edited", 0.5)
-    rest = at_rest(tab, session, face)
+    session = Session()
+    widgets = at_rest(tab, session, face)
     goal = tab.editor.goals[0]
     actions = {
-        "open": lambda: tab.open_face(session, face),
-        "choose": lambda: tab.choose(session, gr.EventData(None, {"index": 0}), face, 0.5, *rest),
-        "adjust": lambda: tab.adjust(session, face, *look, *rest, 0, 0, 1.3, 0),
-        "reset": lambda: tab.put_back(session, face, *look, *rest),
-        "guide": lambda: next(tab.goals.follow(goal)(session, face, *look, *rest)),
+        "open": lambda: tab.opening.open_face(session, face),
+        "choose": lambda: tab.actions.choose(widgets, gr.EventData(None, {"index": 0})),
+        "adjust": lambda: tab.actions.adjust(widgets),
+        "reset": lambda: tab.actions.reset(widgets),
+        "guide": lambda: next(tab.guidance.follow(goal)(widgets)),
         "refine": lambda: next(tab.crop.refine(session, face, True)),
     }
-    running = tab.crop.refine(session, face, True) if stream == "refine" else tab.goals.follow(goal)(session, face, *look, *rest)
+    running = tab.crop.refine(session, face, True) if stream == "refine" else tab.guidance.follow(goal)(widgets)
     next(running)
     actions[overtake]()
     late = list(running)
@@ -57,9 +58,9 @@ def test_what_was_overtaken_falls_silent(tab, face, stream, overtake):
 
 def test_refinement_that_comes_late_leaves_guidance_alone(tab, face):
     session = Session()
-    opened = tab.open_face(session, face)
-    values = [*at_rest(tab, session, face)[:-1], session.placed]
-    running = tab.goals.follow(tab.editor.goals[0])(session, opened[tab.face], "Photo", "Edited", 0.5, *values)
+    opened = tab.opening.open_face(session, face)
+    widgets = at_rest(tab, session, face) | {tab.face: opened[tab.face]}
+    running = tab.guidance.follow(tab.editor.goals[0])(widgets)
     next(running)  # pressed before the page had asked for the refinement that follows an opening
     assert not said(tab, tab.crop.refine(session, opened[tab.face], True))
     assert said(tab, running)[-1].startswith(tab.editor.goals[0].label)
@@ -71,7 +72,7 @@ def test_a_refused_upload_overtakes_nothing(tab, face, tmp_path):
     next(running)
     (tmp_path / "notes.txt").write_text("words")
     with pytest.raises(gr.Error, match=r"notes\.txt"):
-        tab.open_photo(session, {"path": str(tmp_path / "notes.txt")})
+        tab.opening.open_photo(session, {"path": str(tmp_path / "notes.txt")})
     assert said(tab, running)[-1].startswith("Refined: ")
 
 

@@ -1,4 +1,4 @@
-"""The edit matrix as heat maps that are tables: every number stands in its cell, its colour only helps to find it."""
+"""The edit matrix (success and leakage of each slider) as HTML tables with colours."""
 
 import html
 from collections.abc import Callable, Mapping, Sequence

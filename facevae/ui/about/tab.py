@@ -1,4 +1,4 @@
-"""The About tab: what happens to photos, and the model card with all that was measured."""
+"""The About tab: privacy, limits, the edit matrix, and the model card."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import gradio as gr
 
 from facevae.editor import Editor
 from facevae.ui.about.edit_matrix import draw_matrix
+from facevae.ui.components import html
 
 PROMISES = """
 ## Your photos
@@ -32,7 +33,7 @@ class AboutTab:
             with gr.Column(scale=1, min_width=300):
                 gr.Markdown(PROMISES)
                 if drawn := measured(editor.evaluation.get("edits", {})):
-                    gr.HTML(drawn, elem_id="matrix", apply_default_css=False, elem_classes="plain")
+                    html(drawn, "matrix")
             with gr.Column(scale=1, min_width=300):
                 gr.Markdown(without_front_matter(editor.card), elem_id="card")
 

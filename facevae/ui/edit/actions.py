@@ -1,5 +1,6 @@
-"""What a visitor of the Edit tab does besides moving sliders: other faces, the crop, back and forth, looks, and what is taken away."""
+"""Handlers of the Edit tab: choose a face, move the crop, undo and redo, presets, downloads."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -7,134 +8,154 @@ import gradio as gr
 from facevae.editor import DETAIL, Face
 from facevae.editor.history import Edit
 from facevae.editor.recipe import link_of
-from facevae.ui.components import HINT, file_stem, here, one_sentence, refusal, say, to_file
+from facevae.ui.components import HINT, Widgets, file_stem, here, one_sentence, refusal, say, to_file
 from facevae.ui.edit.crop import movable
-from facevae.ui.edit.downloads import KeepPart
+from facevae.ui.edit.downloads import Downloads
 from facevae.ui.edit.preview import EDITED, IN_PHOTO
 from facevae.ui.edit.rendering import EditRendering
 from facevae.ui.face_tiles import which
 from facevae.ui.session import Session
 
-AS_IT_WAS = "Back to the photo as it was."
+RESET = "Back to the photo as it was."
 OTHERS_STAY = "This face is back as it was; the edits of the other faces stay."
 
 
-class EditActions(EditRendering):
-    """Handlers that change the edit as a whole, each a step of the history, and those that write it down."""
+@dataclass(eq=False)
+class EditActions:
+    """Handlers that change the edit as a whole, each a step of the history, and those that save it."""
 
-    keep: KeepPart
+    rendering: EditRendering
+    downloads: Downloads
 
-    def choose(self, session: Session, chosen: gr.EventData, face: Face | None, detail: float, *values: Any) -> Any:
-        """Another face of the same photo; the edit of the one that is left stays in the photo."""
-        editor, edit = self.begun(session, face, detail, values)
+    def show(self, widgets: Widgets, edit: Edit, words: str) -> dict[Any, Any]:
+        """The whole page for an edit; the two switches stay."""
+        preview = self.rendering.preview
+        return self.rendering.show_edit(widgets[self.rendering.session], edit, widgets[preview.view], widgets[preview.show], words)
+
+    # ---- one step of the history each
+
+    def choose(self, widgets: Widgets, chosen: gr.EventData) -> dict[Any, Any]:
+        """Another face of the same photo; the edit of the one before stays in the photo."""
+        page, session = self.rendering, widgets[self.rendering.session]
+        editor, edit = page.begin(widgets)
         with one_sentence():
             face = editor.choose(edit.face, chosen.index, edit.strengths, edit.detail, edit.locks)
-        edit = self.edit_of(session, face, edit.detail, {}, edit.locks)
-        self.past.remember(session, edit, f"Face {face.index + 1}")
-        return self.show_edit(session, edit, IN_PHOTO, EDITED, f"{which(face)}{face.message or HINT}") | {
-            self.stage.view: IN_PHOTO,
-            self.stage.show: EDITED,
-        }
+        edit = page.new_edit(session, face, edit.detail, locks=edit.locks)
+        page.history.remember(session, edit, f"Face {face.index + 1}")
+        shown = page.show_edit(session, edit, IN_PHOTO, EDITED, f"{which(face)}{face.message or HINT}")
+        return shown | {page.preview.view: IN_PHOTO, page.preview.show: EDITED}
 
-    def adjust(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
-        """The crop was moved: the last four values are those of its sliders. Called many times a second."""
-        count = len(self.panel.inputs)
-        values, crop = values[:count], values[count:]
+    def adjust(self, widgets: Widgets) -> Any:
+        """The crop was moved. Called many times a second."""
+        page, session, face = self.rendering, widgets[self.rendering.session], widgets[self.rendering.face]
         if face is None or not movable(face):
             return gr.skip()
-        face, asked = self.crop.adjust(session, face, *crop), self.panel.asked(session, values)
-        self.past.note(session, self.edit_now(session, face, asked, detail), self.panel.view, "Crop", "crop")
+        face = page.crop.adjust(session, face, *(widgets[slider] for slider in page.crop.sliders))
+        requested = page.requested_edit(widgets)
+        page.history.note(session, page.edit_now(session, face, requested), "Crop", "crop")
         return {
-            self.face: face,
-            **self.crop.pictures(face),
-            self.status: say(f"{which(face)}Crop moved."),
-            self.goals.stop: gr.update(interactive=False),
-            **self.stage.pictures(face, view, show, detail, asked),
+            page.face: face,
+            **page.crop.pictures(face),
+            page.status: say(f"{which(face)}Crop moved."),
+            page.stop: gr.update(interactive=False),
+            **page.preview.update(face, widgets[page.preview.view], widgets[page.preview.show], requested),
         }
 
-    def put_back(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
-        """All sliders to the photo's own places, all guidance and all locks undone; the photo stays, and so does its crop."""
-        self.catch_up(session, face, detail, values)
-        face = self.editor.reset(here(face))
-        edit = self.edit_of(session, face, DETAIL, {}, ())
-        self.past.remember(session, edit, "Reset all")
-        words = OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else AS_IT_WAS
-        return self.show_edit(session, edit, view, show, f"{which(face)}{words}")
+    def reset(self, widgets: Widgets) -> dict[Any, Any]:
+        """All sliders to the photo's own positions, all guidance and all locks undone; the photo and its crop stay."""
+        page, session = self.rendering, widgets[self.rendering.session]
+        page.catch_up(widgets)
+        face = page.editor.reset(here(widgets[page.face]))
+        edit = page.new_edit(session, face, DETAIL)
+        page.history.remember(session, edit, "Reset all")
+        words = OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else RESET
+        return self.show(widgets, edit, f"{which(face)}{words}")
 
-    def undo(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
+    def undo(self, widgets: Widgets) -> dict[Any, Any]:
         """One step back."""
-        self.catch_up(session, face, detail, values)
-        return self.go(session, -1, view, show)
+        self.rendering.catch_up(widgets)
+        return self.go(widgets, -1)
 
-    def redo(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
-        """One step forward again."""
-        self.catch_up(session, face, detail, values)
-        return self.go(session, +1, view, show)
+    def redo(self, widgets: Widgets) -> dict[Any, Any]:
+        """One step forward."""
+        self.rendering.catch_up(widgets)
+        return self.go(widgets, +1)
 
-    def rewind(self, session: Session, chosen: gr.EventData, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
+    def rewind(self, widgets: Widgets, chosen: gr.EventData) -> dict[Any, Any]:
         """To a step of the strip."""
-        self.catch_up(session, face, detail, values)
-        return self.go(session, chosen.index - (session.history.at if session.history else 0), view, show)
+        self.rendering.catch_up(widgets)
+        history = widgets[self.rendering.session].history
+        return self.go(widgets, chosen.index - (history.at if history else 0))
 
-    def go(self, session: Session, by: int, view: str, show: str) -> dict[Any, Any]:
+    def go(self, widgets: Widgets, by: int) -> dict[Any, Any]:
         """Some steps along the history."""
+        session: Session = widgets[self.rendering.session]
         if session.history is None:
             raise refusal("There is nothing to undo here (any more).")
-        session.history, session.deed = session.history.rewind(session.history.at + by), ""
+        session.history, session.step_words = session.history.rewind(session.history.at + by), ""
         step = session.history.steps[session.history.at]
-        return self.show_edit(session, step.edit, view, show, f"Step {session.history.at}: {step.words}.")
+        return self.show(widgets, step.edit, f"Step {session.history.at}: {step.words}.")
 
-    def begin_from(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> dict[Any, Any]:
-        """The result becomes the picture before: sliders start from it, and "Original" shows it."""
-        editor, edit = self.begun(session, face, detail, values)
+    def begin_from(self, widgets: Widgets) -> dict[Any, Any]:
+        """The result becomes the original: sliders start from it, and "Original" shows it."""
+        page, session = self.rendering, widgets[self.rendering.session]
+        editor, edit = page.begin(widgets)
         with one_sentence():
             face = editor.begin_from(edit.face, edit.strengths, edit.detail, edit.locks)
-        edit = self.edit_of(session, face, edit.detail, {}, edit.locks)
-        self.past.remember(session, edit, "New start")
-        return self.show_edit(session, edit, view, show, "The sliders start from here now. Undo goes back.")
+        edit = page.new_edit(session, face, edit.detail, locks=edit.locks)
+        page.history.remember(session, edit, "New start")
+        return self.show(widgets, edit, "The sliders start from here now. Undo goes back.")
 
-    def wear(self, session_store: Any, name: str | None, session: Session, face: Face | None, *look: Any) -> dict[Any, Any]:
-        """A look on the face that is open, instead of what the sliders say."""
-        strengths, held = self.keep.look(session_store, name)
-        view, show, detail, *values = look
-        self.catch_up(session, face, detail, tuple(values))
-        edit = Edit(here(face), strengths, held, detail, dict(session.adjustments), dict(session.starts))
-        self.past.remember(session, edit, f"Look {name}")
-        return self.show_edit(session, edit, view, show, f"{name} is on.")
+    def apply_preset(self, widgets: Widgets) -> dict[Any, Any]:
+        """A stored preset on the open face, instead of what the sliders request."""
+        page, session, name = self.rendering, widgets[self.rendering.session], widgets[self.downloads.presets]
+        strengths, locks = self.downloads.preset(widgets[self.downloads.store], name)
+        page.catch_up(widgets)
+        face, detail = here(widgets[page.face]), widgets[page.panel.detail]
+        edit = Edit(face, strengths, locks, detail, dict(session.adjustments), dict(session.starts))
+        page.history.remember(session, edit, f"Look {name}")
+        return self.show(widgets, edit, f"{name} is on.")
 
-    # ---- what is taken away
+    # ---- downloads
 
-    def as_edited(self, session: Session, face: Face | None, *values: Any) -> Face:
-        """The face with what the sliders say, for the Morph tab; guidance is part of a Face already, slider values are not."""
-        edit = self.taken(session, here(face), DETAIL, values)
-        return self.panel.view(session).bake(edit.face, edit.strengths, edit.locks)
+    def edited_face(self, widgets: Widgets) -> Face:
+        """The face with the strengths of the sliders, for the Morph tab; guidance is part of a Face already."""
+        here(widgets[self.rendering.face])
+        edit = self.rendering.last_edit(widgets)
+        return self.editor(widgets).bake(edit.face, edit.strengths, edit.locks)
 
-    def keep_look(self, stored: Any, name: str, session: Session, face: Face | None, detail: float, *values: Any) -> Any:
-        """What the sliders say, kept in the visitor's own browser."""
-        asked = self.panel.asked(session, values)
-        return self.keep.add_look(stored, name, asked.strengths, asked.locks)
+    def keep_preset(self, widgets: Widgets) -> Any:
+        """Store the strengths of the sliders in the visitor's own browser."""
+        request, downloads = self.rendering.requested_edit(widgets).request, self.downloads
+        return downloads.add_preset(widgets[downloads.store], widgets[downloads.preset_name], request.strengths, request.locks)
 
-    def recipe(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> Any:
-        """What was done, and the name of the face."""
-        edit = self.taken(session, here(face), detail, values)
-        return self.panel.view(session).recipe(edit.face, edit.strengths, edit.detail, edit.locks), file_stem(edit.face)
-
-    def save_recipe(self, session: Session, face: Face | None, detail: float, *values: Any) -> tuple[str, str]:
+    def save_recipe(self, widgets: Widgets) -> tuple[str, str]:
         """The recipe as a JSON file."""
-        recipe, stem = self.recipe(session, face, detail, values)
-        return self.keep.write(recipe, f"{stem}-recipe.json"), say(f"{stem}-recipe.json holds what was done, and no photo.")
+        recipe, stem = self.recipe(widgets)
+        return self.downloads.write(recipe, f"{stem}-recipe.json"), say(f"{stem}-recipe.json holds what was done, and no photo.")
 
-    def link(self, session: Session, face: Face | None, detail: float, *values: Any) -> str:
+    def link(self, widgets: Widgets) -> str:
         """A link that opens the same picture elsewhere."""
         with one_sentence():
-            return link_of(self.recipe(session, face, detail, values)[0])
+            return link_of(self.recipe(widgets)[0])
 
-    def save(self, session: Session, face: Face | None, as_png: bool, detail: float, *values: Any) -> tuple[str, str]:
+    def save(self, widgets: Widgets) -> tuple[str, str]:
         """The full-size file in the photo's own format, or as PNG, with the note that it was edited."""
-        edit = self.taken(session, here(face), detail, values)
-        face, kind = edit.face, "png" if as_png else "original"
+        here(widgets[self.rendering.face])
+        edit = self.rendering.last_edit(widgets)
+        face, kind = edit.face, "png" if widgets[self.downloads.as_png] else "original"
         with one_sentence():
-            data, suffix = self.panel.view(session).save(face, edit.strengths, kind, edit.detail, edit.locks)
+            data, suffix = self.editor(widgets).save(face, edit.strengths, kind, edit.detail, edit.locks)
         name = f"{file_stem(face)}-facevae{suffix}"
         remark = face.source.remark if face.source is not None else ""
-        return to_file(self.keep.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB. {remark}".strip())
+        return to_file(self.downloads.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB. {remark}".strip())
+
+    def recipe(self, widgets: Widgets) -> Any:
+        """The recipe of the edit, and the file name of the face without its suffix."""
+        here(widgets[self.rendering.face])
+        edit = self.rendering.last_edit(widgets)
+        return self.editor(widgets).recipe(edit.face, edit.strengths, edit.detail, edit.locks), file_stem(edit.face)
+
+    def editor(self, widgets: Widgets) -> Any:
+        """The editor with the visitor's own directions."""
+        return widgets[self.rendering.session].editor(self.rendering.editor)

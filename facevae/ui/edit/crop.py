@@ -1,4 +1,4 @@
-"""The crop, its adjustment by hand, and the search for a nearer likeness, which runs while the sliders stay free."""
+"""Crop of the face: moving it by sliders, and refinement, which streams while the edit sliders stay free."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import gradio as gr
 
 from facevae.editor import NO_FACE, Adjustment, Editor, Face, RefineStep
 from facevae.settings import CROP
-from facevae.ui.components import FRAME_SEC, HINT, QUEUED, portrait, reconstruction, say, slider
+from facevae.ui.components import FRAME_SEC, HINT, QUEUED, ends_silently, html, portrait, reconstruction, say, slider
 from facevae.ui.examples import Examples
 from facevae.ui.face_tiles import which
 from facevae.ui.session import Session
@@ -19,7 +19,7 @@ SETTLE_SEC = 0.4
 """Refinement starts when the crop has rested for so long: keys and typed numbers have no moment of release."""
 
 
-class CropPart:
+class CropPanel:
     """Widgets in the side column: crop and reconstruction, "Adjust crop", and the Refine switch."""
 
     def __init__(self, editor: Editor, examples: Examples) -> None:
@@ -27,11 +27,11 @@ class CropPart:
         with gr.Row(elem_classes="pair"):
             with gr.Column(min_width=60, elem_classes="figure"):
                 self.crop = self._picture("crop", "The part of the photo that the model sees")
-                gr.HTML('<p class="caption">Crop</p>', apply_default_css=False, elem_classes="plain")
+                html('<p class="caption">Crop</p>')
             with gr.Column(min_width=60, elem_classes="figure"):
                 self.reconstruction = self._picture("reconstruction", "The same face as the model draws it")
-                gr.HTML('<p class="caption">Model</p>', apply_default_css=False, elem_classes="plain")
-        self.wanted = gr.Checkbox(True, label="Refine the likeness", elem_id="refine", elem_classes="bare", container=False)
+                html('<p class="caption">Model</p>')
+        self.refine_switch = gr.Checkbox(True, label="Refine the likeness", elem_id="refine", elem_classes="bare", container=False)
         with gr.Accordion("Adjust crop", open=False, elem_id="adjust") as self.box:
             self.sliders = [slider(setting, elem_id, "bipolar") for setting, elem_id in zip(CROP, CROP_IDS, strict=True)]
 
@@ -55,7 +55,7 @@ class CropPart:
     @property
     def inputs(self) -> list[gr.components.Component]:
         """What `refine` wants."""
-        return [self.session, self.face, self.wanted]
+        return [self.session, self.face, self.refine_switch]
 
     @property
     def outputs(self) -> list[gr.components.Component]:
@@ -77,12 +77,12 @@ class CropPart:
         }
 
     def pictures(self, face: Face) -> dict[Any, Any]:
-        """The pair: what the model is given, and what it makes of it."""
+        """The pair: the crop and its reconstruction."""
         return {self.crop: gr.update(value=portrait(face, CROP_PX)), self.reconstruction: self.drawn(face)}
 
     @staticmethod
     def drawn(face: Face) -> dict[str, Any]:
-        """What the model makes of it.
+        """The reconstruction.
 
         An update and not the picture itself: a dict handler leaves outputs out, Gradio then puts a new component in their place, and
         files of plain values given to that one are never deleted.
@@ -92,8 +92,8 @@ class CropPart:
     def adjust(self, session: Session, face: Face, x: float, y: float, zoom: float, turn: float) -> Face:
         """Cut the same photo elsewhere. What guidance did belonged to the old crop and goes with it."""
         adjustment = Adjustment(x, y, zoom, turn)
-        turn = session.move_crop(face.index, adjustment)
-        return session.show(turn, self.editor.readjust(face, adjustment))
+        action = session.move_crop(face.index, adjustment)
+        return session.show(action, self.editor.readjust(face, adjustment))
 
     def settle(self) -> None:
         """Wait until the crop may rest; always_last brings the last one."""
@@ -106,34 +106,31 @@ class CropPart:
         for step in after:
             run = run.then(**step)
 
+    @ends_silently
     def refine(self, session: Session, face: Face | None, wanted: bool) -> Iterator[dict[Any, Any]]:
-        """Stream the search for a nearer likeness; ends silently once another action has begun, and does not begin after one."""
-        # Gradio sends the last message twice, the second time when the run ends: the last one must say nothing.
-        silence = {self.status: gr.skip()}
+        """Stream the search for a nearer likeness; ends once another action has begun, and does not begin after one."""
         if face is None or session.overtaken(face) or not wanted or not worth_refining(face) or not session.rests(SETTLE_SEC / 2):
-            yield silence
             return
-        turn, drawn_sec, step = session.take_turn(), 0.0, None
-        session.show(turn, face)
+        action, drawn_sec, step = session.begin_action(), 0.0, None
+        session.show(action, face)
         yield {self.stop: gr.update(interactive=True)}
         for step in self.editor.refine(face):
-            if session.turn != turn or session.stopped or step.done:
+            if session.action != action or session.stopped or step.done:
                 break
             if time.monotonic() - drawn_sec > FRAME_SEC:
                 text = f"{which(face)}Refining: {gain(step)}, step {step.step} of {step.steps}"
-                yield {self.face: session.show(turn, step.face), self.status: say(text), self.reconstruction: self.drawn(step.face)}
+                yield {self.face: session.show(action, step.face), self.status: say(text), self.reconstruction: self.drawn(step.face)}
                 drawn_sec = time.monotonic()
-        if step is not None and session.turn == turn:
-            session.anew = turn
+        if step is not None and session.action == action:
+            session.encoded_in = action
             if step.done:
                 self.examples.keep(face, step.face)
             yield {
-                self.face: session.show(turn, step.face),
+                self.face: session.show(action, step.face),
                 self.status: say(f"{which(face)}{'' if step.done else 'Stopped. '}Refined: {gain(step)}. {face.message or HINT}"),
                 self.stop: gr.update(interactive=False),
                 self.reconstruction: self.drawn(step.face),
             }
-        yield silence
 
 
 def movable(face: Face) -> bool:

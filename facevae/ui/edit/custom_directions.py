@@ -1,4 +1,4 @@
-"""More sliders: directions of the visitor's own, from a component, from photos or from a file. They belong to the visitor alone."""
+"""Sliders of the visitor's own: directions from a principal component, from photos or from a file."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,22 @@ import gradio as gr
 
 from facevae.checkpoint.direction_files import MAX_NAME, read_directions, write_directions
 from facevae.editor import NO_FACE, Direction, Editor, Face
-from facevae.ui.components import LIVE, QUEUED, heading, one_sentence, refusal, say, status_line, to_file
-from facevae.ui.edit.sliders import OWN_SLOTS, SlidersPart
+from facevae.ui.components import (
+    LIVE,
+    QUEUED,
+    Widgets,
+    ends_silently,
+    heading,
+    hidden_download,
+    html,
+    one_sentence,
+    refusal,
+    say,
+    start_download,
+    status_line,
+    to_file,
+)
+from facevae.ui.edit.sliders import OWN_SLOTS, SliderPanel
 from facevae.ui.session import Session
 
 COMPONENTS = 20
@@ -20,10 +34,10 @@ LEAST, MOST = 8, 100
 FILES = ("*.safetensors", "*.npy")
 
 
-class OwnPart:
-    """The accordion below the sliders. The sliders themselves are a pool that `SlidersPart` keeps."""
+class CustomDirections:
+    """The accordion below the sliders. The sliders themselves are spare ones of `SliderPanel`. They belong to the visitor alone."""
 
-    def __init__(self, editor: Editor, panel: SlidersPart) -> None:
+    def __init__(self, editor: Editor, panel: SliderPanel) -> None:
         self.editor, self.panel = editor, panel
         count = min(COMPONENTS, editor.latent_size)
         with gr.Accordion("More sliders", open=False, elem_id="more-sliders"):
@@ -38,22 +52,19 @@ class OwnPart:
                 self.with_it = gr.File(label="With it", elem_id="own-with", **files)
                 self.without = gr.File(label="Without it", elem_id="own-without", **files)
             self.learn = gr.Button("Make a slider", size="md", elem_id="own-learn")
-            gr.HTML(
-                '<p class="note">Only the direction stays, as long as this page is open; the photos are deleted once they were read.</p>',
-                apply_default_css=False,
-                elem_classes="plain",
-            )
+            html('<p class="note">Only the direction stays, as long as this page is open; the photos are deleted once they were read.</p>')
             heading("From a file: .safetensors or .npy")
             with gr.Row(elem_classes="own-row"):
                 self.upload = gr.UploadButton("Open directions", size="md", file_count="multiple", elem_id="own-upload", min_width=130)
                 self.export = gr.Button("Save mine", size="md", min_width=110, interactive=False, elem_id="own-save")
-            self.file = gr.DownloadButton("Download", visible="hidden", elem_id="own-file")
+            self.file = hidden_download("own-file")
         self.status = status_line("own-status")
 
     def wire(self, session: gr.State, face: gr.State, after: list[dict[str, Any]]) -> None:
         """`after` draws the page again."""
-        look = [session, face, *self.panel.inputs]
-        changed = [self.panel.own_heading, *self.panel.own_places, *self.panel.own_sliders, self.panel.held, self.export]
+        self.session, self.face = session, face
+        widgets = {session, face, *self.panel.inputs}
+        changed = [self.panel.own_heading, *self.panel.own_places, *self.panel.own_sliders, self.panel.locks, self.export]
         runs = [
             self.add.click(self.add_component, [session, self.name, self.number], [self.status, self.name], **QUEUED),
             self.learn.click(
@@ -67,12 +78,10 @@ class OwnPart:
             self.upload.upload(self.open_file, [session, self.upload], self.status, preprocess=False, **QUEUED),
         ]
         for run in runs:
-            self._then(run.success(self.show, look, changed, **LIVE), after)
+            self._then(run.success(self.show, widgets, changed, **LIVE), after)
         for slot, button in enumerate(self.panel.own_removes):
-            self._then(button.click(self.remover(slot), look, [*changed, self.status], **LIVE), after)
-        self.export.click(self.save, session, self.file, **QUEUED).success(
-            None, js="() => document.querySelector('#own-file').click()", api_visibility="private"
-        )
+            self._then(button.click(self.remover(slot), widgets, [*changed, self.status], **LIVE), after)
+        start_download(self.export.click(self.save, session, self.file, **QUEUED), self.file)
 
     @staticmethod
     def _then(run: Any, after: list[dict[str, Any]]) -> None:
@@ -88,12 +97,12 @@ class OwnPart:
             self.take(session, [replace(component, name=name.strip() or component.name)])
         return say(f"{session.own[-1].name} is a slider now, below the others. Move it to see what it does."), ""
 
+    @ends_silently
     def learn_from(
         self, session: Session, name: str, with_it: list[dict[str, Any]] | None, without: list[dict[str, Any]] | None
     ) -> Iterator[dict[Any, Any]]:
         """From photos: what sets the faces of one side apart from those of the other. The files are deleted as they are read."""
         sides = [[Path(file["path"]) for file in side or []] for side in (with_it, without)]
-        silence = {self.status: gr.skip()}  # Gradio sends the last message twice
         with one_sentence():
             self.check(session, [name.strip()])
             if not all(LEAST <= len(side) <= MOST for side in sides):
@@ -125,7 +134,6 @@ class OwnPart:
             self.take(session, [direction])
         said = f"{direction.name} tells your examples apart with an AUROC of {direction.auroc:.2f}; 0.5 is chance, 1 is perfect.{left_out}"
         yield {self.status: say(said), self.name: ""}
-        yield silence
 
     def open_file(self, session: Session, files: list[dict[str, Any]]) -> str:
         """Directions that somebody saved: .safetensors with its table inside or beside it as .json, or .npy."""
@@ -171,7 +179,7 @@ class OwnPart:
         if not directions:
             return {}
         session.own[:] = {direction.name: direction for direction in (*session.own, *directions)}.values()
-        return self.pool(session, {direction.name: 0.0 for direction in session.own}, [])
+        return self.slider_updates(session, {direction.name: 0.0 for direction in session.own}, [])
 
     def take(self, session: Session, directions: list[Direction]) -> None:
         """Add them to the visitor's own."""
@@ -179,47 +187,53 @@ class OwnPart:
         self.editor.knowing([*session.own, *directions])  # refuses what does not fit this checkpoint
         session.own.extend(directions)
 
-    # ---- what becomes of it
+    # ---- on the page
 
-    def show(self, session: Session, face: Face | None, *values: Any) -> dict[Any, Any]:
-        """The pool as it is now: new sliders start where the face stands, the others stay where they are."""
+    def show(self, widgets: Widgets) -> dict[Any, Any]:
+        """The visitor's sliders as they are now: new ones start at the position of the face, the others stay."""
+        session, face = widgets[self.session], widgets[self.face]
         if face is None:
             return {self.export: gr.update(interactive=bool(session.own))}
-        scores = self.panel.scores(session, face)
-        own = self.panel.own_controls(session)
-        new = {control.name for control in own} - set(session.starts)
-        session.starts |= {name: round(scores[name], 1) for name in new}
-        at = dict(zip((control.name for control in own), self.panel.own_values(values), strict=False))
-        return self.pool(session, {name: session.starts[name] if name in new else value for name, value in at.items()}, values[0])
+        starts, values = self.panel.starts(session, face), self.own_values(widgets)
+        new = values.keys() - session.starts.keys()
+        session.starts |= {name: starts[name] for name in new}
+        values |= {name: starts[name] for name in new}
+        return self.slider_updates(session, values, widgets[self.panel.locks])
 
     def remover(self, slot: int) -> Any:
-        """The handler of the button beside a slider of the pool."""
+        """The handler of the button beside a slider of the visitor's own."""
 
-        def remove(session: Session, face: Face | None, *values: Any) -> dict[Any, Any]:
+        def remove(widgets: Widgets) -> dict[Any, Any]:
+            session = widgets[self.session]
             if slot >= len(session.own):
                 return {self.status: gr.skip()}
-            at = dict(zip((direction.name for direction in session.own), self.panel.own_values(values), strict=False))
+            values = self.own_values(widgets)
             gone = session.own.pop(slot).name
             session.starts.pop(gone, None)
-            at.pop(gone)
-            return {**self.pool(session, at, values[0]), self.status: say(f"{gone} is removed.")}
+            values.pop(gone)
+            return {**self.slider_updates(session, values, widgets[self.panel.locks]), self.status: say(f"{gone} is removed.")}
 
         return remove
 
-    def pool(self, session: Session, at: dict[str, float], held: list[str] | None) -> dict[Any, Any]:
-        """The update that shows the visitor's sliders at these values."""
+    def own_values(self, widgets: Widgets) -> dict[str, float]:
+        """The values of the visitor's sliders, by the names of their directions."""
+        own = widgets[self.session].own
+        return {direction.name: widgets[slider] for direction, slider in zip(own, self.panel.own_sliders, strict=False)}
+
+    def slider_updates(self, session: Session, values: dict[str, float], locks: list[str] | None) -> dict[Any, Any]:
+        """The update that shows the visitor's sliders with these values."""
         controls = self.panel.own_controls(session)
         choices = self.panel.lock_choices(session)
         there = {value for _, value in choices}
         update: dict[Any, Any] = {
             self.panel.own_heading: gr.update(visible=bool(controls)),
-            self.panel.held: gr.update(choices=choices, value=[name for name in held or [] if name in there]),
+            self.panel.locks: gr.update(choices=choices, value=[name for name in locks or [] if name in there]),
             self.export: gr.update(interactive=bool(controls)),
         }
         for slot, (place, slider) in enumerate(zip(self.panel.own_places, self.panel.own_sliders, strict=True)):
             update[place] = gr.update(visible=slot < len(controls))
             if slot < len(controls):
-                update[slider] = self.panel.fitted(controls[slot], at[controls[slot].name])
+                update[slider] = self.panel.own_slider_update(controls[slot], values[controls[slot].name])
         return update
 
     def save(self, session: Session) -> str:

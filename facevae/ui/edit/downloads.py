@@ -1,6 +1,7 @@
-"""What a visitor takes away: the file, the recipe, a link, and looks that stay in their own browser."""
+"""Downloads: the picture, its recipe, a link, and presets ("looks") kept in the visitor's own browser."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -8,10 +9,9 @@ import gradio as gr
 from facevae.attributes import in_words
 from facevae.editor import Editor
 from facevae.ui.browser_storage import MAX_NAME, checked
-from facevae.ui.components import QUEUED, heading, refusal, say, to_file
+from facevae.ui.components import QUEUED, heading, hidden_download, html, refusal, say, status_line, to_file
 
-MOST_LOOKS = 30
-CLICK = "() => document.querySelector('{}').click()"
+MAX_PRESETS = 30
 COPY = """(query) => {
   const link = location.origin + location.pathname + "?" + query;
   history.replaceState(null, "", "?" + query);
@@ -21,7 +21,7 @@ COPY = """(query) => {
 }"""
 
 
-class KeepPart:
+class Downloads:
     """The buttons below the picture. The Edit tab wires what needs its sliders."""
 
     def __init__(self, editor: Editor, store: gr.BrowserState) -> None:
@@ -31,43 +31,35 @@ class KeepPart:
             self.as_png = gr.Checkbox(False, label="As PNG", elem_id="as-png", elem_classes="bare", container=False, min_width=80)
             self.reset = gr.Button("Reset all", elem_id="reset", min_width=90, size="md")
             self.to_morph = gr.Button("Use in morph", elem_id="edit-to-morph", min_width=110, size="md")
-        self.file = gr.DownloadButton("Download", visible="hidden", elem_id="download-file")
+        self.file = hidden_download("download-file")
 
     def lay_out_more(self) -> None:
-        """Recipe, link and looks, in a place of their own."""
+        """Recipe, link and presets, in a place of their own."""
         with gr.Accordion("Recipe, link, looks", open=False, elem_id="keep"):
-            gr.HTML(
+            html(
                 '<p class="note">A recipe says what was done, without the photo; drop it, or a picture that was saved here, '
-                "on the page to go on. A look is a set of sliders, kept in this browser alone.</p>",
-                apply_default_css=False,
-                elem_classes="plain",
+                "on the page to go on. A look is a set of sliders, kept in this browser alone.</p>"
             )
             with gr.Row(elem_classes="keep-row"):
                 self.save_recipe = gr.Button("Save recipe", size="sm", min_width=100, elem_id="save-recipe")
                 self.copy = gr.Button("Copy link", size="sm", min_width=100, elem_id="copy-link")
             self.query = gr.Textbox(visible="hidden", elem_id="link-query")
-            self.told = gr.HTML(
-                "",
-                html_template='<p class="status" role="status" aria-live="polite">${value}</p>',
-                elem_id="link-told",
-                apply_default_css=False,
-                elem_classes="plain",
-            )
+            self.message = status_line("link-told")
             heading("Looks")
             with gr.Row(elem_classes="keep-row"):
-                self.looks = gr.Dropdown([], label="Look", show_label=False, container=False, elem_id="looks", min_width=120)
-                self.wear = gr.Button("Put on", size="sm", min_width=70, elem_id="look-on")
+                self.presets = gr.Dropdown([], label="Look", show_label=False, container=False, elem_id="looks", min_width=120)
+                self.apply_preset = gr.Button("Put on", size="sm", min_width=70, elem_id="look-on")
                 self.forget = gr.Button("Forget", size="sm", min_width=70, elem_id="look-forget")
             with gr.Row(elem_classes="keep-row"):
-                self.look_name = gr.Textbox(
+                self.preset_name = gr.Textbox(
                     placeholder="Name of a new look", show_label=False, container=False, label="Name of a new look", max_length=MAX_NAME,
                     elem_id="look-name", min_width=120,
                 )  # fmt: skip
-                self.keep_look = gr.Button("Keep sliders", size="sm", min_width=100, elem_id="look-keep")
+                self.keep_preset = gr.Button("Keep sliders", size="sm", min_width=100, elem_id="look-keep")
 
     def wire(self, refine: gr.Checkbox) -> None:
-        """What stays within the browser's storage."""
-        self.forget.click(self.forget_look, [self.store, self.looks], [self.store, self.looks], **QUEUED)
+        """Events that only concern the browser's storage."""
+        self.forget.click(self.forget_preset, [self.store, self.presets], [self.store, self.presets], **QUEUED)
         for switch, key in ((refine, "refine"), (self.as_png, "png")):
             switch.input(self.remember(key), [self.store, switch], self.store, show_progress="hidden", **QUEUED)
 
@@ -76,33 +68,33 @@ class KeepPart:
         return lambda stored, value: checked(stored) | {key: bool(value)}
 
     def recall(self, stored: Any) -> tuple[Any, Any, Any]:
-        """What the browser kept: looks, and the two switches."""
+        """The contents of the browser's storage: presets, and the two switches."""
         stored = checked(stored)
         return gr.update(choices=list(stored["looks"]), value=None), stored["refine"], stored["png"]
 
-    def add_look(self, stored: Any, name: str, strengths: dict[str, float], locks: tuple[str, ...]) -> tuple[Any, Any, str, str]:
-        """Keep sliders under a name; the same name again replaces them."""
+    def add_preset(self, stored: Any, name: str, strengths: Mapping[str, float], locks: tuple[str, ...]) -> tuple[Any, Any, str, str]:
+        """Store strengths under a name; the same name again replaces them."""
         stored, name = checked(stored), " ".join((name or "").split())
         strengths = {k: v for k, v in strengths.items() if k in self.editor.directions}
         if not 0 < len(name) <= MAX_NAME or not name.isprintable():
             raise refusal(f"Give the look a name of 1 to {MAX_NAME} letters.")
         if not strengths:
             raise refusal("Move a slider first: a look is what the sliders say.")
-        if name not in stored["looks"] and len(stored["looks"]) >= MOST_LOOKS:
-            raise refusal(f"There is room for {MOST_LOOKS} looks: forget one first.")
+        if name not in stored["looks"] and len(stored["looks"]) >= MAX_PRESETS:
+            raise refusal(f"There is room for {MAX_PRESETS} looks: forget one first.")
         known = [lock for lock in locks if lock in self.editor.directions]
         looks = stored["looks"] | {name: {"strengths": strengths, "locks": known}}
         said = ", ".join(f"{in_words(k)[0]} {v:+g}" for k, v in strengths.items())
         return stored | {"looks": looks}, gr.update(choices=list(looks), value=name), "", say(f"{name} is kept: {said}.")
 
-    def forget_look(self, stored: Any, name: str | None) -> tuple[Any, Any]:
-        """Take a look out of the storage."""
+    def forget_preset(self, stored: Any, name: str | None) -> tuple[Any, Any]:
+        """Take a preset out of the storage."""
         stored = checked(stored)
         looks = {k: v for k, v in stored["looks"].items() if k != name}
         return stored | {"looks": looks}, gr.update(choices=list(looks), value=None)
 
-    def look(self, stored: Any, name: str | None) -> tuple[dict[str, float], tuple[str, ...]]:
-        """Strengths and locks of a look, as far as this checkpoint knows them."""
+    def preset(self, stored: Any, name: str | None) -> tuple[dict[str, float], tuple[str, ...]]:
+        """Strengths and locks of a preset, as far as this checkpoint knows them."""
         found = checked(stored)["looks"].get(name)
         if found is None:
             raise refusal("Choose a look first.")

@@ -1,6 +1,6 @@
-"""Undo and redo, the strip of what was done, and the result as the new start."""
+"""History of the edit: undo, redo, and the strip of its steps."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -10,6 +10,7 @@ from facevae.attributes import in_words
 from facevae.editor import Editor
 from facevae.editor.history import Edit, History
 from facevae.photo.alignment import shrunk
+from facevae.ui.components import html
 from facevae.ui.face_tiles import SCRIPT, data_url
 from facevae.ui.session import Session
 
@@ -18,8 +19,8 @@ SHOWN = 24
 THUMBNAIL_PX = 64
 
 
-class PastPart:
-    """What a visitor did, kept in the session; every handler that does something says so with `note`."""
+class HistoryStrip:
+    """Buttons, and the strip of steps; the history itself is in the session. Handlers add to it with `note` or `remember`."""
 
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
@@ -28,7 +29,7 @@ class PastPart:
             self.redo = gr.Button("Redo", size="sm", interactive=False, elem_id="redo", min_width=60)
             self.bake = gr.Button("Start from here", size="sm", elem_id="bake", min_width=110)
             self.hold = gr.Button("Hold to compare", size="sm", elem_id="hold", min_width=110)
-        self.strip = gr.HTML("", elem_id="history", apply_default_css=False, elem_classes="plain", js_on_load=SCRIPT)
+        self.strip = html("", "history", js_on_load=SCRIPT)
 
     @property
     def outputs(self) -> list[Any]:
@@ -37,17 +38,17 @@ class PastPart:
 
     def begin(self, session: Session, edit: Edit, words: str) -> None:
         """Another face was opened: its history begins."""
-        session.history, session.deed = History.of(edit, words), ""
+        session.history, session.step_words = History.of(edit, words), ""
 
-    def note(self, session: Session, edit: Edit, view: Callable[[Session], Editor], words: str = "", key: str = "") -> dict[Any, Any]:
-        """Remember where the edit stands now. Gives the update of the page."""
+    def note(self, session: Session, edit: Edit, words: str = "", key: str = "") -> dict[Any, Any]:
+        """Remember the edit as it is now. Gives the update of the page."""
         self.remember(session, edit, words, key)
-        return self.show(session, view)
+        return self.show(session)
 
     def remember(self, session: Session, edit: Edit, words: str = "", key: str = "") -> None:
         """One more step; nothing happens where nothing changed.
 
-        Without `words` they are found by what changed, and changes of one slider while a hand is on it are one step.
+        Without `words` they are found by what changed, and changes of one slider during a drag are one step.
         """
         session.used()
         if session.history is None:
@@ -56,29 +57,29 @@ class PastPart:
         assert history is not None
         changed = edit.changed(history.now)
         if not changed:
-            session.history, session.deed = history.refined(edit.face), ""
-        elif words or session.deed or "face" in changed:
-            session.history = (history if key else history.close()).do(edit, words or session.deed or "Changed", key)
-            session.deed = ""
+            session.history, session.step_words = history.refined(edit.face), ""
+        elif words or session.step_words or "face" in changed:
+            session.history = (history if key else history.close()).do(edit, words or session.step_words or "Changed", key)
+            session.step_words = ""
         else:
             session.history = history.do(edit, self.describe(edit, changed), key=" ".join(sorted(changed)) if len(changed) == 1 else "")
         # Readings come late, and some of them from the middle of a drag.
-        if session.released == (edit.strengths, edit.detail):
-            session.history, session.released = session.history.close(), None
+        if session.drag_end == (edit.strengths, edit.detail):
+            session.history, session.drag_end = session.history.close(), None
 
-    def put(self, session: Session, edit: Edit, view: Callable[[Session], Editor]) -> dict[Any, Any]:
-        """The step that is shown stands on the page now, as far as it can: no step of its own. Gives the update of the page."""
+    def replace(self, session: Session, edit: Edit) -> dict[Any, Any]:
+        """The step on the page as the page shows it: what has no slider is left out. No new step. Gives the update of the page."""
         if session.history is not None:
             session.history = session.history.shown_as(edit)
-        return self.show(session, view)
+        return self.show(session)
 
-    def let_go(self, session: Session, strengths: dict[str, float], detail: float) -> None:
-        """The hand has left a slider, with all of them as they are now: the step that this belongs to is complete."""
+    def end_drag(self, session: Session, strengths: Mapping[str, float], detail: float) -> None:
+        """The user has let go of a slider: the step with these values is complete. See `Session.drag_end`."""
         now = session.history and session.history.now
         if now and (now.strengths, now.detail) == (strengths, detail):
-            session.history, session.released = session.history.close(), None
+            session.history, session.drag_end = session.history.close(), None
         else:
-            session.released = strengths, detail
+            session.drag_end = strengths, detail
 
     def describe(self, edit: Edit, changed: tuple[str, ...]) -> str:
         """ "Smile +2", "Held: Hat"."""
@@ -95,7 +96,7 @@ class PastPart:
                 parts.append(f"{word} {strength if same else -strength:+g}" if strength else f"{word} as it was")
         return ", ".join(parts[:3]) + (" …" if len(parts) > 3 else "")
 
-    def show(self, session: Session, view: Callable[[Session], Editor]) -> dict[Any, Any]:
+    def show(self, session: Session) -> dict[Any, Any]:
         """The buttons and the strip, as the history is now."""
         history = session.history
         if history is None:
@@ -103,11 +104,11 @@ class PastPart:
         return {
             self.undo: gr.update(interactive=history.can_undo),
             self.redo: gr.update(interactive=history.can_redo),
-            self.strip: self.draw(session, history, view(session)),
+            self.strip: self.draw(session, history, session.editor(self.editor)),
         }
 
     def draw(self, session: Session, history: History, editor: Editor) -> str:
-        """The last steps as buttons with a picture each; empty where nothing was done yet."""
+        """The last steps as buttons with a picture each; empty before the first one."""
         if len(history.steps) < 2:
             return ""
         first = max(0, min(len(history.steps) - SHOWN, history.at))

@@ -1,12 +1,11 @@
-"""The picture while a hand moves a slider, which goes past Gradio's events.
+"""Live preview during a drag; bypasses Gradio's event queue, which is too slow.
 
-Each event of Gradio's touches every widget of the page that any event has ever changed, at its beginning and at its end; in a browser
-that takes several times as long as the model does. So a script of the page asks for pictures by itself while the hand moves
-(live.js, one request at a time, the last value always), and Gradio hears of it where the hand rests.
+Each Gradio event touches every widget of the page that any event has ever changed, at its beginning and at its end; in a browser that
+takes several times as long as the model does. So a script of the page asks for pictures by itself during a drag (live_preview.js, one
+request at a time, always for the last value), and Gradio gets its events when the drag rests.
 """
 
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,15 @@ import numpy as np
 
 from facevae.editor import Face
 from facevae.settings import is_number
-from facevae.ui.components import LIVE
-from facevae.ui.edit.preview import COMPARE, EDITED, StagePart
-from facevae.ui.edit.sliders import SlidersPart
+from facevae.ui.components import LIVE, Widgets, html
+from facevae.ui.edit.preview import COMPARE, EDITED, Preview
+from facevae.ui.edit.rendering import EditRendering
+from facevae.ui.edit.sliders import SliderPanel
 from facevae.ui.face_tiles import data_url
 from facevae.ui.session import Session, find_session
 
 GRADIO_QUALITY = 75
-"""Of the JPEGs that Gradio makes: the picture may not change when the hand rests."""
+"""Of the JPEGs that Gradio makes: the picture may not change when the drag rests."""
 SCRIPT = (Path(__file__).parent / "live_preview.js").read_text()
 TELL = """(...values) => {{
   const look = Object.fromEntries({}.map((id, k) => [id, values[k]]));
@@ -30,83 +30,67 @@ TELL = """(...values) => {{
 }}"""
 
 
-class LivePart:
-    """An invisible widget: its script watches the sliders, `draw` answers it, and its events tell Gradio what the hand does."""
+class LivePreview:
+    """An invisible widget: its script watches the sliders, `draw` answers it, and its events tell Gradio about a drag."""
 
-    def __init__(self, stage: StagePart, panel: SlidersPart, detail: gr.Slider) -> None:
-        self.stage, self.panel = stage, panel
-        self.look = [stage.view, stage.show, detail, *panel.inputs]
+    def __init__(self, preview: Preview, panel: SliderPanel) -> None:
+        self.preview, self.panel = preview, panel
+        self.inputs = [preview.view, preview.show, panel.detail, *panel.inputs]
 
         def draw(look: Any) -> dict[str, str] | None:  # a function of its own: Gradio writes on those that a script may call
             return self.draw(look)
 
-        self.hand = gr.HTML(
-            "", html_template="", elem_id="hand", apply_default_css=False, elem_classes="plain", js_on_load=SCRIPT, server_functions=[draw]
-        )
+        self.widget = html("", "hand", html_template="", js_on_load=SCRIPT, server_functions=[draw])
 
-    def wire(
-        self,
-        inputs: list[Any],
-        moved: tuple[Callable[..., Any], list[Any]],
-        rested: tuple[Callable[..., Any], list[Any]],
-        released: Callable[..., Any],
-    ) -> None:
-        """Who listens to the hand, and the outputs: `moved` all along, `rested` where it stops, `released` when it leaves a slider.
-
-        `inputs` begin with session and face; `rested` gets view and show besides.
-        """
-        session, face, *_ = inputs
-        self.hand.move(moved[0], inputs, moved[1], **LIVE)
-        self.hand.rest(rested[0], [session, face, *self.look], rested[1], **LIVE)
-        self.hand.release(released, inputs, None, **LIVE)
-        # What the script cannot read off the page's sliders, it is told whenever it changes; no request comes of that.
-        others = [self.stage.view, self.stage.show, self.panel.held, self.panel.token]
+    def wire(self, rendering: EditRendering) -> None:
+        """Readings all along a drag, the preview when it rests, and a step of the history when it ends."""
+        self.widget.move(rendering.read_slowly, rendering.widgets, rendering.readings, **LIVE)
+        self.widget.rest(**rendering.redraw, **LIVE)
+        self.widget.release(rendering.end_drag, rendering.widgets, None, **LIVE)
+        # What the script cannot read off the page's sliders, it gets whenever it changes; no request comes of that.
+        others = [self.preview.view, self.preview.show, self.panel.locks, self.panel.version]
         others += [self.panel.colour] if self.panel.colours else []
-        told = [self.hand, *self.look]
+        values = [self.widget, *self.inputs]
         gr.on(
             [widget.change for widget in others],
             None,
-            told,
+            values,
             None,
-            js=TELL.format(json.dumps([widget.elem_id for widget in told])),
+            js=TELL.format(json.dumps([widget.elem_id for widget in values])),
             api_visibility="private",
         )
 
     def draw(self, look: Any) -> dict[str, str] | None:
-        """The picture of what the widgets say and its description; None for whom nobody knows, and where the page is about to change.
+        """The picture of what the widgets request, and its description; None for a stranger, and where the page is about to change.
 
-        `look` comes from the page as it is: the values of `look` by the widgets' ids, and the visitor's key.
+        `look` comes from the page as it is: the values of `inputs` by the widgets' ids, and the visitor's key.
         """
-        if not isinstance(look, dict) or not isinstance(key := look.get(self.hand.elem_id), str):
+        if not isinstance(look, dict) or not isinstance(key := look.get(self.widget.elem_id), str):
             return None
         session = find_session(key)
         face = session and session.face_now
-        values = self.checked([look.get(widget.elem_id) for widget in self.look])
-        if session is None or face is None or values is None:
+        widgets = {widget: look.get(widget.elem_id) for widget in self.inputs}
+        if session is None or face is None or not self.valid(widgets) or not self.panel.current(session, widgets):
             return None
-        view, show, detail, *asked_for = values
-        if not self.panel.current(session, asked_for):
+        self.panel.remember_drag(session, widgets)
+        if widgets[self.preview.show] not in (EDITED, COMPARE):
             return None
-        session.hand = asked_for
-        if show not in (EDITED, COMPARE):
-            return None
-        return self.answer(session, face, view, detail, asked_for)
+        return self.answer(session, face, widgets)
 
-    def answer(self, session: Session, face: Face, view: str, detail: float, values: Sequence[Any]) -> dict[str, str]:
-        """The edit, as the page shows it: the same bytes that Gradio sends when the hand rests."""
-        asked = self.panel.asked(session, values)
-        picture = np.asarray(self.stage.draw(face, view, EDITED, detail, asked))
-        return {"picture": data_url(picture, GRADIO_QUALITY), "words": self.stage.describe(face, EDITED, asked)}
+    def answer(self, session: Session, face: Face, widgets: Widgets) -> dict[str, str]:
+        """The edit, as the page shows it: the same bytes that Gradio sends when the drag rests."""
+        requested = self.panel.requested_edit(session, widgets)
+        picture = np.asarray(self.preview.draw(face, widgets[self.preview.view], EDITED, requested))
+        return {"picture": data_url(picture, GRADIO_QUALITY), "words": self.preview.describe(face, EDITED, requested)}
 
-    def checked(self, values: list[Any]) -> list[Any] | None:
-        """The values of `look`; None where one is not what its widget holds, for anybody can send anything."""
-        for widget, value in zip(self.look, values, strict=True):
+    def valid(self, widgets: Widgets) -> bool:
+        """Whether each value is one that its widget can hold, for anybody can send anything."""
+
+        def fits(widget: Any, value: Any) -> bool:
             if isinstance(widget, gr.Slider | gr.Number):
-                fits = is_number(value) or (value is None and widget is not self.look[2])  # a number field can be empty
-            elif isinstance(widget, gr.Dropdown):
-                fits = isinstance(value, list) and all(isinstance(name, str) for name in value)
-            else:
-                fits = isinstance(value, str)
-            if not fits:
-                return None
-        return values
+                return is_number(value) or (value is None and widget is not self.panel.detail)  # a number field can be empty
+            if isinstance(widget, gr.Dropdown):
+                return isinstance(value, list) and all(isinstance(name, str) for name in value)
+            return isinstance(value, str)
+
+        return all(fits(widget, value) for widget, value in widgets.items())

@@ -1,11 +1,12 @@
-"""What locks cost, in words: the share of each edit that is left while something else is held as it is."""
+"""Report on locks, in words: what share of each edit is left while other attributes are locked."""
 
-import html
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import gradio as gr
 
 from facevae.editor import Editor
+from facevae.ui.components import html
 
 LITTLE = 0.3
 """Below this share of its strength an edit hardly does anything: the page warns."""
@@ -14,13 +15,13 @@ TAKES = 0.1
 WORST = 2
 
 
-def left_line(elem_id: str) -> gr.HTML:
-    """The place of the line, announced when it changes; empty and not there where nothing is held."""
+def lock_line(elem_id: str) -> gr.HTML:
+    """The widget of the report, which screen readers announce; not there without a lock."""
     template = '<div class="left" role="status" aria-live="polite">${value}</div>'
-    return gr.HTML("", html_template=template, elem_id=elem_id, apply_default_css=False, elem_classes="plain")
+    return html("", elem_id, html_template=template)
 
 
-def say_left(editor: Editor, groups: Mapping[str, Sequence[str]], moved: Sequence[str], labels: Mapping[str, str]) -> str:
+def report_locks(editor: Editor, groups: Mapping[str, Sequence[str]], moved: Sequence[str], labels: Mapping[str, str]) -> str:
     """HTML: for each attribute of `moved` what is left of it and who takes the rest; where none is, the worst of all.
 
     `groups` are the locks by the words that a person chose them with, `labels` the words for attributes.
@@ -34,13 +35,13 @@ def say_left(editor: Editor, groups: Mapping[str, Sequence[str]], moved: Sequenc
     def sentence(name: str) -> str:
         guilty = [words for words in groups if alone[words].get(name, 1.0) <= 1 - TAKES] or list(groups)
         only, verb = "Only " if left[name] < LITTLE else "", "is" if len(guilty) == 1 else "are"
-        return html.escape(f"{only}{left[name]:.0%} of {labels[name]} is left while {listed(guilty)} {verb} held.")
+        return escape(f"{only}{left[name]:.0%} of {labels[name]} is left while {listed(guilty)} {verb} held.")
 
     asked = [name for name in moved if name in left]
     if not asked:
         worst = sorted(left, key=left.__getitem__)[:WORST]
         shares = ", ".join(f"{labels[name]} {left[name]:.0%}" for name in worst)
-        return f"<p>{html.escape(f'Least is left of {shares}.')}</p>"
+        return f"<p>{escape(f'Least is left of {shares}.')}</p>"
     return "".join(f'<p class="warning">{sentence(n)}</p>' if left[n] < LITTLE else f"<p>{sentence(n)}</p>" for n in asked)
 
 

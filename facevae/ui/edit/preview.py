@@ -1,4 +1,4 @@
-"""The picture in the middle of the Edit tab: the edit in the photo or in the crop, the photo as it was, or both to compare."""
+"""The large picture of the Edit tab: the edit in the photo or the crop, the original, or both to compare."""
 
 from typing import Any
 
@@ -6,15 +6,15 @@ import gradio as gr
 
 from facevae.editor import Editor, Face
 from facevae.ui.components import FACE_SIDE_PX, PREVIEW_SIDE_PX, enlarge, picture, segmented
-from facevae.ui.edit.sliders import Asked
+from facevae.ui.edit.sliders import RequestedEdit
 from facevae.ui.face_tiles import face_tiles
 
 IN_PHOTO, FACE_ONLY = "Photo", "Face"
 EDITED, ORIGINAL, COMPARE = "Edited", "Original", "Compare"
 
 
-class StagePart:
-    """The picture, the tiles of the photo's faces, and the two switches that say what is shown."""
+class Preview:
+    """The picture, the tiles of the photo's faces, and two switches: `view` (photo or face) and `show` (before or after)."""
 
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
@@ -35,24 +35,25 @@ class StagePart:
             self.view = segmented([IN_PHOTO, FACE_ONLY], "What is shown", "view")
             self.show = segmented([EDITED, ORIGINAL, COMPARE], "Before or after", "show")
 
-    def draw(self, face: Face, view: str, show: str, detail: float, asked: Asked) -> Any:
-        """The picture that the two switches ask for."""
-        editor, strengths, locks = asked.editor, asked.strengths, asked.locks
+    def draw(self, face: Face, view: str, show: str, requested: RequestedEdit) -> Any:
+        """The picture for one position of the switches."""
+        request, editor = requested.request, requested.editor
+        strengths, locks = request.strengths, request.locks
         if show == ORIGINAL:
             face, editor, strengths, locks = self.editor.reset(face), self.editor, {}, ()
-        result = editor.edit(face, strengths, PREVIEW_SIDE_PX, detail, locks)
+        result = editor.edit(face, strengths, PREVIEW_SIDE_PX, request.detail, locks)
         return enlarge(result.photo if view == IN_PHOTO else result.crop, FACE_SIDE_PX)
 
-    def pictures(self, face: Face, view: str, show: str, detail: float, asked: Asked) -> dict[Any, Any]:
+    def update(self, face: Face, view: str, show: str, requested: RequestedEdit) -> dict[Any, Any]:
         """The update that shows one picture, or the two to compare."""
         if show == COMPARE:
-            pair = self.draw(face, view, ORIGINAL, detail, asked), self.draw(face, view, EDITED, detail, asked)
+            pair = self.draw(face, view, ORIGINAL, requested), self.draw(face, view, EDITED, requested)
             return {self.result: gr.update(visible=False), self.slide: gr.update(value=pair, visible=True)}
-        drawn, words = self.draw(face, view, show, detail, asked), self.describe(face, show, asked)
+        drawn, words = self.draw(face, view, show, requested), self.describe(face, show, requested)
         return {self.result: gr.update(value=drawn, visible=True, alt_text=words), self.slide: gr.update(visible=False)}
 
-    def describe(self, face: Face, show: str, asked: Asked) -> str:
-        """The picture in words, for those who do not see it."""
+    def describe(self, face: Face, show: str, requested: RequestedEdit) -> str:
+        """The picture in words, for screen readers."""
         if show == ORIGINAL:
             return "Original photo"
-        return f"Edited face: {', '.join(filter(None, ['guided' if face.offset.any() else '', asked.words])) or 'no change'}"
+        return f"Edited face: {', '.join(filter(None, ['guided' if face.offset.any() else '', requested.words])) or 'no change'}"

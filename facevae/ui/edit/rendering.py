@@ -1,19 +1,19 @@
-"""What the Edit tab shows: an edit as a whole, its picture while sliders move, what is seen in it, and what the history hears."""
+"""Rendering of the Edit tab: preview, readings by the classifier, and the steps that they add to the history."""
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from facevae.editor import DETAIL, Adjustment, Editor, Face
+from facevae.editor import Adjustment, Editor, Face
 from facevae.editor.history import Edit
-from facevae.ui.components import here, say
-from facevae.ui.edit.crop import CropPart
-from facevae.ui.edit.guidance import GoalsPart
+from facevae.ui.components import Widgets, here, say
+from facevae.ui.edit.crop import CropPanel
 from facevae.ui.edit.guidance_report import list_scores
-from facevae.ui.edit.history import PastPart
-from facevae.ui.edit.preview import StagePart
-from facevae.ui.edit.sliders import Asked, SlidersPart
+from facevae.ui.edit.history import HistoryStrip
+from facevae.ui.edit.preview import Preview
+from facevae.ui.edit.sliders import RequestedEdit, SliderPanel
 from facevae.ui.face_tiles import draw_tiles
 from facevae.ui.session import Session
 
@@ -21,121 +21,169 @@ SCORES_SEC = 0.4
 """While a slider moves, the classifier is asked at most this often."""
 
 
+@dataclass(eq=False)
 class EditRendering:
-    """Handlers over the parts of the tab, which `EditTab` lays out."""
+    """Handlers that show an edit; the parts are those of `EditTab`. `stop` and `report` are the guidance's button and report."""
 
     editor: Editor
+    session: gr.State
     face: gr.State
     status: gr.HTML
-    detail: gr.Slider
     scores: gr.HTML
-    stage: StagePart
-    panel: SlidersPart
-    past: PastPart
-    goals: GoalsPart
-    crop: CropPart
-    readings: list[Any]
+    stop: gr.Button
+    report: gr.HTML
+    preview: Preview
+    panel: SliderPanel
+    history: HistoryStrip
+    crop: CropPanel
 
-    def edit_of(self, session: Session, face: Face, detail: float, strengths: Any, locks: Any) -> Edit:
-        """An edit of a face that was encoded anew: its sliders start where it stands."""
-        starts = {name: round(score, 1) for name, score in self.panel.scores(session, face).items()}
-        return Edit(face, dict(strengths), tuple(locks), detail, dict(session.adjustments), starts)
+    # ---- inputs and outputs of events
+
+    @property
+    def widgets(self) -> set[Any]:
+        """The inputs of every event that reads the edit; its handler gets their values as `Widgets`."""
+        return {self.session, self.face, self.preview.view, self.preview.show, self.panel.detail, *self.panel.inputs}
+
+    @property
+    def pictures(self) -> list[Any]:
+        """The outputs of `draw_preview`."""
+        return [self.preview.result, self.preview.slide]
+
+    @property
+    def readings(self) -> list[Any]:
+        """The outputs of `read`."""
+        return [self.scores, self.panel.marks, self.panel.lock_report, *self.history.outputs]
+
+    @property
+    def redraw(self) -> dict[str, Any]:
+        """An event that draws the preview; without its trigger and options."""
+        return {"fn": self.draw_preview, "inputs": self.widgets, "outputs": self.pictures}
+
+    @property
+    def reread(self) -> dict[str, Any]:
+        """An event that reads the result; without its trigger and options."""
+        return {"fn": self.read, "inputs": self.widgets, "outputs": self.readings}
+
+    # ---- from the widgets to an edit
+
+    def requested_edit(self, widgets: Widgets) -> RequestedEdit:
+        """The edit that the widgets request."""
+        return self.panel.requested_edit(widgets[self.session], widgets)
+
+    def current(self, widgets: Widgets) -> bool:
+        """Whether there is a face, and the values are not older than the last setting of the sliders by the server."""
+        return widgets[self.face] is not None and self.panel.current(widgets[self.session], widgets)
 
     @staticmethod
-    def edit_now(session: Session, face: Face, asked: Asked, detail: float) -> Edit:
-        """What stands on the page, as the history keeps it."""
-        return Edit(face, asked.strengths, asked.locks, detail, dict(session.adjustments), dict(session.starts))
+    def edit_now(session: Session, face: Face, requested: RequestedEdit) -> Edit:
+        """The edit on the page, as the history keeps it."""
+        request, detail = requested.request, requested.request.detail
+        return Edit(face, request.strengths, request.locks, detail, dict(session.adjustments), dict(session.starts))
 
-    def taken(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> Edit:
-        """What a visitor takes away: what the widgets say, or where they were put anew since the click, what they were put to."""
-        if session.history is not None and not self.panel.current(session, values):
+    def new_edit(self, session: Session, face: Face, detail: float, strengths: Any = {}, locks: Any = ()) -> Edit:
+        """An edit of a face that was encoded again: its sliders start at the face's position."""
+        starts = self.panel.starts(session, face)
+        return Edit(face, dict(strengths), tuple(locks), detail, dict(session.adjustments), starts)
+
+    def last_edit(self, widgets: Widgets) -> Edit:
+        """The edit to save: what the widgets request or, where the server has set them since the click, what it set them to."""
+        session = widgets[self.session]
+        if session.history is not None and not self.panel.current(session, widgets):
             return session.history.now
-        return self.edit_now(session, here(face), self.panel.asked(session, values), detail)
+        return self.edit_now(session, here(widgets[self.face]), self.requested_edit(widgets))
 
-    def begun(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> tuple[Editor, Edit]:
-        """What an action goes on from, which the history knows then, and the editor that knows the visitor's own directions."""
-        self.catch_up(session, face, detail, values)
-        return self.panel.view(session), self.taken(session, face, detail, values)
+    def begin(self, widgets: Widgets) -> tuple[Editor, Edit]:
+        """The edit that an action starts from, now a step of the history; and the editor with the visitor's own directions."""
+        self.catch_up(widgets)
+        return widgets[self.session].editor(self.editor), self.last_edit(widgets)
 
-    def catch_up(self, session: Session, face: Face | None, detail: float, values: tuple[Any, ...]) -> None:
-        """What the sliders say and no reading has told the history yet: whatever comes next can be undone to here."""
-        if face is not None and session.history is not None and self.panel.current(session, values):
-            self.past.remember(session, self.edit_now(session, face, self.panel.asked(session, values), detail))
+    def catch_up(self, widgets: Widgets) -> None:
+        """Add to the history what no reading has added yet, so that the next action can be undone to here."""
+        session = widgets[self.session]
+        if session.history is not None and self.current(widgets):
+            self.history.remember(session, self.edit_now(session, widgets[self.face], self.requested_edit(widgets)))
+
+    # ---- from an edit to the page
 
     def show_edit(self, session: Session, edit: Edit, view: str, show: str, words: str) -> dict[Any, Any]:
-        """The whole page as an edit is: picture, sliders, locks, crop, readings, history."""
-        face = session.show(session.take_turn(), edit.face)
-        scores = self.panel.scores(session, face)  # of sliders that were added since
-        session.starts = {name: round(score, 1) for name, score in scores.items()} | dict(edit.starts)
+        """The whole page for an edit: picture, sliders, locks, crop, readings, history."""
+        face = session.show(session.begin_action(), edit.face)
+        session.starts = self.panel.starts(session, face) | dict(edit.starts)  # of sliders that were added since, too
         session.adjustments = dict(edit.adjustments)
-        values, placed = self.panel.put(session, edit.strengths, edit.locks)
-        asked = self.panel.asked(session, values)
+        widgets, updates = self.panel.set_to_edit(session, edit.strengths, edit.locks, edit.detail)
+        requested = self.panel.requested_edit(session, widgets)
         return {
             self.face: face,
-            **self.stage.pictures(face, view, show, edit.detail, asked),
-            self.stage.tiles: draw_tiles(self.editor, face),
+            **self.preview.update(face, view, show, requested),
+            self.preview.tiles: draw_tiles(self.editor, face),
             self.status: say(words),
-            **self.readings_of(session, face, asked, edit.detail, values[0]),
-            **self.past.put(session, self.edit_now(session, face, asked, edit.detail), self.panel.view),
-            self.goals.stop: gr.update(interactive=False),
-            self.goals.report: "",
+            **self.draw_readings(session, face, requested),
+            **self.history.replace(session, self.edit_now(session, face, requested)),
+            self.stop: gr.update(interactive=False),
+            self.report: "",
             **self.crop.show(face, session.adjustments.get(face.index, Adjustment())),
-            **placed,
-            self.detail: edit.detail,
+            **updates,
         }
 
-    def preview(self, session: Session, face: Face | None, view: str, show: str, detail: float, *values: Any) -> Any:
-        """What the sliders say now. Called many times a second, and never allowed to raise.
-
-        Nothing, where a later one was begun meanwhile: the original takes no time to draw, and an edit before it would cover it.
-        """
-        if face is None or not self.panel.current(session, values):
+    def draw_preview(self, widgets: Widgets) -> Any:
+        """The picture of the requested edit. Called many times a second, and never allowed to raise. See `Session.preview`."""
+        if not self.current(widgets):
             return gr.skip(), gr.skip()
-        number = session.begin_picture()
-        drawn = self.stage.pictures(face, view, show, detail, self.panel.asked(session, values))
-        if session.picture != number:
+        session = widgets[self.session]
+        number = session.begin_preview()
+        view, show = widgets[self.preview.view], widgets[self.preview.show]
+        drawn = self.preview.update(widgets[self.face], view, show, self.requested_edit(widgets))
+        if session.preview != number:
             return gr.skip(), gr.skip()
-        return drawn[self.stage.result], drawn[self.stage.slide]
+        return drawn[self.preview.result], drawn[self.preview.slide]
 
-    def draw_step(self, session: Session, face: Face, view: str, show: str, detail: float, seen: dict[str, float]) -> dict[Any, Any]:
-        """One step of guidance on the page; `seen` is what the classifier sees in it."""
-        nothing = self.panel.nothing(session)
+    def guide_step(self, session: Session, face: Face, widgets: Widgets, detail: float, seen: dict[str, float]) -> dict[Any, Any]:
+        """The update for one step of guidance; `seen` are the classifier's probabilities."""
+        nothing = self.panel.no_edit(session, detail)
         marks = self.panel.draw_marks(session, face, nothing, seen)
-        return {self.face: face, self.panel.marks: marks, **self.stage.pictures(face, view, show, detail, nothing)}
+        view, show = widgets[self.preview.view], widgets[self.preview.show]
+        return {self.face: face, self.panel.marks: marks, **self.preview.update(face, view, show, nothing)}
 
-    def read(self, session: Session, face: Face | None, detail: float = DETAIL, *values: Any, wait_sec: float = 0.0) -> Any:
-        """What the classifier sees in the result: as a list, and beside the sliders; and what the locks leave over.
+    def read(self, widgets: Widgets, wait_sec: float = 0.0) -> Any:
+        """The classifier's view of the result, the marks of the sliders, the report on locks, and the history.
 
-        Nothing of it, where another action has begun meanwhile: that one brings its own readings.
+        Nothing where another action or a later reading has begun meanwhile; it brings its own readings.
         """
-        silence, turn, ticket = tuple(gr.skip() for _ in self.readings), session.turn, session.take_ticket()
+        session, face = widgets[self.session], widgets[self.face]
+        silence, action, reading = tuple(gr.skip() for _ in self.readings), session.action, session.begin_reading()
         time.sleep(wait_sec)
-        if face is None or session.turn != turn or not self.panel.current(session, values):
+        if session.action != action or not self.current(widgets):
             return silence
-        asked = self.panel.asked(session, values)
-        edit = self.edit_now(session, face, asked, detail)
-        found = self.readings_of(session, face, asked, detail, values[0] or ())
-        # Asked again: reading takes its time, and what another action or a later reading says is not to be overwritten.
-        if session.turn != turn or session.ticket != ticket or not self.panel.current(session, values):
+        requested = self.requested_edit(widgets)
+        edit = self.edit_now(session, face, requested)
+        found = self.draw_readings(session, face, requested)
+        if session.action != action or session.reading != reading or not self.current(widgets):  # again: reading takes time
             return silence
-        return *found.values(), *self.past.note(session, edit, self.panel.view).values()
+        return *found.values(), *self.history.note(session, edit).values()
 
-    def read_slowly(self, session: Session, face: Face | None, detail: float, *values: Any) -> Any:
-        """Readings while a slider moves: waiting first leaves the model to the pictures; always_last brings the end."""
-        if self.panel.current(session, values):
-            session.hand = values
-        return self.read(session, face, detail, *values, wait_sec=SCORES_SEC)
+    def read_slowly(self, widgets: Widgets) -> Any:
+        """Readings during a drag: waiting first leaves the processor to the pictures; always_last brings the end."""
+        session = widgets[self.session]
+        if self.panel.current(session, widgets):
+            self.panel.remember_drag(session, widgets)
+        return self.read(widgets, SCORES_SEC)
 
-    def readings_of(self, session: Session, face: Face, asked: Asked, detail: float, held: Any = ()) -> dict[Any, Any]:
-        """The same as an update, in the order of `readings` but for the history."""
-        seen = asked.editor.probabilities(face, asked.strengths, detail, asked.locks)
+    def draw_readings(self, session: Session, face: Face, requested: RequestedEdit) -> dict[Any, Any]:
+        """The readings as an update, in the order of `readings` without the history."""
+        request = requested.request
+        seen = requested.editor.probabilities(face, request.strengths, request.detail, request.locks)
         return {
             self.scores: list_scores(seen),
-            self.panel.marks: self.panel.draw_marks(session, face, asked, seen),
-            self.panel.left: self.panel.say_left(session, asked, held),
+            self.panel.marks: self.panel.draw_marks(session, face, requested, seen),
+            self.panel.lock_report: self.panel.report_locks(session, requested),
         }
 
-    def let_go(self, session: Session, face: Face | None, detail: float, *values: Any) -> None:
-        """The hand has left a slider."""
-        if face is not None and self.panel.current(session, values):
-            self.past.let_go(session, self.panel.asked(session, values).strengths, detail)
+    def follow_face(self, widgets: Widgets) -> dict[Any, Any]:
+        """The face was encoded again: untouched sliders follow it."""
+        return self.panel.follow_face(widgets[self.session], widgets[self.face], widgets)
+
+    def end_drag(self, widgets: Widgets) -> None:
+        """The user has let go of a slider."""
+        if self.current(widgets):
+            request = self.requested_edit(widgets).request
+            self.history.end_drag(widgets[self.session], request.strengths, request.detail)

@@ -1,4 +1,4 @@
-"""Faces that a visitor wants to find again: their seeds stay in the visitor's own browser, and the model draws them anew."""
+"""Favourite faces: their seeds are stored in the visitor's own browser, and the model draws them again."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from facevae.ui.components import QUEUED, enlarge, heading, refusal, say
 from facevae.ui.picture_rows import KEY_PX, picture_row, tile
 
 
-class FavouritesPart:
+class Favourites:
     """Keep, forget, and the row of faces that were kept; the Generate tab shows the one that is chosen."""
 
     def __init__(self, editor: Editor, store: gr.BrowserState) -> None:

@@ -1,4 +1,4 @@
-"""What the Generate tab shows: a sheet of faces, what it was asked for, and how it goes on. Plain values without widgets."""
+"""A sheet of generated faces as a plain value: its settings, its faces, neighbours; and its status lines."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace

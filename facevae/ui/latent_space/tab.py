@@ -1,8 +1,8 @@
-"""The Latent space tab: what the dimensions do, where the encodings lie, how a direction was found, three models side by side."""
+"""The Latent space tab: dimensions, map of encodings, directions, and three models side by side."""
 
-import html
 import random
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import gradio as gr
 
 from facevae.editor import Editor, Face
 from facevae.exhibits.exhibit import Exhibit
-from facevae.ui.components import LIVE, QUEUED, heading, one_sentence, status_line
+from facevae.ui.components import LIVE, QUEUED, heading, html, one_sentence, status_line
 from facevae.ui.examples import Examples
 from facevae.ui.latent_space import drawing
 from facevae.ui.latent_space.drawing import ROWS, words
@@ -71,7 +71,7 @@ class LatentSpaceTab:
     def _lay_out_map(self) -> None:
         heading("Map of encodings")
         self.attribute = attribute_menu("Coloured by", "latent-attribute", self.exhibits[0].about.attributes)
-        self.map = gr.HTML("", elem_id="latent-map", apply_default_css=False, elem_classes="plain", js_on_load=MAP_SCRIPT)
+        self.map = html("", "latent-map", js_on_load=MAP_SCRIPT)
         with gr.Row(elem_classes="latent-point"):
             self.picture = picture_place("latent-face")
             with gr.Column(min_width=140):
@@ -130,7 +130,7 @@ class LatentSpaceTab:
         about = exhibit.about
         attribute, direction = first_of(about.attributes), first_of(about.directions)
         yield {
-            self.sentence: f"<p>{html.escape(about.sentence)}</p>",
+            self.sentence: f"<p>{escape(about.sentence)}</p>",
             self.attribute: gr.update(choices=choices_of(about.attributes), value=attribute),
             self.map: drawing.draw_map(exhibit, attribute, 0),
             self.heat: drawing.draw_heat(exhibit),
@@ -199,7 +199,7 @@ class LatentSpaceTab:
 
 def picture_place(elem_id: str) -> gr.HTML:
     """A place for what `facevae.ui.latent_space.drawing` draws."""
-    return gr.HTML("", elem_id=elem_id, apply_default_css=False, elem_classes="plain")
+    return html("", elem_id)
 
 
 def attribute_menu(label: str, elem_id: str, attributes: Sequence[str]) -> gr.Dropdown:

@@ -1,4 +1,4 @@
-"""The film of a morph: its settings, Save with progress and Cancel, and the film on the page."""
+"""Film of a morph: its settings, Save with progress and Cancel, and the result on the page."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,16 +10,29 @@ from facevae.editor import Editor, Face
 from facevae.editor.morph_types import FILM_SIDE_PX, FilmConfig, FilmStep, KeyFrames, Way
 from facevae.photo.animation import film_formats
 from facevae.settings import DURATION_MS, FRAMES
-from facevae.ui.components import LIVE, QUEUED, file_stem, heading, one_sentence, say, segmented, slider, status_line, to_file
+from facevae.ui.components import (
+    LIVE,
+    QUEUED,
+    ends_silently,
+    file_stem,
+    heading,
+    hidden_download,
+    one_sentence,
+    say,
+    segmented,
+    slider,
+    start_download,
+    status_line,
+    to_file,
+)
 from facevae.ui.session import Session
 
 NAMES = {"gif": "GIF", "webp": "WebP", "mp4": "MP4"}
-TELL_SEC = 0.4
-"""A film tells how far it is at most this often: screen readers read it out."""
-HIDDEN_CLICK = "(file) => { if (file) document.querySelector('#film-file').click(); }"
+REPORT_SEC = 0.4
+"""Progress is reported at most this often: screen readers read it out."""
 
 
-class FilmPart:
+class Film:
     """Widgets and handlers. A film that is cancelled leaves the one before on the page."""
 
     def __init__(self, editor: Editor) -> None:
@@ -58,7 +71,7 @@ class FilmPart:
             elem_id="clip",
             elem_classes="film",
         )
-        self.file = gr.DownloadButton("Download", visible="hidden", elem_id="film-file")
+        self.file = hidden_download("film-file")
 
     def wire(self, asked: list[Any], read: Callable[..., tuple[KeyFrames, Way, bool]]) -> None:
         """`read` makes the faces, the way and whether the photo is around them of the tab's widgets `asked`."""
@@ -66,27 +79,27 @@ class FilmPart:
         settings = [self.session, self.format, self.frames, self.duration_ms, *asked]
         outputs = [self.picture, self.clip, self.made, self.status, self.export, self.cancel]
         ended = self.export.click(self.save, settings, outputs, show_progress="hidden", **QUEUED).success  # a refusal brings no older film
-        given = ended(lambda made: made, self.made, self.file, show_progress="hidden", **QUEUED)
-        given.success(None, self.file, js=HIDDEN_CLICK, api_visibility="private")
+        start_download(ended(lambda made: made, self.made, self.file, show_progress="hidden", **QUEUED), self.file)
         self.cancel.click(lambda session: session.stop(), self.session, None, **LIVE)
 
+    @ends_silently
     def save(self, session: Session, form: str, frames: float, duration_ms: float, *asked: Any) -> Iterator[dict[Any, Any]]:
         """Draw and write frame after frame until the last one, or until Cancel."""
         keys, way, in_photo = self.read(*asked)
         with one_sentence():
             film = FilmConfig(form, int(frames), int(duration_ms), "photo" if in_photo else "face")
-        turn, told_sec, step = session.take_turn(), 0.0, None
+        action, reported_sec, step = session.begin_action(), 0.0, None
         begun = {self.export: gr.update(interactive=False), self.cancel: gr.update(interactive=True)}
         done = {self.export: gr.update(interactive=True), self.cancel: gr.update(interactive=False)}
         yield {**begun, self.made: None, self.status: "Starting the film."}
         try:
             with one_sentence():
                 for step in self.editor.morph_film(keys.faces, way, film):
-                    if session.stopped or session.turn != turn:
+                    if session.stopped or session.action != action:
                         break
-                    if time.monotonic() - told_sec > TELL_SEC:
+                    if time.monotonic() - reported_sec > REPORT_SEC:
                         yield {self.status: f"Frame {step.frame} of {step.frames}"}
-                        told_sec = time.monotonic()
+                        reported_sec = time.monotonic()
         except gr.Error:
             yield done  # a refusal may not leave the buttons as they are while a film is drawn
             raise
@@ -95,7 +108,6 @@ class FilmPart:
             yield {**done, self.status: f"Cancelled. {step.frame} of {step.frames} frames were drawn; nothing was saved."}
         else:
             yield {**done, **self.show(keys.faces, form, step, film.where == "photo")}
-        yield {self.status: gr.skip()}  # Gradio sends the last message twice: it must say nothing
 
     def show(self, faces: list[Face], form: str, step: FilmStep, in_photo: bool) -> dict[Any, Any]:
         """The film on the page, as a file, and in one sentence."""

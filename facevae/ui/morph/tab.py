@@ -1,4 +1,4 @@
-"""The Morph tab: two to six faces, every face on the way through them, alone or in the first one's photo, and the way as a film."""
+"""The Morph tab: two to six faces, the faces between them, alone or in the first photo, and a film."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,9 +13,11 @@ from facevae.ui.components import (
     PREVIEW_SIDE_PX,
     QUEUED,
     STATE_SEC,
+    Widgets,
     enlarge,
     heading,
     here,
+    html,
     one_sentence,
     picture,
     refusal,
@@ -26,8 +28,8 @@ from facevae.ui.components import (
     upload_button,
 )
 from facevae.ui.examples import Examples
-from facevae.ui.morph.film import FilmPart
-from facevae.ui.picture_rows import KeysPart, draw_examples, draw_strip, picture_row
+from facevae.ui.morph.film import Film
+from facevae.ui.picture_rows import KeyRow, draw_examples, draw_strip, picture_row
 from facevae.ui.session import Session
 
 FACE_ONLY, IN_PHOTO = "Face", "In the photo"
@@ -44,7 +46,7 @@ class MorphTab:
         with gr.Row(elem_classes="morph-row"):
             with gr.Column(scale=0, min_width=220, elem_classes="side"):
                 self.upload = upload_button("Add a photo", "morph-upload")
-                gr.HTML('<p class="hint">or drop or paste one here</p>', apply_default_css=False, elem_classes="plain")
+                html('<p class="hint">or drop or paste one here</p>')
                 self.from_edit = gr.Button("Add the face from Edit", elem_id="morph-from-edit", size="md")
                 heading("Examples")
                 self.gallery = picture_row("morph-examples")
@@ -52,13 +54,13 @@ class MorphTab:
                 self._lay_out_stage()
             with gr.Column(scale=3, min_width=280, elem_classes="controls"):
                 self._lay_out_way()
-                self.film = FilmPart(editor)
+                self.film = Film(editor)
         self._wire()
 
     # ---- what is on the page
 
     def _lay_out_stage(self) -> None:
-        self.row = KeysPart(self.editor)
+        self.row = KeyRow(self.editor)
         self.result = picture("morph-result", "A face of the morph")
         self.position = slider(POSITION, "position")
         self.edit_this = gr.Button("Edit this face", elem_id="morph-to-edit", size="md")
@@ -101,8 +103,8 @@ class MorphTab:
         chosen = self.row.row.select(self.choose, [self.session, *self.asked], [self.keys, self.position, *self.row.shown], **LIVE)
         chosen.then(**self.preview_now)
 
-        self.receive(self.upload.upload, self.opened_photo, [self.upload], preprocess=False)
-        self.receive(self.row.replace.upload, self.opened_photo, [self.row.replace], KeyFrames.put, preprocess=False)
+        self.receive(self.upload.upload, self.opened_from(self.upload), {self.upload}, preprocess=False)
+        self.receive(self.row.replace.upload, self.opened_from(self.row.replace), {self.row.replace}, KeyFrames.put, preprocess=False)
         to = {"outputs": self.changed, "show_progress": "hidden", **QUEUED}
         self.drawn_after(self.gallery.select(self.add_example, [self.session, self.keys], trigger_mode="multiple", **to))
         for button, change in (
@@ -116,23 +118,23 @@ class MorphTab:
     def receive(
         self,
         event: Callable[..., Any],
-        face_of: Callable[..., Face | None],
-        inputs: list[Any],
+        face_of: Callable[[Widgets], Face | None],
+        inputs: set[Any],
         change: Callable[[KeyFrames, Face], KeyFrames] = KeyFrames.add,
         **options: Any,
     ) -> Any:
         """At an `event` anywhere on the page, `face_of` the values of `inputs` becomes a face of the morph.
 
-        For example `morph.receive(button.click, lambda face: face, [chosen])`. What comes back takes `.success(...)`.
+        For example `morph.receive(button.click, lambda widgets: widgets[chosen], {chosen})`. What comes back takes `.success(...)`.
         """
 
-        def take(session: Session, keys: KeyFrames | None, *values: Any) -> dict[Any, Any]:
-            face = face_of(*values)  # takes its time, in which other faces may come
-            return self.add(session, keys, face, change)
+        def take(widgets: Widgets) -> dict[Any, Any]:
+            face = face_of(widgets)  # takes its time, in which other faces may come
+            return self.add(widgets[self.session], widgets[self.keys], face, change)
 
         # Each file that is dropped counts, also while the one before is being read.
         to = {"outputs": self.changed, "show_progress": "hidden", "trigger_mode": "multiple", **QUEUED, **options}
-        return self.drawn_after(event(take, [self.session, self.keys, *inputs], **to))
+        return self.drawn_after(event(take, {self.session, self.keys, *inputs}, **to))
 
     def drawn_after(self, event: Any) -> Any:
         """Where it went well: the face at the position, then the strip of the way."""
@@ -184,10 +186,14 @@ class MorphTab:
         place = f"{face.name} is face {changed.chosen + 1} of {len(changed)}.{several}"
         return self.show(session, changed, f"{place} {face.message or in_words(changed)}")
 
-    def opened_photo(self, file: dict[str, Any]) -> Face:
-        """A dropped, pasted or chosen file."""
-        with one_sentence():
-            return self.editor.open_photo(file["path"])
+    def opened_from(self, upload: gr.UploadButton) -> Callable[[Widgets], Face]:
+        """What makes a face of a dropped, pasted or chosen file."""
+
+        def open_photo(widgets: Widgets) -> Face:
+            with one_sentence():
+                return self.editor.open_photo(widgets[upload]["path"])
+
+        return open_photo
 
     def add_example(self, session: Session, keys: KeyFrames | None, chosen: gr.EventData) -> dict[Any, Any]:
         """One of the example tiles."""
@@ -246,13 +252,13 @@ class MorphTab:
 
     def redraw(self, session: Session, keys: KeyFrames | None, *look: Any) -> Any:
         """The strip of the whole way; nothing where a newer one has begun meanwhile."""
-        turn = session.take_turn()
+        action = session.begin_action()
         if keys is None:
             return gr.skip()
         keys, way, in_photo = self.read(keys, *look)
         positions = strip_positions(way.segments(len(keys)))
         pictures = list(self.editor.morph_through(keys.faces, positions, way, "crop" if in_photo else "face"))
-        return draw_strip(pictures, way, keys) if session.turn == turn else gr.skip()
+        return draw_strip(pictures, way, keys) if session.action == action else gr.skip()
 
 
 def present(keys: KeyFrames | None) -> KeyFrames:

@@ -1,4 +1,4 @@
-"""More checkpoints in one process: each has a page of its own below /checkpoints, which is built when somebody asks for it first.
+"""Several checkpoints in one process: each has its own page below /checkpoints, mounted at the first request.
 
 Sliders, goals and the API are made from a checkpoint's attributes, so a page belongs to one checkpoint, with its own queue and its own
 visitors' states; the picker beside the title is a list of links. Visitors choose among what was configured, by name, and by nothing else.
@@ -8,13 +8,13 @@ A few pages stay open; of more, those that nobody uses are closed again, and the
 import asyncio
 import contextlib
 import gc
-import html
 import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,12 @@ from facevae.checkpoint.hub import COMMIT
 from facevae.checkpoint.metadata import folders_below
 from facevae.editor import Editor
 from facevae.memory import trim_malloc
-from facevae.ui.components import LIVE
+from facevae.ui.components import LIVE, html
+from facevae.ui.server.gradio_patches import close_mounted_page, limit_sessions
 from facevae.ui.server.request_guard import PREFIX
 
-MOST = 50
-"""Entries of the picker: beyond, a place is no shelf but an archive."""
+MAX_ENTRIES = 50
+"""Limit of the picker."""
 MOST_OPEN = 4
 """Pages below the first one that stay open though nobody uses them: each holds the nets of its checkpoint."""
 IDLE_SEC = 300
@@ -107,7 +108,7 @@ class CheckpointPages:
                 number = next(n for n in range(1, len(taken) + 2) if stem(name, n) not in taken)
                 slug = self._slugs.setdefault(source, stem(name, number))
                 found.append(Entry(slug, short(name) + (f" ({number})" if number > 1 else ""), source))
-        return found[:MOST]
+        return found[:MAX_ENTRIES]
 
     def _folders(self) -> Iterator[str]:
         """What lies in the places now; one that went away, or cannot be read any more, holds nothing."""
@@ -125,14 +126,14 @@ class CheckpointPages:
         for entry in entries:
             href = f"{up}{PREFIX}/{entry.slug}/" if entry.slug else up
             here = ' aria-current="page"' if entry.slug == current else ""
-            rows.append(f'<li><a href="{html.escape(href)}"{here}>{html.escape(entry.name)}</a></li>')
+            rows.append(f'<li><a href="{escape(href)}"{here}>{escape(entry.name)}</a></li>')
         name = next((entry.name for entry in entries if entry.slug == current), "")
-        return f"<details><summary>Checkpoint: {html.escape(name)}</summary><ul>{''.join(rows)}</ul></details>"
+        return f"<details><summary>Checkpoint: {escape(name)}</summary><ul>{''.join(rows)}</ul></details>"
 
     def lay_out(self, page: gr.Blocks, current: str) -> None:
         """Put the picker on a page; what has come to the places since is there after a reload."""
         began = self.picker(current)
-        shown = gr.HTML(began, elem_id="checkpoints", apply_default_css=False, elem_classes="plain")
+        shown = html(began, "checkpoints")
 
         def look_again() -> Any:
             now = self.picker(current)
@@ -192,7 +193,7 @@ class CheckpointPages:
             raise ValueError(str(error).replace(f"{Path(entry.source or '').parent}/", "")) from None
         with self._building:
             page, options = build(editor, entry.slug)
-            page.state_session_capacity = options.pop("state_session_capacity")  # `launch` takes it, mounting does not
+            limit_sessions(page, options.pop("state_session_capacity"))
             server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
             return Opened(gr.mount_gradio_app(server, page, f"/{PREFIX}/{entry.slug}", **options), page)
 
@@ -215,13 +216,7 @@ class CheckpointPages:
                     with contextlib.suppress(TimeoutError, asyncio.TimeoutError):  # two classes before Python 3.11
                         await asyncio.wait_for(page.over.wait(), max(IDLE_SEC, 1))
                     self._close_idle()
-                # Files have their hour: another page may show the same one, which is stored by its content.
-                page.blocks.temp_file_sets.clear()
-                page.blocks.close(verbose=False)
-                # FastAPI remembers functions of every app for ever, and they know their page: it may keep an empty one.
-                page.blocks.default_config.fns.clear()
-                page.blocks.default_config.blocks.clear()
-                page.blocks.children.clear()
+                close_mounted_page(page.blocks)
             del page
             await asyncio.to_thread(tidy_up)
 
@@ -259,5 +254,5 @@ def sorry(sentence: str) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>facevae</title>'
         '<body style="font: 16px/1.5 system-ui, sans-serif; max-width: 40em; margin: 3em auto; padding: 0 1em">'
-        f'<h1>This checkpoint cannot be opened</h1><p>{html.escape(sentence)}</p><p><a href="../../">Back to the first one</a></p>'
+        f'<h1>This checkpoint cannot be opened</h1><p>{escape(sentence)}</p><p><a href="../../">Back to the first one</a></p>'
     )

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+
+from facevae.ui.server.gradio_patches import upload_folder
 
 PREFIX = "checkpoints"
 """The pages of other checkpoints lie below it, each under its name."""
@@ -170,7 +171,7 @@ def limited(receive: Receive, most: int, too_large: Refused) -> Receive:
 def check_room(coming_bytes: int) -> None:
     """`Refused` where the disk has no room for an upload."""
     try:
-        disk = os.statvfs(get_upload_folder())
+        disk = os.statvfs(upload_folder())
     except (OSError, AttributeError):  # not there before the first upload; Windows has no such call
         return
     if disk.f_bavail * disk.f_frsize < coming_bytes + LEAST_FREE_BYTES:
@@ -208,7 +209,7 @@ def inside(path: str) -> bool:
     """Whether a path lies in the folder of uploads and results. Nobody can put a link there."""
     if "\0" in path or "://" in path:
         return False
-    return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(get_upload_folder()))
+    return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(upload_folder()))
 
 
 async def last_word(request: Request, error: Exception) -> Response:

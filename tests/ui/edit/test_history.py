@@ -19,21 +19,21 @@ def test_what_was_done_is_undone_and_done_again(tab, visitor) -> None:
     assert visitor.words == ["Opened noise", "Smile +2", "Masculine -1"]
     moved = visitor.picture
     face = tab.editor.bake(visitor.held[tab.face], {"Young": 2.0})
-    visitor.session.deed = "Smiling"
-    visitor.take({tab.face: face}).take(tab.panel.place(visitor.session, face)).read()
+    visitor.session.step_words = "Smiling"
+    visitor.take({tab.face: face}).take(tab.panel.set_to_face(visitor.session, face)).read()
     guided = visitor.picture
     assert visitor.words[-1] == "Smiling" and visitor.strengths == {}
 
-    visitor.do(tab.undo)
+    visitor.do(tab.actions.undo)
     assert np.array_equal(visitor.picture, moved) and visitor.strengths == {"Smiling": 2.0, "Male": -1.0}
-    visitor.do(tab.undo).do(tab.undo)
+    visitor.do(tab.actions.undo).do(tab.actions.undo)
     assert np.array_equal(visitor.picture, start) and visitor.strengths == {}
-    assert visitor.do(tab.undo).session.history.at == 0
-    visitor.do(tab.redo).do(tab.redo).do(tab.redo)
+    assert visitor.do(tab.actions.undo).session.history.at == 0
+    visitor.do(tab.actions.redo).do(tab.actions.redo).do(tab.actions.redo)
     assert np.array_equal(visitor.picture, guided) and not visitor.session.history.can_redo
-    visitor.take(tab.rewind(visitor.session, gr.EventData(None, {"index": 1}), *visitor.look)).read()
+    visitor.take(tab.actions.rewind(visitor.widgets, gr.EventData(None, {"index": 1}))).read()
     assert visitor.strengths == {"Smiling": 2.0} and len(visitor.words) == 4
-    strip = tab.past.show(visitor.session, tab.panel.view)[tab.past.strip]
+    strip = tab.history.show(visitor.session)[tab.history.strip]
     assert strip.count("<button") == 4 and strip.count('aria-pressed="true"') == 1 and 'aria-label="Step 1: Smile +2"' in strip
 
 
@@ -49,52 +49,51 @@ def test_keys_on_one_slider_are_one_step_and_nothing_is_none(visitor) -> None:
 def test_what_no_reading_has_told_yet_is_undone_first(tab, visitor) -> None:
     visitor.move("Male", 1.0)
     visitor.held[visitor.names["Smiling"]] += 2
-    visitor.do(tab.undo)
+    visitor.do(tab.actions.undo)
     assert visitor.words == ["Opened noise", "Masculine -1", "Smile +2"] and visitor.strengths == {"Male": -1.0}
     visitor.held[visitor.names["Smiling"]] += 1
-    visitor.do(tab.put_back).do(tab.undo)
+    visitor.do(tab.actions.reset).do(tab.actions.undo)
     assert visitor.strengths == {"Male": -1.0, "Smiling": 1.0}
 
 
 def test_guidance_goes_on_from_what_no_reading_has_told_yet(tab, visitor) -> None:
     visitor.held[visitor.names["Smiling"]] += 2
-    for updates in tab.goals.run("Older", {"Young": False}, visitor.session, *visitor.look):
+    for updates in tab.guidance.run("Older", {"Young": False}, visitor.widgets):
         visitor.take(updates)
     visitor.read()
     assert visitor.words[:2] == ["Opened noise", "Smile +2"] and len(visitor.words) == 3
-    visitor.do(tab.undo)
+    visitor.do(tab.actions.undo)
     assert visitor.strengths == {"Smiling": 2.0}
 
 
 def test_a_reading_that_another_has_overtaken_says_nothing(tab, visitor, monkeypatch) -> None:
-    late, readings_of = visitor.asks, tab.readings_of
+    late, draw_readings = visitor.widgets, tab.rendering.draw_readings
 
     def overtaken(*asked):
-        monkeypatch.setattr(tab, "readings_of", readings_of)
-        visitor.held[tab.panel.held] = ["Young"]
+        monkeypatch.setattr(tab.rendering, "draw_readings", draw_readings)
+        visitor.held[tab.panel.locks] = ["Young"]
         visitor.read()
-        return readings_of(*asked)
+        return draw_readings(*asked)
 
-    monkeypatch.setattr(tab, "readings_of", overtaken)
-    tab.read(*late)
+    monkeypatch.setattr(tab.rendering, "draw_readings", overtaken)
+    tab.rendering.read(late)
     assert visitor.words == ["Opened noise", "Held: Young"]
 
 
 def test_a_picture_that_another_has_overtaken_stays_away(tab, visitor, monkeypatch) -> None:
     """The hand lets go of a slider and holds the button that shows the original, which takes no time to draw."""
-    face, _, _, *rest = visitor.look
-    pictures = tab.stage.pictures
+    update = tab.preview.update
 
     def overtaken(*asked):
-        monkeypatch.setattr(tab.stage, "pictures", pictures)
-        original = tab.preview(visitor.session, face, "Face", "Original", *rest)
+        monkeypatch.setattr(tab.preview, "update", update)
+        original = tab.rendering.draw_preview(visitor.widgets | {tab.preview.show: "Original"})
         assert original[0]["alt_text"].startswith("Original")
-        return pictures(*asked)
+        return update(*asked)
 
-    monkeypatch.setattr(tab.stage, "pictures", overtaken)
-    late = tab.preview(visitor.session, *visitor.look)
+    monkeypatch.setattr(tab.preview, "update", overtaken)
+    late = tab.rendering.draw_preview(visitor.widgets)
     assert not any("value" in update for update in late)
-    assert "value" in tab.preview(visitor.session, *visitor.look)[0]
+    assert "value" in tab.rendering.draw_preview(visitor.widgets)[0]
 
 
 def test_a_drag_is_one_step_whichever_news_comes_first(tab, visitor) -> None:
@@ -102,83 +101,85 @@ def test_a_drag_is_one_step_whichever_news_comes_first(tab, visitor) -> None:
     for last in (3.0, 5.0):
         visitor.held[slider] = start + last - 1
         visitor.read()
-        late = visitor.asks
+        late = visitor.widgets
         visitor.held[slider] = start + last
-        tab.let_go(*visitor.asks)
-        tab.read(*late)  # a reading from the middle of the drag, after the hand has left
+        tab.rendering.end_drag(visitor.widgets)
+        tab.rendering.read(late)  # a reading from the middle of the drag, after the hand has left
         visitor.read()
     assert visitor.words == ["Opened noise", "Smile +3", "Smile +5"]
     visitor.held[slider] = start + 6
     visitor.read()
-    tab.let_go(*visitor.asks)  # and this time after all readings
+    tab.rendering.end_drag(visitor.widgets)  # and this time after all readings
     visitor.held[slider] = start + 7
     visitor.read()
     assert visitor.words[-2:] == ["Smile +6", "Smile +7"]
 
 
 def test_locks_colour_and_detail_come_back(tab, visitor) -> None:
-    visitor.held[tab.panel.held] = ["Young"]
+    visitor.held[tab.panel.locks] = ["Young"]
     visitor.read()
     visitor.take({tab.panel.colour: "Blond_Hair", tab.panel.amount: 2.0}).read()
     visitor.held[tab.detail] = 0.9
     visitor.read()
     assert visitor.words[1:] == ["Held: Young", "Blond hair +2", "Photo detail 0.9"]
-    visitor.do(tab.undo).do(tab.undo)
-    assert visitor.held[tab.panel.colour] == "as it is" and visitor.held[tab.detail] == DETAIL and visitor.held[tab.panel.held] == ["Young"]
-    visitor.do(tab.redo)
+    visitor.do(tab.actions.undo).do(tab.actions.undo)
+    assert visitor.held[tab.panel.colour] == "as it is" and visitor.held[tab.detail] == DETAIL
+    assert visitor.held[tab.panel.locks] == ["Young"]
+    visitor.do(tab.actions.redo)
     assert visitor.held[tab.panel.colour] == "Blond_Hair" and visitor.strengths == {"Blond_Hair": 2.0}
 
 
 def test_undo_leads_past_what_the_page_can_show_no_more(tab, visitor) -> None:
-    tab.own.add_component(visitor.session, "Light", 2)
-    visitor.take(tab.own.show(visitor.session, visitor.held[tab.face], *visitor.values))
+    tab.custom.add_component(visitor.session, "Light", 2)
+    visitor.take(tab.custom.show(visitor.widgets))
     slider = tab.panel.own_sliders[0]
     visitor.held[slider] = round(visitor.held[slider] + 2, 1)
     visitor.read().move("Smiling", 1.0)
-    visitor.take(tab.own.remover(0)(visitor.session, visitor.held[tab.face], *visitor.values)).read()
+    visitor.take(tab.custom.remover(0)(visitor.widgets)).read()
     count = len(visitor.words)
     for _ in range(count + 1):
-        visitor.do(tab.undo)
+        visitor.do(tab.actions.undo)
     assert visitor.session.history.at == 0 and len(visitor.words) == count and visitor.strengths == {}
 
 
 def test_an_edit_beyond_a_slider_stands_at_its_end(tab, visitor) -> None:
     edit = replace(visitor.session.history.now, strengths={"Smiling": 90.0, "Blond_Hair": 90.0})
-    visitor.take(tab.show_edit(visitor.session, edit, *LOOK, "")).read()
+    visitor.take(tab.rendering.show_edit(visitor.session, edit, *LOOK, "")).read()
     for control in tab.panel.controls:
         low, high = axis_of(control)
         assert low <= visitor.held[visitor.names[control.name]] <= high
-    assert visitor.held[tab.panel.amount] <= tab.panel.most(tab.panel.colours["Blond_Hair"])
+    assert visitor.held[tab.panel.amount] <= tab.panel.max_amount(tab.panel.colours["Blond_Hair"])
 
 
 def test_reset_and_a_new_start_are_steps(tab, visitor) -> None:
     start = visitor.picture
     visitor.move("Smiling", 3.0)
     done = visitor.picture
-    visitor.do(tab.begin_from)
+    visitor.do(tab.actions.begin_from)
     assert np.array_equal(visitor.picture, done) and visitor.strengths == {}
-    visitor.move("Male", 2.0).do(tab.put_back)
+    visitor.move("Male", 2.0).do(tab.actions.reset)
     assert np.array_equal(visitor.picture, done)  # the new start is what is gone back to
     assert visitor.words == ["Opened noise", "Smile +3", "New start", "Masculine -2", "Reset all"]
-    visitor.do(tab.undo).do(tab.undo).do(tab.undo).do(tab.undo)
+    visitor.do(tab.actions.undo).do(tab.actions.undo).do(tab.actions.undo).do(tab.actions.undo)
     assert np.array_equal(visitor.picture, start)
 
 
 def test_a_moved_crop_is_one_step(tab, visitor) -> None:
     face = visitor.held[tab.face]
     for zoom in (1.1, 1.3, 1.5):
-        visitor.take(tab.adjust(*[visitor.session, visitor.held[tab.face], *LOOK, DETAIL, *visitor.values], 0, 0, zoom, 0))
+        crop = dict(zip(tab.crop.sliders, (0, 0, zoom, 0), strict=True))
+        visitor.take(tab.actions.adjust(visitor.widgets | crop))
     visitor.read()
     assert visitor.words == ["Opened noise", "Crop"] and visitor.session.adjustments[0].zoom == 1.5
-    visitor.do(tab.undo)
+    visitor.do(tab.actions.undo)
     assert visitor.held[tab.face].crop is face.crop and visitor.session.adjustments == {}
 
 
 def test_the_first_visit_shows_an_edit(tab) -> None:
     first = Visitor(tab)
-    first.take(tab.first_visit(first.session))
+    first.take(tab.opening.first_visit(first.session))
     assert first.strengths == {"Smiling": -5.0} and first.words[1:] == ["Smile -5"]
-    first.read().do(tab.undo)
+    first.read().do(tab.actions.undo)
     assert first.strengths == {}
 
 
@@ -193,14 +194,14 @@ def test_pictures_come_as_updates_so_that_their_files_are_deleted(tab, visitor) 
     """A plain value after a gap in a dict goes to a component that Gradio's own cleaning does not know."""
     face, images = visitor.held[tab.face], (gr.Image, gr.ImageSlider, gr.Gallery)
     fresh = tab.editor.open_photo(face.source.pixels, Adjustment(zoom=1.3))
-    given = [tab.open_face(Session(), face), *tab.crop.refine(Session(), fresh, True), tab.put_back(visitor.session, *visitor.look)]
+    given = [tab.opening.open_face(Session(), face), *tab.crop.refine(Session(), fresh, True), tab.actions.reset(visitor.widgets)]
     pictures = [update for updates in given for widget, update in updates.items() if isinstance(widget, images)]
     assert len(pictures) > 8 and all(isinstance(update, dict) for update in pictures)
 
 
 def test_who_is_away_for_long_is_forgotten(tab, visitor) -> None:
     visitor.move("Smiling", 2.0)
-    tab.past.show(visitor.session, tab.panel.view)
+    tab.history.show(visitor.session)
     assert guided_filter._look.cache_info().currsize  # small pictures of the face, for its colours
     forget_idle(60)
     assert visitor.session.history is not None and len(visitor.session.thumbnails)
@@ -209,4 +210,4 @@ def test_who_is_away_for_long_is_forgotten(tab, visitor) -> None:
     assert visitor.session.history is None and not len(visitor.session.thumbnails)
     assert not guided_filter._look.cache_info().currsize
     with pytest.raises(gr.Error, match="nothing to undo"):
-        tab.undo(visitor.session, *visitor.look)
+        tab.actions.undo(visitor.widgets)

@@ -22,10 +22,15 @@ from train.bench.slider_client import JPEG, SliderClient
 def look(tab, face):
     """What the page of one visitor says, who has opened the face: by the widgets' ids."""
     session = Session()
-    tab.open_face(session, face)
-    values, _ = tab.panel.put(session, {}, ())
-    held = dict(zip((widget.elem_id for widget in tab.panel.inputs), values, strict=True))
-    return {"hand": session.open_key(), "view": "Face", "show": EDITED, "detail": 0.5, **held}, session
+    tab.opening.open_face(session, face)
+    values, _ = tab.panel.set_to_edit(session, {}, (), 0.5)
+    held = {widget.elem_id: value for widget, value in values.items()}
+    return {"hand": session.open_key(), "view": "Face", "show": EDITED, **held}, session
+
+
+def widgets_of(tab, session: Session, face, look: dict) -> dict:
+    """What Gradio would give to a handler."""
+    return {widget: look.get(widget.elem_id) for widget in tab.rendering.widgets} | {tab.session: session, tab.face: face}
 
 
 def pixels(answer: dict) -> np.ndarray:
@@ -37,17 +42,16 @@ def pixels(answer: dict) -> np.ndarray:
 def test_the_picture_is_the_one_that_gradio_brings_when_the_hand_rests(tab, face, look) -> None:
     look, session = look
     look["slider-smiling"] = round(look["slider-smiling"] + 2, 1)
-    answer = tab.live.draw(look)
+    answer = tab.live_preview.draw(look)
     assert answer["words"] == "Edited face: Smile +2"
-    values = [look[widget.elem_id] for widget in tab.panel.inputs]
-    at_rest = tab.preview(session, face, "Face", EDITED, 0.5, *values)[0]
+    at_rest = tab.rendering.draw_preview(widgets_of(tab, session, face, look))[0]
     buffer = io.BytesIO()
     at_rest["value"].save(buffer, "JPEG")  # as Gradio does
     assert base64.b64decode(answer["picture"].removeprefix(JPEG)) == buffer.getvalue() and at_rest["alt_text"] == answer["words"]
-    assert tab.live.draw(look | {"show": COMPARE}) == answer
-    session.hand = ()
-    assert tab.live.draw(look | {"show": ORIGINAL}) is None and list(session.hand) == values  # nothing to draw, but the hand is there
-    held = tab.live.draw(look | {"locks": ["Young", "Male", "gone"]})
+    assert tab.live_preview.draw(look | {"show": COMPARE}) == answer
+    session.drag, values = {}, {widget: look[widget.elem_id] for widget in (tab.detail, *tab.panel.inputs)}
+    assert tab.live_preview.draw(look | {"show": ORIGINAL}) is None and session.drag == values  # nothing to draw, but the hand is there
+    held = tab.live_preview.draw(look | {"locks": ["Young", "Male", "gone"]})
     assert not np.array_equal(pixels(held), pixels(answer))
 
 
@@ -69,14 +73,14 @@ def test_the_picture_is_the_one_that_gradio_brings_when_the_hand_rests(tab, face
     ],
 )
 def test_what_no_page_of_the_visitor_says_gets_no_picture(tab, look, change) -> None:
-    assert tab.live.draw(look[0]) is not None
-    assert tab.live.draw(look[0] | change) is None
+    assert tab.live_preview.draw(look[0]) is not None
+    assert tab.live_preview.draw(look[0] | change) is None
     for other in (None, [], "look", {}, {"hand": look[0]["hand"]}):
-        assert tab.live.draw(other) is None
+        assert tab.live_preview.draw(other) is None
 
 
 def test_an_emptied_number_asks_for_nothing(tab, look) -> None:
-    assert tab.live.draw(look[0] | {"slider-smiling": None})["words"] == "Edited face: no change"
+    assert tab.live_preview.draw(look[0] | {"slider-smiling": None})["words"] == "Edited face: no change"
 
 
 def test_a_key_is_the_visitors_alone_and_goes_with_the_session() -> None:
@@ -91,25 +95,26 @@ def test_a_key_is_the_visitors_alone_and_goes_with_the_session() -> None:
 def test_a_new_action_has_no_picture_before_it_has_shown_one(tab, face, look) -> None:
     look, session = look
     other = tab.editor.generate([3])[0]
-    turn = session.turn
-    late = session.take_turn()
-    assert tab.live.draw(look) is None
+    turn = session.action
+    late = session.begin_action()
+    assert tab.live_preview.draw(look) is None
     session.show(late, face)
     session.show(turn, other)  # what was overtaken comes late: nobody sees it
-    assert session.face_now is None and tab.live.draw(look) is None
+    assert session.face_now is None and tab.live_preview.draw(look) is None
     session.show(late, face)
-    assert tab.live.draw(look) is not None
+    assert tab.live_preview.draw(look) is not None
     session.forget()
-    assert tab.live.draw(look) is None
+    assert tab.live_preview.draw(look) is None
 
 
 def test_guidance_and_a_moved_crop_show_the_face_that_they_have_come_to(tab, face) -> None:
     session = Session()
-    tab.open_face(session, face)
+    tab.opening.open_face(session, face)
     tab.crop.adjust(session, face, 0.1, 0, 1, 0)
     assert session.face_now is not face and session.face_now.photo is face.photo
-    values, _ = tab.panel.put(session, {}, ())
-    run = tab.goals.run("Smile", {"Smiling": True}, session, face, "Face", EDITED, 0.5, *values)
+    values, _ = tab.panel.set_to_edit(session, {}, (), 0.5)
+    look = {tab.session: session, tab.face: face, tab.preview.view: "Face", tab.preview.show: EDITED}
+    run = tab.guidance.run("Smile", {"Smiling": True}, {**look, **values})
     faces = [update[tab.face] for update in run if tab.face in update]
     assert faces and session.face_now is faces[-1]
 
@@ -260,9 +265,8 @@ def test_photo_detail_and_comparing_show_the_edit_too(page, expect) -> None:
 
 def test_guidance_that_fails_at_once_leaves_the_face_where_it_was(tab, face, look, monkeypatch: pytest.MonkeyPatch) -> None:
     look, session = look
-    values = [look[widget.elem_id] for widget in tab.panel.inputs]
     before = session.face_now
     monkeypatch.setattr(tab.editor, "guide", lambda *asked, **how: (_ for _ in ()).throw(ValueError("no gradient")))
     with pytest.raises(gr.Error, match="no gradient"):
-        list(tab.goals.run("Smile", {"Smiling": True}, session, before, "Face", EDITED, 0.5, *values))
-    assert session.face_now is before and tab.live.draw(look) is not None
+        list(tab.guidance.run("Smile", {"Smiling": True}, widgets_of(tab, session, before, look)))
+    assert session.face_now is before and tab.live_preview.draw(look) is not None

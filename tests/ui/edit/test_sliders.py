@@ -25,10 +25,10 @@ class Widgets:
     """The values of the page's widgets, by name, as a visitor changes them."""
 
     def __init__(self, tab, session: Session, face) -> None:
-        self.tab, self.session = tab, session
-        self.values = dict.fromkeys(tab.panel.inputs)
-        self.values[tab.panel.held] = []
-        self.take(tab.panel.place(session, face))
+        self.tab, self.session, self.face = tab, session, face
+        self.values = dict.fromkeys(tab.panel.inputs) | {tab.panel.locks: [], tab.detail: 0.5}
+        self.values |= {tab.preview.view: "Face", tab.preview.show: "Edited"}
+        self.take(tab.panel.set_to_face(session, face))
 
     def take(self, updates: dict) -> None:
         for widget, update in updates.items():
@@ -43,8 +43,12 @@ class Widgets:
         self.values[self.slider(name)] = round(self.values[self.slider(name)] + by, 1)
 
     @property
-    def asked(self):
-        return self.tab.panel.asked(self.session, tuple(self.values.values()))
+    def widgets(self) -> dict:
+        return {**self.values, self.tab.session: self.session, self.tab.face: self.face}
+
+    @property
+    def edit(self):
+        return self.tab.panel.requested_edit(self.session, self.values)
 
 
 @pytest.fixture
@@ -58,7 +62,7 @@ def page(tab, face) -> Widgets:
 def test_at_the_start_nothing_is_asked_for_whatever_the_face(tab, face) -> None:
     for other in (face, *tab.editor.generate([1, 2, 3]), tab.editor.bake(face, {"Smiling": 2.0, "Male": -1.0})):
         page = Widgets(tab, Session(), other)
-        assert page.asked.strengths == {} and page.asked.words == ""
+        assert page.edit.request.strengths == {} and page.edit.words == ""
         scores = tab.editor.scores(other)
         for control in tab.panel.controls:
             score = -scores[control.name] if control.reversed else scores[control.name]
@@ -69,37 +73,37 @@ def test_at_the_start_nothing_is_asked_for_whatever_the_face(tab, face) -> None:
 def test_a_change_is_a_strength_and_a_reversed_one_its_opposite(page) -> None:
     page.move("Smiling", 2.0)
     page.move("Male", 1.5)
-    assert page.asked.strengths == {"Smiling": 2.0, "Male": -1.5}
-    assert page.asked.words == "Smile +2, Masculine ↔ feminine +1.5"
+    assert page.edit.request.strengths == {"Smiling": 2.0, "Male": -1.5}
+    assert page.edit.words == "Smile +2, Masculine ↔ feminine +1.5"
     page.move("Smiling", -2.0)
     page.values[page.slider("Male")] = None  # an emptied number field
-    assert page.asked.strengths == {}
+    assert page.edit.request.strengths == {}
 
 
 def test_where_the_face_is_encoded_anew_untouched_sliders_follow_and_the_others_stay(tab, face, page) -> None:
     other = replace(face, latent=face.latent + 0.5)
     page.move("Smiling", 1.0)
     stood = page.values[page.slider("Smiling")]
-    silence = {tab.panel.held: gr.skip()}
-    assert tab.panel.settle(page.session, other, *page.values.values()) == silence  # nobody says that it was
+    silence = {tab.panel.locks: gr.skip()}
+    assert tab.panel.follow_face(page.session, other, page.values) == silence  # nobody says that it was
     page.session.move_crop(0, Adjustment())
-    page.take(tab.panel.settle(page.session, other, *page.values.values()))
-    assert page.values[page.slider("Smiling")] == stood and page.asked.strengths == {"Smiling": 1.0}
+    page.take(tab.panel.follow_face(page.session, other, page.values))
+    assert page.values[page.slider("Smiling")] == stood and page.edit.request.strengths == {"Smiling": 1.0}
     young = next(c for c in tab.panel.controls if c.name == "Young")
     assert page.values[page.slider("Young")] == round(tab.panel.scores(page.session, other)[young.name], 1)
     page.session.move_crop(0, Adjustment())
-    assert tab.panel.settle(page.session, other, *page.values.values()) == silence  # nothing more to write
+    assert tab.panel.follow_face(page.session, other, page.values) == silence  # nothing more to write
     page.session.move_crop(0, Adjustment())
-    page.session.take_turn()
-    assert tab.panel.settle(page.session, face, *page.values.values()) == silence  # another action puts the sliders itself
+    page.session.begin_action()
+    assert tab.panel.follow_face(page.session, face, page.values) == silence  # another action puts the sliders itself
 
 
 def test_a_slider_that_a_hand_took_meanwhile_is_not_put_back_from_under_it(tab, face, page) -> None:
-    left = tuple(page.values.values())  # on their way to the server, when the hand takes the slider
+    left = dict(page.values)  # on their way to the server, when the hand takes the slider
     page.move("Smiling", 1.0)
-    page.session.hand = tuple(page.values.values())
+    tab.panel.remember_drag(page.session, page.values)
     page.session.move_crop(0, Adjustment())
-    put = tab.panel.settle(page.session, replace(face, latent=face.latent + 0.5), *left)
+    put = tab.panel.follow_face(page.session, replace(face, latent=face.latent + 0.5), left)
     assert page.slider("Young") in put and page.slider("Smiling") not in put
 
 
@@ -107,7 +111,7 @@ def test_marks_say_where_the_photo_stands_what_is_seen_and_what_is_beyond(tab, f
     seen = tab.editor.probabilities(face)
 
     def rule(place: str) -> str:
-        return re.search(rf"{place} {{ (.*) }}", tab.panel.draw_marks(page.session, face, page.asked, seen)).group(1)
+        return re.search(rf"{place} {{ (.*) }}", tab.panel.draw_marks(page.session, face, page.edit, seen)).group(1)
 
     at_rest = rule("#slider-smiling")
     assert f'--seen: "{seen["Smiling"]:.0%}"' in at_rest and '--words: ""' in at_rest
@@ -149,11 +153,11 @@ def test_one_hair_colour_at_a_time(coloured) -> None:
         update = coloured.panel.choose_colour(colour)[coloured.panel.amount]
         page.take({coloured.panel.amount: update})
         assert update["visible"] and update["maximum"] == pytest.approx(1.5 * strength)
-        assert page.asked.strengths == {colour: strength}
-    assert page.asked.words == "Gray hair +2"
+        assert page.edit.request.strengths == {colour: strength}
+    assert page.edit.words == "Gray hair +2"
     page.values[coloured.panel.colour] = AS_IT_IS
     page.take(coloured.panel.choose_colour(AS_IT_IS))
-    assert page.asked.strengths == {}
+    assert page.edit.request.strengths == {}
 
 
 # Locks ----------------------------------------------------------------------------------------------------------------
@@ -162,8 +166,8 @@ def test_one_hair_colour_at_a_time(coloured) -> None:
 def test_hair_colour_is_one_lock_and_what_is_gone_is_passed_over(coloured) -> None:
     page = Widgets(coloured, Session(), coloured.editor.generate([1])[0])
     assert (HAIR, HAIR) in coloured.panel.lock_choices(page.session)
-    page.values[coloured.panel.held] = ["Male", HAIR, "Removed"]
-    assert page.asked.locks == ("Male", "Black_Hair", "Blond_Hair", "Gray_Hair")
+    page.values[coloured.panel.locks] = ["Male", HAIR, "Removed"]
+    assert page.edit.request.locks == ("Male", "Black_Hair", "Blond_Hair", "Gray_Hair")
 
 
 class Shares:
@@ -179,25 +183,26 @@ class Shares:
 def test_what_locks_leave_is_said_in_words_and_warned_of_below_30_percent() -> None:
     editor = Shares({"A": {"S": 0.62, "L": 0.95}, "B": {"S": 1.0, "L": 0.2}}, {"S": 0.61, "L": 0.19})
     labels = {"S": "Smiling", "L": "Lip<stick"}
-    assert lock_report.say_left(editor, {}, ["S"], labels) == ""
-    one = lock_report.say_left(editor, {"Mouth open": ["A"]}, ["S"], labels)
+    assert lock_report.report_locks(editor, {}, ["S"], labels) == ""
+    one = lock_report.report_locks(editor, {"Mouth open": ["A"]}, ["S"], labels)
     assert one == "<p>62% of Smiling is left while Mouth open is held.</p>"
-    both = lock_report.say_left(editor, {"Mouth open": ["A"], "Masculine": ["B"]}, ["S", "L"], labels)
+    both = lock_report.report_locks(editor, {"Mouth open": ["A"], "Masculine": ["B"]}, ["S", "L"], labels)
     assert "61% of Smiling is left while Mouth open is held." in both
     assert '<p class="warning">Only 19% of Lip&lt;stick is left while Masculine is held.</p>' in both
-    assert lock_report.say_left(editor, {"x": ["A"], "y": ["B"]}, [], labels) == "<p>Least is left of Lip&lt;stick 19%, Smiling 61%.</p>"
+    least = lock_report.report_locks(editor, {"x": ["A"], "y": ["B"]}, [], labels)
+    assert least == "<p>Least is left of Lip&lt;stick 19%, Smiling 61%.</p>"
 
 
 def test_a_lock_changes_the_edit(tab, face, page) -> None:
     page.move("Smiling", 3.0)
-    free = tab.preview(page.session, face, "Face", "Edited", 0.5, *page.values.values())[0]["value"]
-    page.values[tab.panel.held] = ["Young", "Male", HAIR]
-    held = tab.preview(page.session, face, "Face", "Edited", 0.5, *page.values.values())[0]["value"]
+    free = tab.rendering.draw_preview(page.widgets)[0]["value"]
+    page.values[tab.panel.locks] = ["Young", "Male", HAIR]
+    held = tab.rendering.draw_preview(page.widgets)[0]["value"]
     assert not np.array_equal(np.asarray(free), np.asarray(held))
-    _, _, left, *_ = tab.read(page.session, face, 0.5, *page.values.values())
+    _, _, left, *_ = tab.rendering.read(page.widgets)
     share = tab.editor.remaining(["Young", "Male", "Blond_Hair"])["Smiling"]
     assert f"{share:.0%} of Smile is left" in left
-    file, _ = tab.save(page.session, face, True, 0.5, *page.values.values())
+    file, _ = tab.actions.save(page.widgets | {tab.downloads.as_png: True})
     recipe = json.loads(Image.open(file).text["facevae"])
     assert recipe["locks"] == ["Blond_Hair", "Male", "Young"] and recipe["strengths"] == {"Smiling": 3.0}
 
@@ -206,43 +211,43 @@ def test_a_lock_changes_the_edit(tab, face, page) -> None:
 
 
 def added(tab, page: Widgets, face) -> dict:
-    update = tab.own.show(page.session, face, *page.values.values())
+    update = tab.custom.show(page.widgets)
     page.take(update)
     return update
 
 
 def test_a_component_is_a_slider_like_any_other_until_it_is_removed(tab, face, page) -> None:
     for name, number in (("Light", 2), ("", 3)):
-        said, _ = tab.own.add_component(page.session, name, number)
+        said, _ = tab.custom.add_component(page.session, name, number)
         update = added(tab, page, face)
     assert "PC 3 is a slider now" in said and [d.name for d in page.session.own] == ["Light", "PC 3"]
     assert [update[place]["visible"] for place in tab.panel.own_places] == [True, True, False, False]
-    assert page.asked.strengths == {}
+    assert page.edit.request.strengths == {}
     page.move("PC 3", 2.0)
-    assert page.asked.strengths == {"PC 3": 2.0}
+    assert page.edit.request.strengths == {"PC 3": 2.0}
     assert ("Light", "Light") in tab.panel.lock_choices(page.session)
-    page.values[tab.panel.held] = ["Light"]
-    assert page.asked.locks == ("Light",)
-    free, moved = (tab.editor.edit(face).decoded, page.asked.editor.edit(face, page.asked.strengths).decoded)
+    page.values[tab.panel.locks] = ["Light"]
+    assert page.edit.request.locks == ("Light",)
+    free, moved = (tab.editor.edit(face).decoded, page.edit.editor.edit(face, page.edit.request.strengths).decoded)
     assert not np.array_equal(free, moved)
 
-    page.take(tab.own.remover(0)(page.session, face, *page.values.values()))
-    assert page.values[tab.panel.held] == [] and page.asked.strengths == {"PC 3": 2.0}  # it moved up, with its change
+    page.take(tab.custom.remover(0)(page.widgets))
+    assert page.values[tab.panel.locks] == [] and page.edit.request.strengths == {"PC 3": 2.0}  # it moved up, with its change
     assert tab.editor.directions.keys() == tab.editor.checkpoint.directions.keys()  # nobody else's sliders changed
 
 
 @pytest.mark.parametrize(("name", "sentence"), [("smiling", "already"), ("Smile", "already"), (HAIR, "already"), ("x" * 41, "1 to 40")])
 def test_names_of_own_sliders(tab, page, name, sentence) -> None:
     with pytest.raises(gr.Error, match=sentence):
-        tab.own.add_component(page.session, name, 1)
+        tab.custom.add_component(page.session, name, 1)
     assert page.session.own == []
 
 
 def test_there_is_room_for_four(tab, page) -> None:
     for number in (1, 2, 3, 4):
-        tab.own.add_component(page.session, "", number)
+        tab.custom.add_component(page.session, "", number)
     with pytest.raises(gr.Error, match="remove one first"):
-        tab.own.add_component(page.session, "", 5)
+        tab.custom.add_component(page.session, "", 5)
 
 
 @pytest.fixture
@@ -262,37 +267,37 @@ def photos(tab, tmp_path, monkeypatch):
 
 
 def test_a_direction_from_photos_and_the_photos_are_gone(tab, face, page, photos) -> None:
-    updates = list(tab.own.learn_from(page.session, " Light ", *([{"path": str(p)} for p in side] for side in photos)))
-    said = [update[tab.own.status] for update in updates if isinstance(update.get(tab.own.status), str)]
+    updates = list(tab.custom.learn_from(page.session, " Light ", *([{"path": str(p)} for p in side] for side in photos)))
+    said = [update[tab.custom.status] for update in updates if isinstance(update.get(tab.custom.status), str)]
     assert said[0] == "Reading photo 1 of 16: 200-0.png" and re.search(r"Light tells your examples apart with an AUROC of 1\.00", said[-1])
     assert not any(path.exists() for side in photos for path in side)
     added(tab, page, face)
     page.move("Light", 2.0)
-    before, after = tab.editor.edit(face).decoded, page.asked.editor.edit(face, page.asked.strengths).decoded
+    before, after = tab.editor.edit(face).decoded, page.edit.editor.edit(face, page.edit.request.strengths).decoded
     assert after.mean() > before.mean()
 
 
 def test_photos_that_cannot_be_read_are_named(tab, page, photos) -> None:
     photos[0][3].write_text("words, and words again")
-    run = tab.own.learn_from(page.session, "Light", *([{"path": str(p)} for p in side] for side in photos))
+    run = tab.custom.learn_from(page.session, "Light", *([{"path": str(p)} for p in side] for side in photos))
     with pytest.raises(gr.Error, match=r"7 faces with it and 8 without are too few.*200-3\.png"):
         list(run)
     assert page.session.own == []
     with pytest.raises(gr.Error, match="choose 8 to 100 photos"):
-        list(tab.own.learn_from(page.session, "Light", [{"path": "one.png"}], None))
+        list(tab.custom.learn_from(page.session, "Light", [{"path": "one.png"}], None))
 
 
 def test_own_directions_travel_as_a_file(tab, page, tmp_path) -> None:
-    tab.own.add_component(page.session, "Light", 1)
-    saved = tab.own.save(page.session)
+    tab.custom.add_component(page.session, "Light", 1)
+    saved = tab.custom.save(page.session)
     other = Session()
-    assert tab.own.open_file(other, [{"path": saved}]).startswith("Light")
+    assert tab.custom.open_file(other, [{"path": saved}]).startswith("Light")
     assert np.allclose(other.own[0].step, page.session.own[0].step, atol=1e-6)
     np.save(tmp_path / "mine.npy", np.ones(3))
     with pytest.raises(gr.Error, match="mine"):
-        tab.own.open_file(other, [{"path": str(tmp_path / "mine.npy")}])
+        tab.custom.open_file(other, [{"path": str(tmp_path / "mine.npy")}])
     with pytest.raises(gr.Error, match=r"notes\.txt: directions come as"):
-        tab.own.open_file(other, [{"path": str(tmp_path / "notes.txt")}] if (tmp_path / "notes.txt").write_text("x") else [])
+        tab.custom.open_file(other, [{"path": str(tmp_path / "notes.txt")}] if (tmp_path / "notes.txt").write_text("x") else [])
 
 
 # Wishes and reports ---------------------------------------------------------------------------------------------------
@@ -310,8 +315,8 @@ def test_wishes_are_refused_before_anything_is_overtaken(tab, face) -> None:
     session = Session()
     for with_it, without, sentence in (([], [], "at least one"), (["Smiling"], ["Smiling"], "for and against|against")):
         with pytest.raises(gr.Error, match=sentence):
-            next(tab.goals.follow_wishes(with_it, without, session, face))
-    assert session.turn == 0
+            next(tab.guidance.follow_wishes({tab.guidance.with_it: with_it, tab.guidance.without: without}))
+    assert session.action == 0
 
 
 def test_the_curve_of_a_search_names_each_wish_at_its_end() -> None:

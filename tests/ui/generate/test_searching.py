@@ -29,11 +29,11 @@ def asking(seed: int = 1, count: int = 4, with_it: tuple[str, ...] = (), without
 
 
 def last(tab, updates) -> Sheet:
-    return [update[tab.sheet] for update in updates if tab.sheet in update][-1]
+    return [update[tab.view.sheet] for update in updates if tab.view.sheet in update][-1]
 
 
 def said(tab, updates) -> list[str]:
-    return [update[tab.status] for update in updates if isinstance(update.get(tab.status), str)]
+    return [update[tab.view.status] for update in updates if isinstance(update.get(tab.view.status), str)]
 
 
 def seeds(sheet: Sheet) -> list[int | None]:
@@ -42,97 +42,97 @@ def seeds(sheet: Sheet) -> list[int | None]:
 
 def test_more_goes_on_where_the_sheet_ends_until_it_is_full(tab):
     session = Session()
-    sheet = last(tab, tab.draw(session, *asking(7, 40)))
-    updates = list(tab.go_on(session, sheet))
+    sheet = last(tab, tab.search.draw(session, *asking(7, 40)))
+    updates = list(tab.search.go_on(session, sheet))
     assert seeds(last(tab, updates)) == list(range(7, 87))
-    assert not any(tab.chosen in update for update in updates)  # the choice stays
-    full = list(tab.go_on(session, last(tab, updates)))
+    assert not any(tab.view.chosen in update for update in updates)  # the choice stays
+    full = list(tab.search.go_on(session, last(tab, updates)))
     assert seeds(last(tab, full)) == list(range(7, 7 + MOST_SHOWN))
-    assert "full" in said(tab, full)[-1] and not full[0][tab.more]["interactive"]
+    assert "full" in said(tab, full)[-1] and not full[0][tab.view.more]["interactive"]
 
 
 def test_only_some_faces_are_those_of_the_seeds_that_fit(tab, rare):
     session = Session()
-    sheet = last(tab, tab.draw(session, *asking(1, 3, (rare,))))
+    sheet = last(tab, tab.search.draw(session, *asking(1, 3, (rare,))))
     assert all(tab.editor.probabilities(face)[rare] > 0.5 for face in sheet.faces) and len(sheet.faces) == 3
-    both = last(tab, tab.go_on(session, sheet))
-    assert seeds(both) == seeds(last(tab, tab.draw(Session(), *asking(1, 6, (rare,)))))
-    assert seeds(last(tab, tab.draw(session, *asking(1, 12, (), (rare,)))))[:1] != seeds(sheet)[:1]
+    both = last(tab, tab.search.go_on(session, sheet))
+    assert seeds(both) == seeds(last(tab, tab.search.draw(Session(), *asking(1, 6, (rare,)))))
+    assert seeds(last(tab, tab.search.draw(session, *asking(1, 12, (), (rare,)))))[:1] != seeds(sheet)[:1]
 
 
 @pytest.mark.parametrize("by", ["draw", "more", "neighbours", "back", "nearer"])
 def test_a_search_that_was_overtaken_falls_silent(tab, rare, by):
     session = Session()
-    sheet = last(tab, tab.draw(session, *asking()))
+    sheet = last(tab, tab.search.draw(session, *asking()))
     around = neighbours(tab.editor, sheet, sheet.faces[1], 0.5)
     actions = {
-        "draw": lambda: tab.settle(session, *asking(9)),
-        "more": lambda: next(tab.go_on(session, sheet)),
-        "neighbours": lambda: tab.explore(session, sheet, sheet.faces[0], 0.5),
-        "back": lambda: tab.go_back(session, around),
-        "nearer": lambda: tab.come_nearer(session, around, None, 0.2),
+        "draw": lambda: tab.search.settle(session, *asking(9)),
+        "more": lambda: next(tab.search.go_on(session, sheet)),
+        "neighbours": lambda: tab.neighbours.explore(session, sheet, sheet.faces[0], 0.5),
+        "back": lambda: tab.neighbours.go_back(session, around),
+        "nearer": lambda: tab.neighbours.change_radius(session, around, None, 0.2),
     }
-    running = tab.draw(session, *asking(1, 12, (rare,)))
+    running = tab.search.draw(session, *asking(1, 12, (rare,)))
     next(running)
     actions[by]()
-    assert [list(update) for update in running] == [[tab.status]]
+    assert [list(update) for update in running] == [[tab.view.status]]
 
 
 def test_stop_keeps_what_was_found_and_wrong_settings_stop_nothing(tab, rare, monkeypatch):
-    monkeypatch.setattr("facevae.ui.generate.tab.SEARCH_SEC", 0.0)
+    monkeypatch.setattr("facevae.ui.generate.search.SEARCH_SEC", 0.0)
     session = Session()
-    running = tab.draw(session, *asking(1, 48, (rare,)))
-    first = next(update for update in running if tab.sheet in update)
-    assert first[tab.chosen] is first[tab.sheet].faces[0] and first[tab.stop]["interactive"]
+    running = tab.search.draw(session, *asking(1, 48, (rare,)))
+    first = next(update for update in running if tab.view.sheet in update)
+    assert first[tab.view.chosen] is first[tab.view.sheet].faces[0] and first[tab.view.stop]["interactive"]
     for wrong, words in ((asking(-1), "whole number"), (asking(1.5), "whole number"), (asking(1, 4, (rare,), (rare,)), "for and against")):
-        tab.settle(session, *wrong)
+        tab.search.settle(session, *wrong)
         with pytest.raises(gr.Error, match=words):
-            next(tab.draw(session, *wrong))
-    tab.settle(session, *asking(None))
-    assert said(tab, tab.draw(session, *asking(None))) == []  # an empty field waits for its seed
+            next(tab.search.draw(session, *wrong))
+    tab.search.settle(session, *asking(None))
+    assert said(tab, tab.search.draw(session, *asking(None))) == []  # an empty field waits for its seed
     session.stop()
     (*_, end, silence) = running
-    found = len(end[tab.sheet].faces)  # the try that was under way counts
-    assert said(tab, [end])[0].startswith(f"Stopped: {found} of 48 found") and not end[tab.stop]["interactive"]
-    assert found <= 2 and list(silence) == [tab.status]
+    found = len(end[tab.view.sheet].faces)  # the try that was under way counts
+    assert said(tab, [end])[0].startswith(f"Stopped: {found} of 48 found") and not end[tab.view.stop]["interactive"]
+    assert found <= 2 and list(silence) == [tab.view.status]
 
 
 def test_nothing_found_leaves_the_faces_from_before(tab, monkeypatch):
     monkeypatch.setattr("facevae.editor.generation.fits", lambda seen, wanted: False)
     monkeypatch.setattr(Editor.search, "__defaults__", (0.8, "fitted", 5))
-    updates = list(tab.draw(Session(), *asking(1, 4, ("Smiling",))))
-    assert not any(tab.sheet in update or tab.chosen in update for update in updates)
+    updates = list(tab.search.draw(Session(), *asking(1, 4, ("Smiling",))))
+    assert not any(tab.view.sheet in update or tab.view.chosen in update for update in updates)
     assert said(tab, updates)[-1].startswith("None of 4 found in 5 tries") and "stay" in said(tab, updates)[-1]
 
 
 def test_a_walk_leads_back_the_way_it_came(tab):
     session = Session()
-    sheet = first = last(tab, tab.draw(session, *asking()))
+    sheet = first = last(tab, tab.search.draw(session, *asking()))
     chosen = sheet.faces[2]
     for step in range(MOST_BEHIND):
-        update = tab.explore(session, sheet, chosen, 0.5)
-        sheet = update[tab.sheet]
-        assert len(sheet.faces) == 9 and sheet.faces[4] is chosen and update[tab.gallery]["selected_index"] == 4
+        update = tab.neighbours.explore(session, sheet, chosen, 0.5)
+        sheet = update[tab.view.sheet]
+        assert len(sheet.faces) == 9 and sheet.faces[4] is chosen and update[tab.view.gallery]["selected_index"] == 4
         chosen = sheet.faces[step % 9]
     for _ in range(MOST_BEHIND - 1):
         centre = sheet.centre
-        update = tab.go_back(session, sheet)
-        sheet = update[tab.sheet]
-        assert update[tab.chosen] is centre and any(face is centre for face in sheet.faces)
-    assert tab.go_back(session, sheet)[tab.sheet].faces == first.faces
-    assert tab.go_back(session, first)[tab.sheet].faces == first.faces
+        update = tab.neighbours.go_back(session, sheet)
+        sheet = update[tab.view.sheet]
+        assert update[tab.view.chosen] is centre and any(face is centre for face in sheet.faces)
+    assert tab.neighbours.go_back(session, sheet)[tab.view.sheet].faces == first.faces
+    assert tab.neighbours.go_back(session, first)[tab.view.sheet].faces == first.faces
 
 
 def test_more_neighbours_leave_those_that_are_there(tab):
     session = Session()
-    sheet = last(tab, tab.draw(session, *asking()))
-    around = tab.explore(session, sheet, sheet.faces[0], 0.5)[tab.sheet]
+    sheet = last(tab, tab.search.draw(session, *asking()))
+    around = tab.neighbours.explore(session, sheet, sheet.faces[0], 0.5)[tab.view.sheet]
     more = around
     for _ in range(3):
-        more = last(tab, tab.go_on(session, more))
+        more = last(tab, tab.search.go_on(session, more))
     assert len(more.faces) == MOST_NEAR and more.faces[:9] == around.faces and not more.room
-    nearer = tab.come_nearer(session, more, more.faces[7], 0.2)
-    assert nearer[tab.chosen] is nearer[tab.sheet].faces[7] and nearer[tab.sheet].faces[4] is sheet.faces[0]
+    nearer = tab.neighbours.change_radius(session, more, more.faces[7], 0.2)
+    assert nearer[tab.view.chosen] is nearer[tab.view.sheet].faces[7] and nearer[tab.view.sheet].faces[4] is sheet.faces[0]
     names = [face.name for face in more.faces]
     assert names[:6] == [f"face-1-near-{n}" for n in (1, 2, 3, 4)] + ["face-1", "face-1-near-5"] and len(set(names)) == MOST_NEAR
 

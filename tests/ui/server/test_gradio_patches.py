@@ -6,13 +6,13 @@ pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwrig
 import gradio as gr
 from playwright.sync_api import expect
 
-from facevae.ui.server.gradio_patches import send_whole
+from facevae.ui.server.gradio_patches import send_whole_values
 
 BUSY = "() => { const end = performance.now() + 400; while (performance.now() < end); }"
 
 
 def test_the_last_value_of_a_stream_stays_where_the_page_was_busy(browser):
-    send_whole()
+    send_whole_values()
     with gr.Blocks() as blocks:
         slider, hidden = gr.Slider(0, 9, 0, elem_id="slider"), gr.Slider(0, 9, 0, visible=False)  # the page waits for what is hidden
         over, go = gr.HTML("", elem_id="over"), gr.Button("Go", elem_id="go")

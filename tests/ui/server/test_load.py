@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from facevae.ui.edit.preview import StagePart
+from facevae.ui.edit.preview import Preview
 from train.bench.load import LoadRecord, bench_load, simulate
 
 USERS, SECONDS = 3, 6.0
@@ -27,13 +27,13 @@ def test_users_at_once_see_their_own_faces_only(url):
 
 @pytest.mark.slow
 def test_somebody_elses_face_would_be_noticed(url, monkeypatch):
-    draw, faces = StagePart.draw, []
+    draw, faces = Preview.draw, []
 
     def mixed_up(stage, face, *look):
         faces.append(face)
         return draw(stage, faces[-2:][0], *look)  # whoever's was drawn before
 
-    monkeypatch.setattr(StagePart, "draw", mixed_up)
+    monkeypatch.setattr(Preview, "draw", mixed_up)
     assert any("shows user" in line for line in run(url, USERS, 2 * SECONDS).strange)
 
 

@@ -1,0 +1,105 @@
+"""Opening a face in the Edit tab: from a file, the camera, an example, a link, or another tab."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from facevae.editor import DETAIL, Face, Opened
+from facevae.editor.recipe import recipe_of_link
+from facevae.ui.components import HINT, here, one_sentence
+from facevae.ui.edit.custom_directions import CustomDirections
+from facevae.ui.edit.preview import EDITED, IN_PHOTO
+from facevae.ui.edit.rendering import EditRendering
+from facevae.ui.examples import Examples
+from facevae.ui.face_tiles import which
+from facevae.ui.session import Session
+
+FIRST_STRENGTHS = {"Smiling": -5.0}
+FIRST_WORDS = "less cheerful than in the photo: the first slider did that"
+
+
+@dataclass(eq=False)
+class Opening:
+    """Handlers that show another face; each begins a history."""
+
+    rendering: EditRendering
+    custom: CustomDirections
+    examples: Examples
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What changes when another face is opened; see `open_face`."""
+        page = self.rendering
+        return [
+            page.face,
+            *page.pictures,
+            page.preview.tiles,
+            page.preview.view,
+            page.preview.show,
+            page.status,
+            page.stop,
+            page.report,
+            *page.readings,
+            *page.crop.opened,
+            *page.panel.inputs,
+            page.panel.detail,
+            *self.custom.opened,
+        ]
+
+    def open_face(self, session: Session, face: Face | None) -> dict[Any, Any]:
+        """Show a face without a change: sliders at its position, the crop as found."""
+        face = here(face)
+        return self.show(session, Opened(face), f"Opened {face.name}. ")
+
+    def open_photo(self, session: Session, file: dict[str, Any] | None, face: Face | None = None) -> dict[Any, Any]:
+        """A dropped, pasted or chosen file: a photo, a picture that was saved here, or a recipe for the face that is open.
+
+        Where it is refused, whatever runs for the photo before goes on.
+        """
+        if file is None:  # the camera was cleared
+            return {self.rendering.preview.view: gr.skip()}
+        with one_sentence():
+            opened = self.rendering.editor.open_file(Path(file["path"]), face)
+            self.custom.check_room(session, opened.own)
+        return self.show(session, opened, f"{opened.message} ")
+
+    def open_example(self, session: Session, chosen: gr.SelectData) -> dict[Any, Any]:
+        """One of the example tiles."""
+        return self.open_face(session, self.examples.faces[chosen.index])
+
+    def open_link(self, session: Session, query: str) -> dict[Any, Any] | None:
+        """The edit of a link; None where it holds none. A link that cannot be followed opens the first example, and says why."""
+        editor = self.rendering.editor
+        try:
+            recipe = recipe_of_link(query, editor.checkpoint.digest, editor.checkpoint.name, editor.directions)
+            return recipe and self.show(session, editor.reopen(recipe), "Opened from a link. ")
+        except ValueError as error:
+            return self.show(session, Opened(self.examples.faces[0]), f"{str(error)[:1].upper()}{str(error)[1:]}. ")
+
+    def first_visit(self, session: Session) -> dict[Any, Any]:
+        """The first example with one slider moved, to show what sliders are for."""
+        face = self.examples.faces[0]
+        strengths = {name: strength for name, strength in FIRST_STRENGTHS.items() if name in self.rendering.editor.directions}
+        return self.show(session, Opened(face), f"Opened {face.name}. ", strengths)
+
+    def show(self, session: Session, opened: Opened, greeting: str, first: Mapping[str, float] = {}) -> dict[Any, Any]:
+        """A face that has just come, with its edit. `first` are strengths for the first step of its history.
+
+        Locks of the face before go, sliders of the visitor's own stay.
+        """
+        page, face, detail = self.rendering, opened.face, DETAIL if opened.detail is None else opened.detail
+        own = self.custom.join(session, opened.own)
+        session.adjustments.clear()
+        edit = page.new_edit(session, face, detail, opened.strengths, opened.locks)
+        page.history.begin(session, edit, greeting.strip(" .") or "Opened")
+        words = f"{greeting}{which(face)}{face.message or HINT}"
+        if first:
+            edit, words = replace(edit, strengths=first), f"{face.name.capitalize()}, {FIRST_WORDS}."
+            page.history.remember(session, edit)
+        shown = page.show_edit(session, edit, IN_PHOTO, EDITED, words)
+        for slider in own.keys() & shown.keys() & set(page.panel.own_sliders):
+            shown[slider] = own[slider] | shown[slider]  # its name and its range, and its value
+        return own | shown | {page.preview.view: IN_PHOTO, page.preview.show: EDITED}
