@@ -1,1 +1,1 @@
-"""The page: a thin skin over facevae.editor. The only place that imports gradio; it never touches torch."""
+"""The page: widgets over facevae.editor. It alone imports gradio, and it imports no torch."""

@@ -1,4 +1,4 @@
-"""What stays in a visitor's own browser: looks, faces of seeds, two switches. No photo, and no latent of one."""
+"""Contents of the browser's local storage: presets, favourite faces, switches; validated."""
 
 from dataclasses import asdict
 from typing import Any

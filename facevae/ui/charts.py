@@ -1,4 +1,4 @@
-"""Small charts as SVG text. Colours and fonts come from style.css, so they follow light and dark."""
+"""Small charts as SVG text; colours and fonts come from style.css."""
 
 import html
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Components and helpers shared by all tabs: errors, status lines, HTML, sliders, pictures, downloads."""
+"""Components shared by all tabs: errors, status lines, HTML, sliders, pictures, downloads."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -213,6 +213,6 @@ def file_stem(face: Face) -> str:
 
 
 def wishes(editor: Editor) -> list[tuple[str, str]]:
-    """What can be wished for, in the order of the alphabet: all that the classifier knows, less what nobody should ask of a face."""
+    """Attributes for the menus of guidance and search, sorted: all of the classifier's, without the withheld ones."""
     known = [name for name in editor.attributes if name not in WITHHELD]
     return sorted((in_words(name)[0], name) for name in known)

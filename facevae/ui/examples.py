@@ -1,4 +1,4 @@
-"""Faces to begin with: public-domain photos from assets/examples, and faces that the model draws."""
+"""Example faces: public-domain photos from assets/examples, and generated faces."""
 
 import threading
 

@@ -5,7 +5,7 @@ element.addEventListener("click", (event) => {
   chosen = tile.dataset.index;
   trigger('select', { index: Number(chosen) });
 });
-// The tiles are drawn anew when another one is chosen: the keyboard stays where it was.
+// Choosing a tile redraws all of them: the keyboard focus is put back.
 watch("value", () => {
   if (chosen !== null) element.querySelector(`button[data-index="${chosen}"]`)?.focus({ preventScroll: true });
   chosen = null;

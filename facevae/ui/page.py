@@ -1,13 +1,14 @@
 """The page: five tabs, events between them, theme, and options for `launch`."""
 
 import weakref
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from facevae.editor import Editor
+from facevae.editor import Editor, Face
 from facevae.exhibits.exhibit import open_exhibits
 from facevae.ui.about.tab import AboutTab
 from facevae.ui.browser_storage import STORE
@@ -60,60 +61,22 @@ def build_page(
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Edit", id="edit", elem_id="tab-edit", elem_classes="drop-target"):
                 edit = EditTab(editor, examples, store)
-                opening = edit.opening
             with gr.Tab("Morph", id="morph", elem_id="tab-morph", elem_classes="drop-target", render_children=True):
                 morph = MorphTab(editor, examples)
             with gr.Tab("Generate", id="generate", elem_id="tab-generate", render_children=True) as generate_tab:
                 generate = GenerateTab(editor, store)
+            latent = None
             if exhibits:
                 with gr.Tab("Latent space", id="latent", elem_id="tab-latent", render_children=True) as latent_tab:
                     latent = LatentSpaceTab(editor, examples, exhibits)
             with gr.Tab("About", id="about", elem_id="tab-about"):
                 AboutTab(editor)
-
-        def go(tab: str) -> Any:
-            return gr.Tabs(selected=tab)
-
-        # Faces travel: generated ones to Edit or Morph, the edited one to Morph.
-        to_edit = generate.to_edit.click(opening.open_face, [edit.session, generate.view.chosen], opening.outputs, **QUEUED)
-        to_edit.success(lambda: go("edit"), None, tabs, **QUEUED)
-
-        def edit_morph(session: Session, *asked: Any) -> dict[Any, Any]:
-            return opening.open_face(session, morph.face_now(*asked))
-
-        morphed = morph.edit_this.click(edit_morph, [edit.session, morph.position, *morph.asked], opening.outputs, **QUEUED)
-        morphed.success(lambda: go("edit"), None, tabs, **QUEUED)
-        generated = (lambda widgets: widgets[generate.view.chosen]), {generate.view.chosen}
-        edited = edit.actions.edited_face, edit.rendering.widgets
-        for button, source in ((generate.to_morph, generated), (edit.downloads.to_morph, edited)):
-            morph.receive(button.click, *source).success(lambda: go("morph"), None, tabs, **QUEUED)
-        morph.receive(morph.from_edit.click, *edited)
-
-        # First visit: every tab already shows something.
-        def first_visit(session: Session, request: gr.Request) -> dict[Any, Any]:
-            opened = opening.open_link(session, str(request.query_params)) or opening.first_visit(session)
-            return {edit.gallery: gr.update(value=examples.tiles), edit.live_preview.widget: session.open_key(), **opened}
-
-        first = [edit.gallery, edit.live_preview.widget, *opening.outputs]
-        edit.opened(page.load(first_visit, edit.session, first, **QUEUED))
-        recalled = [edit.downloads.presets, edit.crop.refine_switch, edit.downloads.as_png]
-        page.load(edit.downloads.recall, store, recalled, show_progress="hidden", **QUEUED)
+        wire_travel(tabs, edit, morph, generate, latent)
+        wire_first_visit(page, store, edit, morph)
         page.load(generate.favourites.show, store, generate.favourites.shown, show_progress="hidden", **QUEUED)
-        page.load(morph.first_visit, morph.session, morph.opened, **QUEUED)
-        drawing = [generate.session, generate.view.sheet]
-        first_faces = generate_tab.select(generate.search.first_visit, drawing, generate.outputs, show_progress="hidden", **QUEUED)
-        generate.describe_after(first_faces)
-        if exhibits:
-
-            def edit_point(session: Session, *chosen: Any) -> dict[Any, Any]:
-                return opening.open_face(session, latent.face(*chosen))
-
-            to_edit = latent.to_edit.click(edit_point, [edit.session, *latent.chosen], opening.outputs, **QUEUED)
-            to_edit.success(lambda: go("edit"), None, tabs, **QUEUED)
-            point = (lambda widgets: latent.face(*(widgets[widget] for widget in latent.chosen))), set(latent.chosen)
-            morph.receive(latent.to_morph.click, *point).success(lambda: go("morph"), None, tabs, **QUEUED)
-            seen = [latent.opened, latent.together, *latent.shown]
-            latent_tab.select(latent.first_visit, [latent.opened, latent.model, latent.seed], seen, show_progress="hidden", **QUEUED)
+        generate.first_visit_at(generate_tab.select)
+        if latent is not None:
+            latent.first_visit_at(latent_tab.select)
     follow = partial(move_files, weakref.ref(page))  # the page of another checkpoint may be closed
     FOLLOWERS.append(follow)
     weakref.finalize(page, FOLLOWERS.remove, follow)
@@ -123,6 +86,44 @@ def build_page(
     return page, options
 
 
+def wire_travel(tabs: gr.Tabs, edit: EditTab, morph: MorphTab, generate: GenerateTab, latent: LatentSpaceTab | None) -> None:
+    """Faces that go from one tab to another: to Edit, and to Morph."""
+
+    def go(event: Any, tab: str) -> None:
+        event.success(lambda: gr.Tabs(selected=tab), None, tabs, **QUEUED)
+
+    def to_edit(button: gr.Button, inputs: list[Any], face_of: Callable[..., Face | None]) -> None:
+        def open_face(session: Session, *values: Any) -> dict[Any, Any]:
+            return edit.opening.open_face(session, face_of(*values))
+
+        go(button.click(open_face, [edit.session, *inputs], edit.opening.outputs, **QUEUED), "edit")
+
+    to_edit(generate.to_edit, [generate.view.chosen], lambda face: face)
+    to_edit(morph.edit_this, [morph.position, *morph.asked], morph.face_now)
+    generated = (lambda widgets: widgets[generate.view.chosen]), {generate.view.chosen}
+    edited = edit.actions.edited_face, edit.rendering.widgets
+    go(morph.receive(generate.to_morph.click, *generated), "morph")
+    go(morph.receive(edit.downloads.to_morph.click, *edited), "morph")
+    morph.receive(morph.from_edit.click, *edited)
+    if latent is not None:
+        to_edit(latent.to_edit, latent.chosen, latent.face)
+        point = (lambda widgets: latent.face(*(widgets[widget] for widget in latent.chosen))), set(latent.chosen)
+        go(morph.receive(latent.to_morph.click, *point), "morph")
+
+
+def wire_first_visit(page: gr.Blocks, store: gr.BrowserState, edit: EditTab, morph: MorphTab) -> None:
+    """What the first two tabs show when the page is loaded."""
+
+    def first_visit(session: Session, request: gr.Request) -> dict[Any, Any]:
+        opened = edit.opening.open_link(session, str(request.query_params)) or edit.opening.first_visit(session)
+        return {edit.gallery: gr.update(value=edit.examples.tiles), edit.live_preview.widget: session.open_key(), **opened}
+
+    edit.opened(page.load(first_visit, edit.session, [edit.gallery, edit.live_preview.widget, *edit.opening.outputs], **QUEUED))
+    recalled = [edit.downloads.presets, edit.crop.refine_switch, edit.downloads.as_png]
+    page.load(edit.downloads.recall, store, recalled, show_progress="hidden", **QUEUED)
+    page.load(morph.first_visit, morph.session, morph.opened, **QUEUED)
+
+
 def move_files(whose: "weakref.ref[gr.Blocks]", folder: Path) -> None:
     """Uploads and results of a page go to another folder, where the page has not been closed."""
     if (page := whose()) is not None:
@@ -130,7 +131,7 @@ def move_files(whose: "weakref.ref[gr.Blocks]", folder: Path) -> None:
 
 
 def launch_options() -> dict[str, Any]:
-    """Look, privacy and safety: system fonts, no analytics, no history of calls in the browser, the gate, no folder but the uploads."""
+    """Look, privacy and safety: system fonts, no analytics, no history of calls in the browser, request guard, only the upload folder."""
     return {
         "theme": theme(),
         "css": (HERE / "style.css").read_text(),

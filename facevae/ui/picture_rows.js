@@ -6,7 +6,7 @@ element.addEventListener("click", (event) => {
   chosen = tile.dataset.index;
   trigger("select", { index: Number(chosen) });
 });
-// The row is drawn anew when a face is chosen: the keyboard stays where it was, unless it has gone on meanwhile.
+// Choosing a face redraws the row: the keyboard focus is put back, unless it has moved on meanwhile.
 watch("value", () => {
   const lost = document.activeElement === null || document.activeElement === document.body;
   if (chosen !== null && lost) element.querySelector(`button[data-index="${chosen}"]`)?.focus({ preventScroll: true });

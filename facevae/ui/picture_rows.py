@@ -1,4 +1,4 @@
-"""Rows of small pictures: the key faces of a morph with their buttons, the film strip, the examples."""
+"""Rows of small pictures: key faces of a morph with their buttons, film strip, examples."""
 
 from html import escape
 from pathlib import Path

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     trim_malloc()  # what reading the checkpoint has freed
-    # No rendering by Node: with it, Gradio's own processes would take uploads and serve files past our gate, and need memory.
+    # No rendering by Node: with it, Gradio's own processes would take uploads and serve files past the request guard, and need memory.
     try:
         page.launch(server_name=flags.host, server_port=flags.port, share=flags.share, ssr_mode=False, num_workers=0, **options)
     except OSError:  # Gradio's words speak of its own settings
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
 
 def open_page(flags: argparse.Namespace) -> "tuple[Blocks, dict[str, Any]]":
-    """The page over the checkpoints that were asked for, and what `launch` needs to know. `ValueError` where one cannot be opened."""
+    """The page over the requested checkpoints, and the options for `launch`. `ValueError` where one cannot be opened."""
     with ThreadPoolExecutor(1) as thread:  # weights are read and checked while Gradio is imported, which takes longer
         opening = thread.submit(open_editor, flags.checkpoint[0] if flags.checkpoint else None, flags.revision)
         from facevae.ui.page import build_page

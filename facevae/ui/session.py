@@ -1,4 +1,4 @@
-"""State of one visitor on the server: which of the actions that run at once may still change the page."""
+"""State of one visitor on the server; decides which action may still show its result."""
 
 import secrets
 import time

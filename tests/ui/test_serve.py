@@ -8,7 +8,7 @@ import pytest
 
 from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from facevae.ui.serve import main, read_app
-from facevae.ui.server.request_guard import Gate
+from facevae.ui.server.request_guard import BodyGuard, RouteGuard
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_checkpoint: C
 
 def test_nothing_of_gradios_passes_by_the_gate(launched, tmp_path) -> None:
     assert launched["ssr_mode"] is False and launched["num_workers"] == 0 and launched["allowed_paths"] == []
-    assert [middleware.cls for middleware in launched["app_kwargs"]["middleware"]] == [Gate]
+    assert [middleware.cls for middleware in launched["app_kwargs"]["middleware"]] == [RouteGuard, BodyGuard]
     assert (launched["server_name"], launched["server_port"], launched["share"]) == ("0.0.0.0", 7899, False)
     assert Path(os.environ["GRADIO_TEMP_DIR"]).parent == tmp_path / "temp"
 

@@ -1,4 +1,4 @@
-"""Handlers of the Edit tab: choose a face, move the crop, undo and redo, presets, downloads."""
+"""Handlers of the Edit tab: choose a face, move the crop, undo, presets, downloads."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""Crop of the face: moving it by sliders, and refinement, which streams while the edit sliders stay free."""
+"""Crop of the face: moving it by sliders, and refinement, which runs during other edits."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Sliders of the visitor's own: directions from a principal component, from photos or from a file."""
+"""Sliders of the visitor's own: directions from a component, from photos or from a file."""
 
 import tempfile
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Downloads: the picture, its recipe, a link, and presets ("looks") kept in the visitor's own browser."""
+"""Downloads: the picture, its recipe, a link; presets ("looks") in the browser's storage."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Guidance by the classifier: a button for each goal, a free form, and the stream of pictures and report."""
+"""Guidance by the classifier: goal buttons, a free form, and the stream of pictures."""
 
 import time
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What the classifiers say, as HTML: the curve of guidance while it runs, its report, and all that is seen in a face."""
+"""HTML of guidance: its curve, its report, and the classifier's readings of a face."""
 
 import html
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ def fulfilled(probability: float, want: bool) -> float:
 
 
 def draw_report(report: GuideReport) -> str:
-    """As a list. Labels that are withheld from the sliders stay out of it, too: nobody should read them off a face."""
+    """As a list. Labels that are withheld from the sliders stay out of it, too."""
 
     def seen(probabilities: Mapping[str, float]) -> str:
         return ", ".join(f"{wish(name, want)} at {fulfilled(probabilities[name], want):.0%}" for name, want in report.asked.items())

@@ -1,10 +1,10 @@
-// Pictures while a hand moves a slider: asked for here, one at a time, and put where Gradio's own picture is (live.py says why).
-// The last value is always asked for, and Gradio's picture of it comes where the hand rests.
+// Live preview during a drag: requests one picture at a time and puts it over Gradio's own (live_preview.py says why).
+// The last value is always requested, and Gradio's picture of it comes when the drag rests.
 const TRACKS = ".sigma, #detail", REST_MS = 250;
-let look = null; // what the widgets held when the script was told last, by their ids
-let changes = 0; // what Gradio has put on the page since makes an answer that is on its way worthless
-let busy = false, again = false, resting = 0, holding = false;
-let told = true, settled = true; // Gradio was asked for the value that the hand left; Gradio's picture of it is there
+let look = null; // values of the widgets by id, as Gradio reported them last
+let changes = 0; // changes of the page by Gradio: an answer that was requested before the last one is dropped
+let busy = false, again = false, resting = 0, dragging = false;
+let requested = true, settled = true; // Gradio's own picture of the last value: was requested, has come
 let covered = null; // Gradio's own picture below ours
 
 const picture = () => [...document.querySelectorAll(look?.show === "Compare" ? "#slide img" : "#result img")].at(-1);
@@ -14,7 +14,7 @@ function uncover() {
   covered = null;
 }
 
-function put({ picture: source, words }) {
+function cover({ picture: source, words }) {
   const image = picture();
   if (!image) return;
   if (covered?.image !== image || image.src !== covered.ours) covered = { image, src: image.src };
@@ -22,8 +22,8 @@ function put({ picture: source, words }) {
   if (look.show !== "Compare") image.alt = words;
 }
 
-// Sliders as they stand now: the number beside a track may be empty, which the track itself cannot be.
-function now() {
+// The values now: the number beside a track may be empty, which the track itself cannot be.
+function readValues() {
   const values = { ...look };
   for (const block of document.querySelectorAll(TRACKS)) {
     const number = block.querySelector("input[type=number]");
@@ -32,51 +32,51 @@ function now() {
   return values;
 }
 
-async function ask() {
+async function requestPicture() {
   if (busy) { again = true; return; }
   again = false;
   if (!look || look.show === "Original" || settled) return;
   busy = true;
   const begun = changes;
-  const answer = await server.draw(now()).catch(() => null);
+  const answer = await server.draw(readValues()).catch(() => null);
   busy = false;
-  if (begun === changes && answer?.picture) put(answer);
+  if (begun === changes && answer?.picture) cover(answer);
   else if (!again) uncover(); // Gradio's picture comes; ours of an older value must not stay
-  if (again) ask();
+  if (again) requestPicture();
 }
 
-function rest() {
+function onRest() {
   clearTimeout(resting);
-  told = true;
+  requested = true;
   trigger("rest");
 }
 
-function moved() {
+function onMove() {
   clearTimeout(resting);
-  resting = setTimeout(rest, REST_MS);
-  told = settled = false;
+  resting = setTimeout(onRest, REST_MS);
+  requested = settled = false;
   trigger("move");
-  ask();
+  requestPicture();
 }
 
-function left() {
-  rest();
+function onRelease() {
+  onRest();
   trigger("release");
 }
 
 const ours = (event) => event.target instanceof Element && event.target.closest(TRACKS);
 const soon = (act) => setTimeout(act, 0); // once the widgets have taken in what happened
-document.addEventListener("input", (event) => { if (ours(event) && event.target.type === "range") soon(moved); });
-document.addEventListener("change", (event) => { if (ours(event) && event.target.type === "number") soon(moved); });
+document.addEventListener("input", (event) => { if (ours(event) && event.target.type === "range") soon(onMove); });
+document.addEventListener("change", (event) => { if (ours(event) && event.target.type === "number") soon(onMove); });
 document.addEventListener("click", (event) => {
-  if (ours(event) && event.target.closest(".reset-button")) soon(() => { moved(); left(); });
+  if (ours(event) && event.target.closest(".reset-button")) soon(() => { onMove(); onRelease(); });
 });
-document.addEventListener("pointerdown", (event) => { if (ours(event) && event.target.type === "range") holding = true; });
+document.addEventListener("pointerdown", (event) => { if (ours(event) && event.target.type === "range") dragging = true; });
 for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => {
-  if (holding) soon(left);
-  holding = false;
+  if (dragging) soon(onRelease);
+  dragging = false;
 });
-document.addEventListener("focusout", (event) => { if (ours(event) && !holding) soon(() => trigger("release")); });
+document.addEventListener("focusout", (event) => { if (ours(event) && !dragging) soon(() => trigger("release")); });
 document.addEventListener("facevae-look", (event) => {
   look = event.detail;
   changes += 1;
@@ -85,6 +85,6 @@ new MutationObserver((seen) => {
   const theirs = ({ target }) => target.closest("#result, #slide") && target.src !== covered?.ours;
   if (!seen.some(theirs)) return;
   changes += 1;
-  settled = told;
+  settled = requested;
   covered = null;
 }).observe(document.documentElement, { subtree: true, attributes: true, attributeFilter: ["src"] });

@@ -1,4 +1,4 @@
-"""Report on locks, in words: what share of each edit is left while other attributes are locked."""
+"""Report on locks: what share of each edit is left while other attributes are locked."""
 
 from collections.abc import Mapping, Sequence
 from html import escape

@@ -1,4 +1,4 @@
-"""Opening a face in the Edit tab: from a file, the camera, an example, a link, or another tab."""
+"""Opening a face in the Edit tab: from a file, the camera, an example, a link, a tab."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

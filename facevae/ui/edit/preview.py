@@ -1,10 +1,11 @@
-"""The large picture of the Edit tab: the edit in the photo or the crop, the original, or both to compare."""
+"""The large picture of the Edit tab: edit in the photo or the crop, original, or both."""
 
 from typing import Any
 
 import gradio as gr
 
 from facevae.editor import Editor, Face
+from facevae.request import EditRequest, render
 from facevae.ui.components import FACE_SIDE_PX, PREVIEW_SIDE_PX, enlarge, picture, segmented
 from facevae.ui.edit.sliders import RequestedEdit
 from facevae.ui.face_tiles import face_tiles
@@ -38,10 +39,9 @@ class Preview:
     def draw(self, face: Face, view: str, show: str, requested: RequestedEdit) -> Any:
         """The picture for one position of the switches."""
         request, editor = requested.request, requested.editor
-        strengths, locks = request.strengths, request.locks
         if show == ORIGINAL:
-            face, editor, strengths, locks = self.editor.reset(face), self.editor, {}, ()
-        result = editor.edit(face, strengths, PREVIEW_SIDE_PX, request.detail, locks)
+            face, editor, request = self.editor.reset(face), self.editor, EditRequest(detail=request.detail)
+        result = render(editor, request, face, PREVIEW_SIDE_PX)
         return enlarge(result.photo if view == IN_PHOTO else result.crop, FACE_SIDE_PX)
 
     def update(self, face: Face, view: str, show: str, requested: RequestedEdit) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""Rendering of the Edit tab: preview, readings by the classifier, and the steps that they add to the history."""
+"""Rendering of the Edit tab: preview, readings by the classifier, steps of the history."""
 
 import time
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
-"""What is painted beside the sliders: a style sheet with a few custom properties for each, which style.css draws.
+"""Marks beside the sliders (tick, safe range, classifier) as CSS properties for style.css.
 
-A style sheet and not updates of the sliders themselves: nobody's hand is on it, so it may come at any time.
+A style sheet and not updates of the sliders themselves: it may come in the middle of a drag.
 """
 
 from collections.abc import Iterable
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 BEYOND = "beyond the measured range"
 HALF_STEP = 0.051
-"""A slider stands on a grid of 0.1, the photo's own score does not."""
+"""Sliders have a grid of 0.1, the photo's own score does not."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One slider in its own units, σ: its axis, the photo's own score, the start, the safe range, and where it stands now."""
+    """One slider in its own units, σ: its axis, the photo's own score, the start, the safe range, and its value."""
 
     place: str
     """CSS selector of the slider."""
@@ -29,7 +29,7 @@ class Mark:
 
     @property
     def beyond(self) -> bool:
-        """The slider stands where nobody measured what it does."""
+        """Whether the value is beyond the range that was measured."""
         return not self.safe[0] - HALF_STEP <= self.value <= self.safe[1] + HALF_STEP
 
     def rule(self) -> str:

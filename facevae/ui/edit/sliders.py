@@ -1,4 +1,4 @@
-"""Sliders and locks of the Edit tab; the one place where widget values become an `EditRequest`."""
+"""Sliders and locks of the Edit tab; the one place that makes an EditRequest of widgets."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Favourite faces: their seeds are stored in the visitor's own browser, and the model draws them again."""
+"""Favourite faces: seeds in the visitor's own browser, from which the model draws again."""
 
 from typing import Any
 

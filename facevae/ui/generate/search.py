@@ -1,4 +1,4 @@
-"""Drawing new faces on the Generate tab: from seeds, and by rejection where the classifier shall see something in them."""
+"""New faces on the Generate tab: from seeds, or only those with wanted attributes."""
 
 import random
 import time

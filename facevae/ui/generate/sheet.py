@@ -1,4 +1,4 @@
-"""A sheet of generated faces as a plain value: its settings, its faces, neighbours; and its status lines."""
+"""A sheet of generated faces as a plain value: settings, faces, neighbours, status lines."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,13 +16,13 @@ MOST, MOST_SHOWN = int(COUNT.high), 96
 SEED_END = int(SEED.high) + 1 - MOST_SHOWN
 NEAR_BLOCK, MOST_NEAR = 9, 36
 MIDDLE = NEAR_BLOCK // 2
-"""Where the face stands whose neighbours are around it."""
+"""Place of the face whose neighbours are around it."""
 MOST_BEHIND = 12
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked for; the same settings give the same sheet."""
+    """Settings of a sheet; the same settings give the same faces."""
 
     seed: int
     count: int
@@ -64,7 +64,7 @@ class Sheet:
 def read_settings(
     seed: Any, count: Any, temperature: Any, prior: Any, with_it: Sequence[str] | None, without: Sequence[str] | None
 ) -> Settings:
-    """What the widgets hold, checked; `ValueError` says in one sentence what cannot be asked for."""
+    """The settings of the widgets; `ValueError` says in one sentence what is wrong with them."""
     if not is_number(seed) or seed != int(seed) or not 0 <= seed < SEED_END:
         raise ValueError(f"A seed is a whole number from 0 to {SEED_END - 1}.")
     if not is_number(count) or not 1 <= count <= MOST:

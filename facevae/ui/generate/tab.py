@@ -1,5 +1,6 @@
-"""The Generate tab: new faces from seeds, only those with wanted attributes, and neighbours of a face."""
+"""The Generate tab: faces from seeds, only those with wanted attributes, neighbours."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -75,7 +76,7 @@ class GenerateTab:
         )
         chosen = [self.session, view.sheet, view.chosen, view.radius]
         explored = self.near.click(neighbours.explore, chosen, **to)
-        # "multiple": what the last settings asked for may still be on its way out.
+        # "multiple": the run for the last settings may still be ending.
         runs = [
             moved.then(search.draw, settings, preprocess=False, trigger_mode="multiple", **to),
             self.dice.click(search.roll, settings, preprocess=False, trigger_mode="multiple", **to),
@@ -93,6 +94,11 @@ class GenerateTab:
         self.favourites.wire(view.chosen, view.status)
         for button, save, source in ((self.save_one, view.save, view.chosen), (view.save_all, view.save_faces, view.sheet)):
             start_download(button.click(save, source, [view.file, view.status], **QUEUED), view.file)
+
+    def first_visit_at(self, event: Callable[..., Any]) -> None:
+        """Draw the first faces at an `event`, the first time that the tab is opened."""
+        inputs = [self.session, self.view.sheet]
+        self.describe_after(event(self.search.first_visit, inputs, self.outputs, show_progress="hidden", **QUEUED))
 
     def describe_after(self, event: Any) -> None:
         """When `event` has drawn faces, each gets a description, for screen readers."""

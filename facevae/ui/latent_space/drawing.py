@@ -1,4 +1,4 @@
-"""What the Latent space tab shows of an exhibit, as HTML: sheets of faces, charts, and what was measured."""
+"""HTML of the Latent space tab: sheets of faces, charts, and measures of an exhibit."""
 
 import html
 from collections.abc import Sequence

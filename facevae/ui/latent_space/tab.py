@@ -1,4 +1,4 @@
-"""The Latent space tab: dimensions, map of encodings, directions, and three models side by side."""
+"""The Latent space tab: dimensions, map of encodings, directions, three models compared."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -114,6 +114,11 @@ class LatentSpaceTab:
         dimensions = [self.page, self.sheet, self.where, self.back, self.on]
         charts = [self.sentence, self.attribute, self.map, self.heat, self.direction, self.facts, self.curves]
         return [*dimensions, *charts, self.point, self.picture, self.status, self.strip]
+
+    def first_visit_at(self, event: Callable[..., Any]) -> None:
+        """Draw everything at an `event`, the first time that the tab is opened."""
+        shown = [self.opened, self.together, *self.shown]
+        event(self.first_visit, [self.opened, self.model, self.seed], shown, show_progress="hidden", **QUEUED)
 
     def first_visit(self, opened: bool, model: int, seed: float) -> Iterator[dict[Any, Any]]:
         """The tab was opened: draw everything, or leave what is there. Outputs are `opened`, `together` and those of `shown`."""

@@ -1,4 +1,4 @@
-"""Film of a morph: its settings, Save with progress and Cancel, and the result on the page."""
+"""Film of a morph: settings, Save with progress and Cancel, and the result on the page."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The Morph tab: two to six faces, the faces between them, alone or in the first photo, and a film."""
+"""The Morph tab: two to six faces, those between them, alone or in a photo, and a film."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,1 +1,1 @@
-"""The HTTP side of the page: API, request limits, temporary files, further checkpoints, patches of Gradio."""
+"""The HTTP side of the page: API, request guard, temporary files, checkpoints, patches."""

@@ -1,8 +1,8 @@
-"""Several checkpoints in one process: each has its own page below /checkpoints, mounted at the first request.
+"""Several checkpoints in one process: a page each below /checkpoints, mounted on request.
 
 Sliders, goals and the API are made from a checkpoint's attributes, so a page belongs to one checkpoint, with its own queue and its own
 visitors' states; the picker beside the title is a list of links. Visitors choose among what was configured, by name, and by nothing else.
-A few pages stay open; of more, those that nobody uses are closed again, and their nets leave the memory.
+A few pages stay open; of more, unused ones are closed again, and their nets leave the memory.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from facevae.ui.server.request_guard import PREFIX
 MAX_ENTRIES = 50
 """Limit of the picker."""
 MOST_OPEN = 4
-"""Pages below the first one that stay open though nobody uses them: each holds the nets of its checkpoint."""
+"""Pages below the first one that stay open without use: each holds the nets of its checkpoint."""
 IDLE_SEC = 300
 """A page is used as long as a browser shows it (which keeps a request open all the time), and so long after the last request."""
 BuildPage = Callable[[Editor, str], tuple[gr.Blocks, dict[str, Any]]]
@@ -79,7 +79,7 @@ class Opened:
 
 
 class CheckpointPages:
-    """What can be chosen, and the pages that have been opened. `places` are looked at anew whenever a page is loaded."""
+    """The checkpoints of the picker, and the pages that are open. `places` are listed again whenever a page is loaded."""
 
     def __init__(self, first: str, sources: Sequence[str] = (), places: Sequence[Path] = ()) -> None:
         """`first` names the checkpoint of the page at the root. `ValueError` where a place is no folder."""
@@ -111,7 +111,7 @@ class CheckpointPages:
         return found[:MAX_ENTRIES]
 
     def _folders(self) -> Iterator[str]:
-        """What lies in the places now; one that went away, or cannot be read any more, holds nothing."""
+        """The folders in the places now; a place that went away, or cannot be read, holds none."""
         for place in self.places:
             with contextlib.suppress(ValueError, OSError):
                 yield from map(str, folders_below(place))
@@ -179,7 +179,7 @@ class CheckpointPages:
             return self._pages[slug]
 
     def _close_idle(self, room_for: int = 0) -> None:
-        """Close pages that nobody uses, the one that was used longest ago first, until no more than MOST_OPEN are open."""
+        """Close unused pages, the one that was used longest ago first, until no more than MOST_OPEN are open."""
         idle = sorted((slug for slug, page in self._pages.items() if page.idle), key=lambda slug: self._pages[slug].used_sec)
         for slug in idle[: max(0, len(self._pages) + room_for - MOST_OPEN)]:
             self._pages.pop(slug).over.set()
@@ -208,7 +208,7 @@ class CheckpointPages:
             task.result()
 
     async def _live(self, page: Opened, begun: asyncio.Future) -> None:
-        """The life of a page; from time to time it looks whether any page can be closed, for no request may come any more."""
+        """The life of a page; from time to time it closes unused pages, since no request may come that would."""
         with contextlib.suppress(asyncio.CancelledError):  # the process ends
             async with page.server.router.lifespan_context(page.server):
                 begun.set_result(None)

@@ -1,4 +1,4 @@
-"""Everything that patches Gradio or reaches into its internals; each with the version it was seen in, and when to drop it."""
+"""Patches of Gradio and all use of its internals: version seen in, and when to drop."""
 
 import os
 from pathlib import Path

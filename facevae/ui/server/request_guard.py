@@ -1,4 +1,4 @@
-"""In front of the page: what no visitor of it would send ends here in one sentence, and no answer shows the inside of the program."""
+"""ASGI middlewares before Gradio: closed routes, files, limits on bodies, plain errors."""
 
 import json
 import os
@@ -61,8 +61,8 @@ class Refused(Exception):
         self.status, self.sentence = status, sentence
 
 
-class Gate:
-    """ASGI middleware: limits on size and depth, no file but those that were sent to the page, no answer 5xx."""
+class RouteGuard:
+    """Closes routes, serves no file but those that were sent to the page, and lets no answer 5xx and no trace out."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -82,8 +82,6 @@ class Gate:
 
         try:
             check_address(scope)
-            if scope["method"] in ("POST", "PUT", "PATCH"):
-                receive = await checked(scope, receive)
             await self.app(scope, receive, answer)
         except Refused as refused:
             if not started:
@@ -91,11 +89,23 @@ class Gate:
         except Exception as error:
             # Neither message nor trace: both may hold what the visitor sent. What our own handlers raise, Gradio logs.
             print(f"facevae: {scope['method']} ended in {type(error).__name__}", file=sys.stderr)
-            if started:  # a stream, such as that of a session that nobody opened
+            if started:  # a stream, such as that of an unknown session
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             else:
                 await sentence(400, NOT_UNDERSTOOD)(scope, receive, send)
         return None
+
+
+class BodyGuard:
+    """Limits size and depth of bodies, and refuses JSON that names other files than uploads. `RouteGuard` answers what it refuses."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("POST", "PUT", "PATCH"):
+            receive = await checked(scope, receive)
+        await self.app(scope, receive, send)
 
 
 def sentence(status: int, words: str) -> JSONResponse:
@@ -213,10 +223,10 @@ def inside(path: str) -> bool:
 
 
 async def last_word(request: Request, error: Exception) -> Response:
-    """For what fails outside the gate, where Gradio packs answers and looks where they go."""
+    """For errors outside the middlewares, where Gradio compresses answers and checks origins."""
     return sentence(400, NOT_UNDERSTOOD)
 
 
 def app_options() -> dict[str, Any]:
-    """What `launch(app_kwargs=…)` needs to put the gate in front of the page."""
-    return {"middleware": [Middleware(Gate)], "exception_handlers": {Exception: last_word}}
+    """What `launch(app_kwargs=…)` needs to put both before the page, the outer one first."""
+    return {"middleware": [Middleware(RouteGuard), Middleware(BodyGuard)], "exception_handlers": {Exception: last_word}}

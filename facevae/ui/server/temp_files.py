@@ -1,4 +1,4 @@
-"""Pictures of visitors are deleted on schedule. Gradio does so for the files that it knows; this sees to it that none is forgotten."""
+"""The folder of uploads and results: old files are deleted; a full disk is left."""
 
 import atexit
 import os
@@ -57,7 +57,7 @@ def places() -> Iterator[Path]:
 
 
 def new_folder(base: Path) -> Path:
-    """A folder that nobody else can read, gone when this process ends; `OSError` where nothing can be written into it."""
+    """A folder that only this user can read, gone when this process ends; `OSError` where nothing can be written into it."""
     base.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
     try:
