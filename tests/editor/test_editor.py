@@ -248,7 +248,7 @@ def test_animation_goes_there_and_back(editor: Editor, format: str) -> None:
         (lambda e, f: list(e.guide(f, {"Nose": True})), "the classifier does not know Nose"),
         (lambda e, f: e.generate([]), "0 faces were asked for"),
         (lambda e, f: e.generate([-1]), "seed is a whole number"),
-        (lambda e, f: e.generate([1], temperature=9.0), "temperature must lie between 0 and 3"),
+        (lambda e, f: e.generate([1], temperature=9.0), "temperature is a number from 0 to 3"),
         (lambda e, f: e.morph(f, f, [2.0]), "between 0 and 1"),
         (lambda e, f: e.open_photo(b"hello"), "picture"),
         (lambda e, f: e.choose(f, 3), "face 3 was asked for, the photo has 1"),
