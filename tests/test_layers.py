@@ -103,6 +103,20 @@ def test_folders_stay_small() -> None:
         assert len(flat) <= most, f"{folder} holds {len(flat)} modules side by side: {', '.join(sorted(flat))}"
 
 
+def test_no_class_is_longer_than_300_lines() -> None:
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                assert node.end_lineno - node.lineno < 300, f"{module}.{node.name}"
+
+
+def test_the_first_line_of_a_module_fits_a_search_result() -> None:
+    for module, path in MODULES.items():
+        text = ast.get_docstring(ast.parse(path.read_text()))
+        assert text, module
+        assert len(text.splitlines()[0]) <= 90, f"{module}: {text.splitlines()[0]}"
+
+
 def test_the_app_starts_with_nothing_drawn_and_without_compilers_and_model_zoos() -> None:
     """Each of these takes longer to import than the page to build; importing draws no random number and makes no CUDA context."""
     program = (

@@ -1,4 +1,4 @@
-"""Milestones of the long training run: the protocol's figures, and their table in the documents."""
+"""Milestones of the long training run: figures of the protocol, as a table in the documents.
 
 import json
 from pathlib import Path
