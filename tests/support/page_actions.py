@@ -48,7 +48,7 @@ def at_rest(page) -> None:
 def source(page, picture: str = "#result") -> str:
     """The address of a picture; Gradio names files by their content, so it changes when the picture does.
 
-    Pictures that come while the hand moves are in the page itself, see live.js: this waits for the one that stays.
+    Live previews of a drag are data URLs, see live_preview.js: this waits for the picture that stays.
     """
     return wait_for_change(page, "", picture)
 

@@ -35,7 +35,7 @@ def test_refinement_tells_its_progress_and_its_end(tab, face):
     ("stream", "overtake"),
     [*product(("refine", "guide"), ("open", "choose", "adjust", "reset", "guide")), ("refine", "refine")],
 )
-def test_what_was_overtaken_falls_silent(tab, face, stream, overtake):
+def test_results_of_a_superseded_action_are_ignored(tab, face, stream, overtake):
     session = Session()
     widgets = at_rest(tab, session, face)
     goal = tab.editor.goals[0]

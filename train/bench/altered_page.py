@@ -74,7 +74,7 @@ def remembering(function: Callable[..., Any]) -> Callable[..., Any]:
     def answer(*values: Any) -> Any:
         if not answers or answers[0] is None:  # there may be nothing to show yet
             answers[:] = [function(*values)]
-        sent = repr([value for value in numbers(values) if isinstance(value, int | float)])
+        sent = repr(sorted(value for value in numbers(values) if isinstance(value, int | float)))  # in any order: Gradio has its own
         return marked(answers[0], zlib.crc32(sent.encode()))
 
     return answer

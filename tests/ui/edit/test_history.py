@@ -46,7 +46,7 @@ def test_keys_on_one_slider_are_one_step_and_nothing_is_none(visitor) -> None:
     assert len(visitor.words) == 2
 
 
-def test_what_no_reading_has_told_yet_is_undone_first(tab, visitor) -> None:
+def test_undo_begins_with_changes_that_no_reading_has_added(tab, visitor) -> None:
     visitor.move("Male", 1.0)
     visitor.held[visitor.names["Smiling"]] += 2
     visitor.do(tab.actions.undo)
@@ -56,7 +56,7 @@ def test_what_no_reading_has_told_yet_is_undone_first(tab, visitor) -> None:
     assert visitor.strengths == {"Male": -1.0, "Smiling": 1.0}
 
 
-def test_guidance_goes_on_from_what_no_reading_has_told_yet(tab, visitor) -> None:
+def test_guidance_starts_from_changes_that_no_reading_has_added(tab, visitor) -> None:
     visitor.held[visitor.names["Smiling"]] += 2
     for updates in tab.guidance.run("Older", {"Young": False}, visitor.widgets):
         visitor.take(updates)
@@ -66,7 +66,7 @@ def test_guidance_goes_on_from_what_no_reading_has_told_yet(tab, visitor) -> Non
     assert visitor.strengths == {"Smiling": 2.0}
 
 
-def test_a_reading_that_another_has_overtaken_says_nothing(tab, visitor, monkeypatch) -> None:
+def test_results_of_a_superseded_reading_are_ignored(tab, visitor, monkeypatch) -> None:
     late, draw_readings = visitor.widgets, tab.rendering.draw_readings
 
     def overtaken(*asked):
@@ -80,7 +80,7 @@ def test_a_reading_that_another_has_overtaken_says_nothing(tab, visitor, monkeyp
     assert visitor.words == ["Opened noise", "Held: Young"]
 
 
-def test_a_picture_that_another_has_overtaken_stays_away(tab, visitor, monkeypatch) -> None:
+def test_results_of_a_superseded_preview_are_ignored(tab, visitor, monkeypatch) -> None:
     """The hand lets go of a slider and holds the button that shows the original, which takes no time to draw."""
     update = tab.preview.update
 
@@ -96,7 +96,7 @@ def test_a_picture_that_another_has_overtaken_stays_away(tab, visitor, monkeypat
     assert "value" in tab.rendering.draw_preview(visitor.widgets)[0]
 
 
-def test_a_drag_is_one_step_whichever_news_comes_first(tab, visitor) -> None:
+def test_a_drag_is_one_step_whether_its_end_or_a_reading_comes_first(tab, visitor) -> None:
     slider, start = visitor.names["Smiling"], visitor.held[visitor.names["Smiling"]]
     for last in (3.0, 5.0):
         visitor.held[slider] = start + last - 1

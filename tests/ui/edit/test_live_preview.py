@@ -1,4 +1,4 @@
-"""Pictures while a hand moves a slider: whose they are, what is refused, and that the last value is the one that stays."""
+"""Live preview during a drag: the session key, refused values, and that the last value stays."""
 
 import asyncio
 import base64
@@ -39,7 +39,7 @@ def pixels(answer: dict) -> np.ndarray:
         return np.asarray(image)
 
 
-def test_the_picture_is_the_one_that_gradio_brings_when_the_hand_rests(tab, face, look) -> None:
+def test_live_preview_has_the_bytes_of_gradios_picture(tab, face, look) -> None:
     look, session = look
     look["slider-smiling"] = round(look["slider-smiling"] + 2, 1)
     answer = tab.live_preview.draw(look)
@@ -72,7 +72,7 @@ def test_the_picture_is_the_one_that_gradio_brings_when_the_hand_rests(tab, face
         {"view": 3},
     ],
 )
-def test_what_no_page_of_the_visitor_says_gets_no_picture(tab, look, change) -> None:
+def test_live_preview_requires_the_session_key_and_valid_values(tab, look, change) -> None:
     assert tab.live_preview.draw(look[0]) is not None
     assert tab.live_preview.draw(look[0] | change) is None
     for other in (None, [], "look", {}, {"hand": look[0]["hand"]}):
@@ -92,7 +92,7 @@ def test_a_key_is_the_visitors_alone_and_goes_with_the_session() -> None:
     assert find_session(key) is None
 
 
-def test_a_new_action_has_no_picture_before_it_has_shown_one(tab, face, look) -> None:
+def test_no_live_preview_between_an_action_and_its_first_face(tab, face, look) -> None:
     look, session = look
     other = tab.editor.generate([3])[0]
     turn = session.action

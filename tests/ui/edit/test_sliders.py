@@ -80,7 +80,7 @@ def test_a_change_is_a_strength_and_a_reversed_one_its_opposite(page) -> None:
     assert page.edit.request.strengths == {}
 
 
-def test_where_the_face_is_encoded_anew_untouched_sliders_follow_and_the_others_stay(tab, face, page) -> None:
+def test_untouched_sliders_follow_a_face_that_is_encoded_again(tab, face, page) -> None:
     other = replace(face, latent=face.latent + 0.5)
     page.move("Smiling", 1.0)
     stood = page.values[page.slider("Smiling")]
@@ -98,7 +98,7 @@ def test_where_the_face_is_encoded_anew_untouched_sliders_follow_and_the_others_
     assert tab.panel.follow_face(page.session, face, page.values) == silence  # another action puts the sliders itself
 
 
-def test_a_slider_that_a_hand_took_meanwhile_is_not_put_back_from_under_it(tab, face, page) -> None:
+def test_a_slider_that_is_being_dragged_does_not_follow(tab, face, page) -> None:
     left = dict(page.values)  # on their way to the server, when the hand takes the slider
     page.move("Smiling", 1.0)
     tab.panel.remember_drag(page.session, page.values)
