@@ -13,7 +13,7 @@ CALLS: WeakKeyDictionary = WeakKeyDictionary()
 """Of each page that is watched: its calls to the server that are under way."""
 QUEUES: list = []
 """Gradio's queues of the pages that are served from this process."""
-QUIET_MS, QUIET_TIMES, MOST_SEC = 40, 8, 60
+QUIET_MS, QUIET_TIMES, MOST_SEC = 40, 8, 180
 """For so long together nothing is under way: longer than the page waits by itself for a hand that may move on."""
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from few_steps import refine_in_few_steps
 from page_actions import GROUP_BOXES_PX, GROUP_PX, QUEUES, at_rest, watch
 from PIL import Image
 
@@ -24,7 +25,10 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 30_000
+PATIENCE_MS = 120_000
+"""Against tests that never end, not a measure of speed: on a busy machine the page alone takes a minute."""
+REFINE_STEPS = 8
+"""Of thirty: each is a picture for the browser to draw."""
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "examples" / "astronaut.jpg"
 
 
@@ -54,12 +58,12 @@ def find_by_boxes(photo: np.ndarray, aligner) -> list:
 
 @pytest.fixture(scope="session")
 def editor() -> Iterator:
-    """The embedded checkpoint; faces are found by their boxes."""
+    """The embedded checkpoint; faces are found by their boxes, and refined in a few steps."""
     from facevae.editor import Editor
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("facevae.editor.photos.find_faces", find_by_boxes)
-        yield Editor()
+        yield refine_in_few_steps(Editor(), REFINE_STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +75,7 @@ def tab(tiny_checkpoint):
     from facevae.ui.edit.tab import EditTab
     from facevae.ui.examples import Examples
 
-    editor = Editor(tiny_checkpoint)
+    editor = refine_in_few_steps(Editor(tiny_checkpoint), REFINE_STEPS)
     with gr.Blocks():
         return EditTab(editor, Examples(editor), gr.BrowserState({}))
 
@@ -145,21 +149,29 @@ def browser():
 
 
 class Visitors:
-    """Opens the page for visitors of their own, and remembers what must not happen: page errors, requests elsewhere."""
+    """Opens the page for new visitors, and remembers what must not happen: page errors, requests elsewhere.
+
+    Loading the page is the slowest part of a test (about 9 s of the processor): `page` below is loaded already.
+    """
 
     def __init__(self, browser, url: str) -> None:
         self.browser, self.url = browser, url
-        self.contexts, self.errors, self.elsewhere = [], [], []
+        self.opened, self.errors, self.elsewhere = [], [], []
 
-    def __call__(self, width: int = 1280, height: int = 900):
-        context = self.browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
-        context.set_default_timeout(PATIENCE_MS)
-        self.contexts.append(context)
-        page = context.new_page()
+    def __call__(self, width: int = 1280, height: int = 900, query: str = "", beside=None):
+        """A page in a browser of its own; in a new tab of the browser of the page `beside`, where that is given."""
+        if beside is None:
+            context = self.browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+            context.set_default_timeout(PATIENCE_MS)
+            self.opened.append(context)
+            page = context.new_page()
+        else:
+            page = beside.context.new_page()
+            self.opened.append(page)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", self.note)
         watch(page)
-        page.goto(self.url)
+        page.goto(self.url + query)
         page.locator("#result img").wait_for()
         return page
 
@@ -168,8 +180,8 @@ class Visitors:
             self.elsewhere.append(request.url)
 
     def leave(self) -> None:
-        for context in self.contexts:
-            context.close()
+        for opened in self.opened:
+            opened.close()
         assert not self.errors
         assert not self.elsewhere
 

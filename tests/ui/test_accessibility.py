@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from page_actions import at_rest
+from page_actions import at_rest, choose, drag, source, wait_for_change
 from playwright.sync_api import expect
 
 axe_playwright_python = pytest.importorskip("axe_playwright_python", reason="NO AXE TESTS: pip install axe-playwright-python")
@@ -19,6 +19,14 @@ READY = {"Edit": "#result img", "Morph": "#strip button", "Generate": "#faces im
 BOXES = {"Edit": ("#wishes", "#more-sliders", "#adjust", "#scores-box")}
 """What is folded away at first."""
 OPEN = re.compile(r"(^|\s)open(\s|$)")
+PANELS = {
+    "Edit": "#tab-edit",
+    "Morph": "#tab-morph",
+    "Generate": "#tab-generate",
+    "Latent space": "#tab-latent",
+    "About": "#tab-about",
+}
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 PHONE_PX = 390
 FADE_MS = 400
 """Boxes unfold, toasts fade in."""
@@ -29,7 +37,7 @@ clicked away holds a button to close it. Neither can be reached from an app. The
 # From the package's own folder: no test asks the network for it.
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 FIND_VIOLATIONS = """async ([place, rules, allowed]) => {
-    const found = await axe.run(place, { resultTypes: ["violations"], ...(rules && { runOnly: rules }) });
+    const found = await axe.run(place, { resultTypes: ["violations"], preload: false, iframes: false, ...(rules && { runOnly: rules }) });
     return found.violations.flatMap(({ id, nodes }) => nodes.map(({ target, any, all, none }) => {
         const node = document.querySelector(target.flat().at(-1));
         if (allowed[id] && node.matches(allowed[id])) return null;
@@ -52,36 +60,88 @@ def show(page, tab: str) -> None:
     page.wait_for_timeout(FADE_MS)
 
 
-def violations(page, place: str, part: str = "html") -> set[str]:
-    """What axe-core finds in a part of the page as it is, but for what is Gradio's own: by all rules in light, and by those about
-    colours in dark, where nothing else differs."""
+def violations(page, place: str, part: str, rules: list[str] | None = None) -> set[str]:
+    """What axe-core finds in a part of the page as it is, but for what is Gradio's own."""
+    return {f"{place}: {found}" for found in page.evaluate(FIND_VIOLATIONS, [part, rules, GRADIOS_OWN])}
+
+
+def test_axe_finds_nothing_but_gradios_own(page):
+    """By all rules in light: the whole page once, and each tab. In dark, where nothing else differs, by those about colours."""
     found = set()
-    for colours, rules in (("light", None), ("dark", ["color-contrast", "link-in-text-block"])):
-        page.emulate_media(color_scheme=colours)
-        page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=colours == "dark")
-        found |= {f"{place}, {colours}: {one}" for one in page.evaluate(FIND_VIOLATIONS, [part, rules, GRADIOS_OWN])}
-    return found
-
-
-def test_axe_finds_nothing_but_gradios_own(visit):
-    page, found = visit(), set()
     page.evaluate(AXE)
-    page.add_style_tag(content="*, ::before, ::after { transition: none !important; }")  # colours are judged, not how they fade
-    for tab in READY:
+    # Colours are judged, not how they fade.
+    style = page.add_style_tag(content="*, ::before, ::after { transition: none !important; }")
+    for tab, panel in PANELS.items():
         show(page, tab)
-        found |= violations(page, tab)
+        found |= violations(page, tab, "html" if tab == "About" else panel)
     show(page, "Edit")
     page.locator("#guide").click()  # without a wish
     page.get_by_test_id("toast-body").wait_for()
     page.wait_for_timeout(FADE_MS)
-    found |= violations(page, "Edit's toast", ".toast-body")
+    for colours in ("light", "dark"):
+        page.emulate_media(color_scheme=colours)
+        page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=colours == "dark")
+        found |= violations(page, f"Edit's toast, {colours}", ".toast-body", COLOUR_RULES)
+    page.get_by_test_id("toast-close").click()
+    for tab, panel in PANELS.items():
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(FADE_MS)
+        found |= violations(page, f"{tab}, dark", panel, COLOUR_RULES)
+    page.emulate_media(color_scheme="light")
+    style.evaluate("style => style.remove()")
     assert not found, "\n".join(sorted(found))
 
 
-def test_no_tab_scrolls_sideways_on_a_phone(visit):
+def test_every_tab_is_used_on_a_phone(visit):
+    """No tab scrolls sideways, whatever is open in it, and what a finger is busy with stays in sight."""
     page = visit(width=PHONE_PX, height=844)
-    wide = {}
-    for tab in READY:
-        show(page, tab)
-        wide[tab] = page.evaluate("document.documentElement.scrollWidth")
-    assert {tab: width for tab, width in wide.items() if width > PHONE_PX} == {}
+
+    def fits(what: str) -> None:
+        at_rest(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE_PX, what
+
+    assert page.locator("#result").bounding_box()["y"] < page.locator("#slider-smiling").bounding_box()["y"]
+    page.locator("#slider-eyeglasses").scroll_into_view_if_needed()
+    expect(page.locator("#result img")).to_be_in_viewport()
+    first = source(page)
+    drag(page, "#slider-eyeglasses", 0.3)
+    wait_for_change(page, first)
+    show(page, "Edit")
+    fits("Edit")
+    page.locator("#hair-colour label").nth(1).click()
+    choose(page, "#locks", "Masculine", "Makeup", "Hair colour")
+    page.locator("#own-add").click()
+    expect(page.locator("#slider-own-1")).to_be_visible()
+    fits("Edit with locks and a slider of one's own")
+
+    show(page, "Morph")
+    for count in (3, 4):
+        page.locator("#morph-examples [data-index]").nth(count).click()
+        expect(page.locator("#keys [data-index]")).to_have_count(count)
+    page.locator("#repeat input[value=round]").check(force=True)
+    fits("Morph")
+    page.locator("#export").scroll_into_view_if_needed()
+    expect(page.locator("#export")).to_be_in_viewport()
+
+    show(page, "Generate")
+    fits("Generate")
+    page.locator("#faces button").nth(9).scroll_into_view_if_needed()
+    page.locator("#faces button").nth(9).click()
+    expect(page.locator("#generate-status")).to_contain_text("Seed 10 is chosen")
+    for place in ("#neighbours", "#generate-stop"):
+        expect(page.locator(place)).to_be_in_viewport()
+    page.locator("#neighbours").click()
+    expect(page.locator("#faces img")).to_have_count(9)
+    expect(page.locator("#generate-back")).to_be_in_viewport()
+    fits("Generate, neighbours")
+
+    show(page, "Latent space")
+    fits("Latent space")
+    page.locator("#latent-map svg").scroll_into_view_if_needed()
+    box = page.locator("#latent-map svg").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE_PX
+    first = page.locator("#latent-face img").get_attribute("src")
+    page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    expect(page.locator("#latent-face img")).not_to_have_attribute("src", first)
+    show(page, "About")
+    fits("About")

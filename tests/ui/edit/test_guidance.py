@@ -98,9 +98,6 @@ def test_a_lock_holds_and_tells_what_it_leaves(page, editor):
     wait_for_change(page, free)
     expect(line.get_by_role("status")).to_contain_text(f"{left:.0%} of {words[name]} is left while {held} is held.")
     expect(line.locator(".warning")).to_have_count(1 if left < 0.3 else 0)
-    choose(page, "#locks", "Hair colour")
-    page.locator(f"{slider} .reset-button").click()
-    expect(line).to_contain_text("Least is left of ")
     page.locator("#reset").click()
     alt(page, f"{ALT}no change")
     expect(line).to_have_text("")
@@ -184,14 +181,3 @@ def test_a_slider_of_ones_own_from_photos(page, light_and_dark, text_file):
     expect(page.locator("#own-with")).to_contain_text("dropped")  # a photo dropped here is an example, not the next to edit
     assert source(page) == shown
     page.locator("#more-sliders button").first.click()
-
-
-def test_phone(visit):
-    page = visit(width=390, height=844)
-    for box in ("#wishes", "#more-sliders"):
-        page.locator(f"{box} button").first.click()
-    page.locator("#hair-colour label").nth(1).click()
-    choose(page, "#locks", "Masculine", "Makeup", "Hair colour")
-    page.locator("#own-add").click()
-    expect(page.locator("#slider-own-1")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -39,6 +39,11 @@ def test_faces_of_one_photo_are_edited_one_after_the_other(page, group, tmp_path
     expect(tiles).to_have_count(3)
     expect(page.get_by_role("button", name="Face 1 of 3", pressed=True)).to_be_visible()
     first = source(page)
+    saved = download(page, tmp_path)
+    assert saved.name == "group-facevae.png"
+    expect(status).to_contain_text("it is saved as PNG, as BMP cannot hold the edit")
+    with Image.open(saved) as file:
+        assert file.format == "PNG" and np.array_equal(np.asarray(file), np.asarray(Image.open(group)))
     drag(page, "#slider-bangs", 0.4)
     wait_for_change(page, first)
 
@@ -147,46 +152,3 @@ def test_where_no_face_is_found_the_crop_is_placed_by_hand(page, tmp_path):
     wait_for_change(page, before, "#crop")
     expect(page.locator("#edit-status")).to_contain_text(REFINING)  # keys let go of nothing, and still it starts
     page.locator("#adjust button").first.click()
-
-
-def test_photo_detail(page):
-    default = value(page, "#detail")
-    first = source(page)
-    page.locator("#slider-mouth-slightly-open input[type=number]").fill("-2")
-    page.keyboard.press("Enter")
-    edited = wait_for_change(page, first)
-    drag(page, "#detail", 0.5)
-    assert value(page, "#detail") > default
-    kept = wait_for_change(page, edited)
-    page.locator("#reset").click()
-    expect(page.locator("#edit-status")).to_contain_text("Back to the photo")
-    assert value(page, "#detail") == default
-    assert wait_for_change(page, kept) == first
-
-
-def test_download_says_what_the_format_cannot_keep(page, group, tmp_path):
-    open_file(page, group)
-    expect(page.locator("#edit-status")).to_contain_text(re.compile("Opened group|Face 1 of 3"))
-    page.locator("#refine input").uncheck()
-    page.locator("#reset").click()
-    expect(page.locator("#edit-status")).to_contain_text("Back to the photo")
-    saved = download(page, tmp_path)
-    assert saved.name == "group-facevae.png"
-    expect(page.locator("#edit-status")).to_contain_text("it is saved as PNG, as BMP cannot hold the edit")
-    with Image.open(saved) as file:
-        assert file.format == "PNG"
-        assert np.array_equal(np.asarray(file), np.asarray(Image.open(group)))
-
-
-def test_too_large_a_file_is_refused_by_our_own_sentence(page, tmp_path):
-    first = source(page)
-    (tmp_path / "long.jpg").write_bytes(b"\xff\xd8\xff" + bytes(31_000_000))
-    open_file(page, tmp_path / "long.jpg")
-    expect(page.get_by_test_id("toast-body")).to_contain_text("long.jpg is too large a file (31.0 MB): at most 30 MB work")
-    assert source(page) == first
-
-
-def test_morph_takes_the_largest_face_and_says_so(page, group):
-    page.get_by_role("tab", name="Morph").click()
-    page.locator("#tab-morph input[type=file]").first.set_input_files(group)
-    expect(page.locator("#morph-status")).to_contain_text("Its photo shows 3 faces; this is the largest.")

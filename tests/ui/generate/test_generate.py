@@ -99,7 +99,7 @@ def test_a_neighbour_is_downloaded_edited_and_the_sheet_is_saved(generating, tmp
 
 def test_a_dragged_slider_ends_with_its_own_faces(generating):
     page = generating
-    drag(page, "#count", 0.2)
+    drag(page, "#count", 0.06)
     count = int(page.locator("#count input[type=range]").input_value())
     assert count > 12
     expect(page.locator("#faces img")).to_have_count(count)
@@ -107,19 +107,3 @@ def test_a_dragged_slider_ends_with_its_own_faces(generating):
     expect(page.locator("#faces img")).to_have_count(1)
     page.locator("#count input[type=range]").evaluate("e => { e.value = 12; e.dispatchEvent(new Event('input', { bubbles: true })) }")
     expect(page.locator("#faces img")).to_have_count(12)
-
-
-def test_phone(visit):
-    page = visit(width=390, height=844)
-    page.get_by_role("tab", name="Generate").click()
-    expect(page.locator("#faces img")).to_have_count(12)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.locator("#faces button").nth(9).scroll_into_view_if_needed()
-    page.locator("#faces button").nth(9).click()
-    status(page, "Seed 10 is chosen")
-    expect(page.locator("#neighbours")).to_be_in_viewport()
-    expect(page.locator("#generate-stop")).to_be_in_viewport()
-    page.locator("#neighbours").click()
-    expect(page.locator("#faces img")).to_have_count(9)
-    expect(page.locator("#generate-back")).to_be_in_viewport()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390

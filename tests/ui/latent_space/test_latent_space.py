@@ -151,16 +151,3 @@ def test_dimensions_models_and_directions(page) -> None:
     page.locator("#latent-others").click()
     page.wait_for_function("b => document.querySelectorAll('#latent-together img')[4].src !== b", arg=together)
     expect(page.locator("#latent-together img")).to_have_count(11)
-
-
-def test_phone(visit) -> None:
-    page = visit(width=390, height=844)
-    page.get_by_role("tab", name="Latent space").click()
-    page.locator("#latent-together img").first.wait_for()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    page.locator("#latent-map svg").scroll_into_view_if_needed()
-    box = page.locator("#latent-map svg").bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
-    first = picture(page)
-    page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
-    changed(page, "#latent-face", first)

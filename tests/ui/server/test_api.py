@@ -84,20 +84,19 @@ def test_refinement_and_detail_are_part_of_an_edit(client, group):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("endpoint", "wrong", "sentence"),
     [
-        ({"face": 3}, "the photo has 3"),
-        ({"face": "first"}, "face is a whole number"),
-        ({"refine": "yes"}, "true or false"),
-        ({"detail": 2}, "detail is a number from 0 to 1"),
-        ({"format": "jpeg"}, "original or png"),
-        ({"locks": ["Halo"]}, "Halo cannot be locked"),
-        ({"locks": "Male"}, "JSON"),
-        ({"locks": {"Male": True}}, "JSON list of names"),
+        ("/edit", {"face": 3}, "the photo has 3"),
+        ("/edit", {"face": "first"}, "face is a whole number"),
+        ("/edit", {"refine": "yes"}, "true or false"),
+        ("/edit", {"detail": 2}, "detail is a number from 0 to 1"),
+        ("/edit", {"format": "jpeg"}, "original or png"),
+        ("/edit", {"locks": ["Halo"]}, "Halo cannot be locked"),
+        ("/guide", {"locks": "Male"}, "JSON"),
+        ("/guide", {"locks": {"Male": True}}, "JSON list of names"),
     ],
 )
-@pytest.mark.parametrize("endpoint", ["/edit", "/guide"])
-def test_what_came_later_is_checked_too(client, group, endpoint, wrong, sentence):
+def test_optional_arguments_are_checked_too(client, group, endpoint, wrong, sentence):
     with pytest.raises(AppError, match=sentence):
         client.predict(
             handle_file(group), {"Smiling": True} if endpoint == "/guide" else {}, **{"refine": False} | wrong, api_name=endpoint

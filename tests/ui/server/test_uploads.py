@@ -2,7 +2,6 @@
 
 import html
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from gradio_client.exceptions import AppError
 from hostile import Case, corpus, written
 from PIL import Image
 
-MOST_SEC = 2.0
 MOST_MB = 600
 SIDE_PX = 16
 """Of the tiny model's crop."""
@@ -45,16 +43,16 @@ def of_each_kind() -> list[Case]:
 
 
 def upload(client: Client, case: Case) -> list:
-    """Sentence, seconds of the processor, megabytes above rest; the crop must be a picture where the file opened."""
+    """Name, message, megabytes above rest; the crop must be a picture where the file opened."""
     Path("/proc/self/clear_refs").write_text("5")
-    rest, start = memory_mb("VmRSS"), time.process_time()
+    rest = memory_mb("VmRSS")
     try:
         crop, answer = client.predict(handle_file(written() / case.name), {}, api_name="/open_photo")
         sentence = ""
         assert Image.open(crop).size[0] >= SIDE_PX and set(answer) >= {"message", "probabilities"}
     except AppError as error:
         sentence = html.unescape(str(error))
-    return [case.name, sentence, time.process_time() - start, memory_mb("VmHWM") - rest]
+    return [case.name, sentence, memory_mb("VmHWM") - rest]
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is measured as Linux tells it")
@@ -65,17 +63,15 @@ def test_files_are_opened_or_refused_by_the_page(small_url, tmp_path):
     upload(client, corpus()[0])  # the first call warms up
     wrong = []
     for case in of_each_kind():
-        name, sentence, seconds, megabytes = upload(client, case)
-        if seconds > MOST_SEC / 2:  # as in tests/photo: what is slow is slow twice
-            seconds = min(seconds, upload(client, case)[2])
+        name, sentence, megabytes = upload(client, case)
         refused = "is a text file" if name in RENAMED else case.refused.lstrip("^").rstrip("$")
         as_expected = re.search(refused, sentence) if refused else not sentence
-        if not as_expected or seconds > MOST_SEC or megabytes > MOST_MB:
-            wrong.append((name, sentence, seconds, megabytes))
+        if not as_expected or megabytes > MOST_MB:
+            wrong.append((name, sentence, megabytes))
     assert not wrong
 
 
-@pytest.mark.parametrize("name", ["paper.pdf", "cut-at-50.0%.jpg", "54-megapixels.png", "<b>bold<!--.png", "over-30-mb.png"])
+@pytest.mark.parametrize("name", ["cut-at-50.0%.jpg", "<b>bold<!--.png", "over-30-mb.png"])
 def test_a_refused_file_shows_its_sentence_and_the_open_face_stays(laptop, name):
     from playwright.sync_api import expect
 
