@@ -6,6 +6,6 @@ from facevae.latent.inversion import InversionConfig
 
 def refine_in_few_steps(editor: Editor, steps: int) -> Editor:
     """The same editor, whose `refine` and `refined` end after at most `steps` steps."""
-    refine = editor.refine
-    editor.refine = lambda face, config=None: refine(face, InversionConfig(steps=steps))
+    refine = editor.photos.refine  # which `refined` calls, too
+    editor.photos.refine = lambda face, config=None: refine(face, InversionConfig(steps=steps))
     return editor
