@@ -34,7 +34,7 @@ COMMANDS = {
     "report": Command("studies", "Report", "Reproduce one of the four reports: train, measure, write the page of claims."),
     "exhibit": Command("latents", "MakeExhibit", "Measure the latent space of a run for the page's Latent space tab (app.py --exhibits)."),
     "bench": Command("bench", "Bench", "Time the app and the training: each against its reference, in the same run."),
-    "figures": Command("measuring", "Figures", "Draw the pictures of README and docs, and write the tables of README.md and docs/milestones.md."),
+    "figures": Command("measuring", "Figures", "Draw the pictures of README and docs, and write their tables of figures."),
 }
 
 
