@@ -47,7 +47,7 @@ BUDGETS: dict[BudgetName, Budget] = {
     # As the reports trained: ten epochs of CelebA's 162,770 train images.
     "full": Budget(160_000, 160_000, 48_000, 192_000, faces=2_000, encoded=20_000, judge_nimg=240_000, small={}),
     # Ten times "short" ("twins" five times), at the full width: 5 + 3 + 3 + 1 hours on two cores with bf16.
-    "long": Budget(32_000, 24_000, 32_000, 240_000, faces=1_000, encoded=8_000, judge_nimg=64_000, small={}, collapse_share=0.1),
+    "long": Budget(32_000, 24_000, 32_000, 192_000, faces=1_000, encoded=8_000, judge_nimg=64_000, small={}, collapse_share=0.1),
     # Half the base channels of the residual net: its cost is the square of them.
     "short": Budget(3_200, 2_400, 3_200, 48_000, faces=500, encoded=4_000, judge_nimg=64_000, small={"residual": {"width": 32}}),
     "smoke": Budget(32, 32, 32, 64, faces=16, encoded=120, judge_nimg=256, small=SMOKE_NETS, collapse_share=0.5),
