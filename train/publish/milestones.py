@@ -1,4 +1,4 @@
-"""Milestones of the long run: figures of the protocol, as the table of docs/milestones.md.""""""
+"""Milestones of the long run: figures of the protocol, as the table of docs/milestones.md."""
 
 import json
 from pathlib import Path
