@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.processing_utils import save_bytes_to_cache
 from jaxtyping import UInt8
 from PIL import Image
 
@@ -16,6 +15,7 @@ from facevae import files
 from facevae.attributes import WITHHELD, in_words
 from facevae.editor import Editor, Face
 from facevae.settings import Number
+from facevae.ui.gradio_patches import write_to_cache
 
 PREVIEW_SIDE_PX = 1024
 """Longest side of a photo while it is being edited; downloads have the photo's own size."""
@@ -183,7 +183,7 @@ def reconstruction(face: Face, side_px: int = FACE_SIDE_PX) -> Image.Image | Non
 def to_file(component: gr.components.Component, data: bytes, name: str) -> str:
     """Write `data` where Gradio serves it from and deletes it on schedule; refused where the disk is full or cannot be written."""
     try:
-        return save_bytes_to_cache(data, name, component.GRADIO_CACHE)
+        return write_to_cache(component, data, name)
     except OSError as error:
         raise refusal(f"The file cannot be written on the machine that runs the page: {error.strerror or error}.") from None
 

@@ -16,11 +16,11 @@ from facevae.ui.components import QUEUED, html
 from facevae.ui.edit.tab import EditTab
 from facevae.ui.examples import Examples
 from facevae.ui.generate.tab import GenerateTab
+from facevae.ui.gradio_patches import move_upload_folder, send_whole_values
 from facevae.ui.latent_space.tab import LatentSpaceTab
 from facevae.ui.morph.tab import MorphTab
 from facevae.ui.server.api import Api
 from facevae.ui.server.checkpoint_pages import CheckpointPages
-from facevae.ui.server.gradio_patches import move_upload_folder, send_whole_values
 from facevae.ui.server.request_guard import app_options
 from facevae.ui.server.temp_files import FOLLOWERS
 from facevae.ui.session import Session

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
 
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when the library is imported
     from facevae.memory import frozen_objects, limit_malloc, trim_malloc
-    from facevae.ui.server.gradio_patches import turn_off_statistics
+    from facevae.ui.gradio_patches import turn_off_statistics
     from facevae.ui.server.temp_files import keep_clean, own_folder
 
     turn_off_statistics()

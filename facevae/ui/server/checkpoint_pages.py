@@ -30,7 +30,7 @@ from facevae.checkpoint.metadata import folders_below
 from facevae.editor import Editor
 from facevae.memory import trim_malloc
 from facevae.ui.components import LIVE, html
-from facevae.ui.server.gradio_patches import close_mounted_page, limit_sessions
+from facevae.ui.gradio_patches import close_mounted_page, limit_sessions
 from facevae.ui.server.request_guard import PREFIX
 
 MAX_ENTRIES = 50

@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from facevae.ui.server.gradio_patches import upload_folder
+from facevae.ui.gradio_patches import upload_folder
 
 PREFIX = "checkpoints"
 """The pages of other checkpoints lie below it, each under its name."""

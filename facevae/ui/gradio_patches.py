@@ -23,7 +23,7 @@ def send_whole_values() -> None:
 
     Seen in 6.31: the page makes those edits in the very object that it has shown or is about to show. A page that has to wait for a hidden
     widget loses what is changed or taken back meanwhile, and sliders stay where guidance began.
-    Drop when the front end applies differences to a copy (tests/ui/server/test_gradio_patches.py passes without this).
+    Drop when the front end applies differences to a copy (tests/ui/test_gradio_patches.py passes without this).
     """
     from gradio import utils
 
@@ -43,6 +43,16 @@ def upload_folder() -> str:
     from gradio.utils import get_upload_folder
 
     return get_upload_folder()
+
+
+def write_to_cache(component: "gr.components.Component", data: bytes, name: str) -> str:
+    """Write a file where Gradio serves it from and deletes it on schedule; gives its path.
+
+    Seen in 6.31: `save_bytes_to_cache` and a component's `GRADIO_CACHE` are not documented. Drop when a handler may return named bytes.
+    """
+    from gradio.processing_utils import save_bytes_to_cache
+
+    return save_bytes_to_cache(data, name, component.GRADIO_CACHE)
 
 
 def move_upload_folder(page: "gr.Blocks", folder: Path) -> None:

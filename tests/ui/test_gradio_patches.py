@@ -6,7 +6,7 @@ pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwrig
 import gradio as gr
 from playwright.sync_api import expect
 
-from facevae.ui.server.gradio_patches import send_whole_values
+from facevae.ui.gradio_patches import send_whole_values
 
 BUSY = "() => { const end = performance.now() + 400; while (performance.now() < end); }"
 
