@@ -95,9 +95,9 @@ def read(command: Command, args: Sequence[str]) -> Callable[[], int]:
     reader: Callable[..., Any] = getattr(import_module(command.module), command.reader)
     if not command.knows:
         return reader(args)
-    from facevae.cli.flags import checkpoint_of, known_of
+    from facevae.cli.flags import checkpoint_of, open_summary
 
-    return reader(args, known_of(*checkpoint_of(args)))
+    return reader(args, open_summary(*checkpoint_of(args)))
 
 
 def usage(args: Sequence[str]) -> int:

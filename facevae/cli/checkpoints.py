@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from facevae.checkpoint.metadata import EMBEDDED, Summary, folders_below, summarize
-from facevae.cli.flags import Parser, known_of
+from facevae.cli.flags import Parser, open_summary
 from facevae.cli.rows import Row, RowPrinter, error_sentence
 
 
@@ -56,7 +56,7 @@ def verify_checkpoints(sources: Sequence[str], printer: RowPrinter) -> int:
 
     for source in sources:
         try:
-            summary = known_of(source, None)
+            summary = open_summary(source, None)
             findings = verify(summary.folder)
         except (ValueError, OSError) as error:
             findings = [error_sentence(error, source)]

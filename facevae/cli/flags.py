@@ -66,7 +66,7 @@ def checkpoint_of(args: Sequence[str]) -> tuple[str | None, str | None]:
     return found.checkpoint, found.revision
 
 
-def known_of(source: str | None, revision: str | None) -> Summary:
+def open_summary(source: str | None, revision: str | None) -> Summary:
     """The summary of the checkpoint that is asked for; one of the Hub is fetched."""
     if source == "":
         raise ValueError("the name of the checkpoint is empty")

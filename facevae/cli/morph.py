@@ -18,7 +18,7 @@ from facevae.version import __version__
 
 if TYPE_CHECKING:
     from facevae.editor import Editor, Face
-    from facevae.editor.morph_types import Way
+    from facevae.editor.morph_types import MorphPath
 
 LEAST, MOST = 2, 6
 
@@ -94,13 +94,13 @@ def target_of(flags: argparse.Namespace) -> Path | None:
 def run(flags: argparse.Namespace, parts: tuple[str, ...], suffix: str, target: Path | None) -> int:
     """Open the faces, draw, write."""
     from facevae.editor import Editor
-    from facevae.editor.morph_types import Way
+    from facevae.editor.morph_types import MorphPath
 
     printer = RowPrinter(flags.json, target is not None)
     editor, shown = Editor(flags.checkpoint, flags.revision), " ".join(flags.photos)
     try:
         faces = [open_face(editor, name) for name in flags.photos]
-        way = Way(flags.path, flags.repeat, flags.smooth, parts)
+        way = MorphPath(flags.path, flags.repeat, flags.smooth, parts)
         content, about = still(editor, faces, way, flags) if suffix == ".png" else film(editor, faces, way, flags, suffix[1:])
         if target is None:
             write_stdout(content)
@@ -129,7 +129,7 @@ def open_face(editor: "Editor", name: str) -> "Face":
     return editor.open_photo(name)
 
 
-def film(editor: "Editor", faces: "Sequence[Face]", way: "Way", flags: argparse.Namespace, form: str) -> tuple[bytes, dict[str, Any]]:
+def film(editor: "Editor", faces: "Sequence[Face]", way: "MorphPath", flags: argparse.Namespace, form: str) -> tuple[bytes, dict[str, Any]]:
     """The film, with its frames counted on standard error."""
     from tqdm import tqdm
 
@@ -144,7 +144,7 @@ def film(editor: "Editor", faces: "Sequence[Face]", way: "Way", flags: argparse.
     return step.data, {"width": step.width_px, "height": step.height_px, "frames": step.frames, "seconds_long": step.seconds}
 
 
-def still(editor: "Editor", faces: "Sequence[Face]", way: "Way", flags: argparse.Namespace) -> tuple[bytes, dict[str, Any]]:
+def still(editor: "Editor", faces: "Sequence[Face]", way: "MorphPath", flags: argparse.Namespace) -> tuple[bytes, dict[str, Any]]:
     """One face on the way: of two bare ones the same picture as the API's."""
     from facevae.photo.images import png_bytes
 

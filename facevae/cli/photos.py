@@ -110,7 +110,7 @@ def read_edit(args: Sequence[str], known: Summary) -> Any:
     strengths = strengths_of(flags, known)
     if not strengths:
         raise ValueError("nothing is asked for: give at least one attribute, such as --smiling 2 (facevae edit --help lists them)")
-    return edit_command(flags, known, EditRequest(strengths, locks_of(flags, known), **common(flags)))
+    return edit_command(flags, known, EditRequest(strengths, locks_of(flags, known), **edit_values(flags)))
 
 
 def read_guide(args: Sequence[str], known: Summary) -> Any:
@@ -128,7 +128,7 @@ def read_guide(args: Sequence[str], known: Summary) -> Any:
     wanted |= read_wanted(flags.want, flags.avoid, known.attributes)
     if not wanted:
         raise ValueError("nothing is asked for: give --want, --avoid or --make")
-    return edit_command(flags, known, EditRequest(strengths_of(flags, known), locks_of(flags, known), wanted, **common(flags)))
+    return edit_command(flags, known, EditRequest(strengths_of(flags, known), locks_of(flags, known), wanted, **edit_values(flags)))
 
 
 def read_recipe_apply(args: Sequence[str], known: Summary) -> Any:
@@ -147,7 +147,7 @@ def read_recipe_apply(args: Sequence[str], known: Summary) -> Any:
     flags = parser.read(args)
     if flags.recipe == STDIO and STDIO in flags.photos:
         raise ValueError("standard input can be read only once")
-    request = EditRequest(recipe=read_recipe(flags.recipe), **common(flags))
+    request = EditRequest(recipe=read_recipe(flags.recipe), **edit_values(flags))
     if flags.photos:
         return edit_command(flags, known, request)
     from facevae.editor.recipe import recipe_from  # torch comes with it, and --help is answered by now
@@ -196,7 +196,7 @@ def locks_of(flags: argparse.Namespace, known: Summary) -> tuple[str, ...]:
     return tuple(dict.fromkeys(find_attribute(given, known.lockable)[0] for given in flags.lock))
 
 
-def common(flags: argparse.Namespace) -> dict[str, Any]:
+def edit_values(flags: argparse.Namespace) -> dict[str, Any]:
     """What is asked around the sliders."""
     adjustment = Adjustment(*(getattr(flags, setting.name) for setting in CROP))
     if flags.face == ALL and adjustment != Adjustment():

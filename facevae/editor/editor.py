@@ -15,7 +15,7 @@ from facevae.editor.edit_files import EditFiles
 from facevae.editor.edit_recipes import EditRecipes
 from facevae.editor.generation import MAX_TRIES, Generation, Search
 from facevae.editor.guidance import Guidance
-from facevae.editor.morph_types import FilmConfig, FilmStep, Way
+from facevae.editor.morph_types import FilmConfig, FilmStep, MorphPath
 from facevae.editor.morphing import Morphing
 from facevae.editor.photos import Photos
 from facevae.editor.recipe import Recipe
@@ -229,7 +229,7 @@ class Editor:
         self,
         faces: Sequence[Face],
         positions: Sequence[float],
-        way: Way = Way(),
+        way: MorphPath = MorphPath(),
         where: Literal["face", "crop", "photo"] = "face",
         max_side_px: int | None = None,
         detail: float = DETAIL,
@@ -237,11 +237,13 @@ class Editor:
         """Frames at the given positions, 0 to 1, of the way through two to six faces."""
         return self.morphing.morph_through(faces, positions, way, where, max_side_px, detail)
 
-    def morphed(self, faces: Sequence[Face], position: float, way: Way = Way(), where: Literal["face", "photo"] = "face") -> Face:
+    def morphed(
+        self, faces: Sequence[Face], position: float, way: MorphPath = MorphPath(), where: Literal["face", "photo"] = "face"
+    ) -> Face:
         """The face at one position of the way: without a photo, or in the first face's photo."""
         return self.morphing.morphed(faces, position, way, where)
 
-    def morph_film(self, faces: Sequence[Face], way: Way = Way(), film: FilmConfig = FilmConfig()) -> Iterator[FilmStep]:
+    def morph_film(self, faces: Sequence[Face], way: MorphPath = MorphPath(), film: FilmConfig = FilmConfig()) -> Iterator[FilmStep]:
         """The morph as a file, frame by frame; the last step carries it."""
         return self.morphing.morph_film(faces, way, film)
 

@@ -22,7 +22,7 @@ Repeat = Literal["back", "round", "once"]
 
 
 @dataclass(frozen=True)
-class Way:
+class MorphPath:
     """How a morph goes from face to face.
 
     `repeat` is what comes after the last face: "back" the same way back, "round" on to the first face, "once" nothing.

@@ -20,13 +20,13 @@ from facevae.editor.morph_types import (
     MOST_FRAMES,
     FilmConfig,
     FilmStep,
-    Way,
+    MorphPath,
     film_positions,
     strip_positions,
 )
 from facevae.editor.renderer import Renderer, as_pixels
 from facevae.editor.types import Face
-from facevae.latent.paths import lerp, only, slerp, through
+from facevae.latent.paths import interpolate_keys, lerp, restrict_to_attributes, slerp
 from facevae.photo import images
 from facevae.photo.alignment import whole
 from facevae.photo.animation import animation_bytes, open_film
@@ -43,13 +43,13 @@ class Morphing:
         """Decoded faces at the given positions (0 is a, 1 is b) of the way between two faces."""
         if not 1 <= len(positions) <= MOST_FRAMES:
             raise ValueError(f"{len(positions)} frames were asked for; 1 to {MOST_FRAMES} can be drawn")
-        return np.stack(list(self.morph_through((a, b), positions, Way(path))))
+        return np.stack(list(self.morph_through((a, b), positions, MorphPath(path))))
 
     def morph_through(
         self,
         faces: Sequence[Face],
         positions: Sequence[float],
-        way: Way = Way(),
+        way: MorphPath = MorphPath(),
         where: Literal["face", "crop", "photo"] = "face",
         max_side_px: int | None = None,
         detail: float = DETAIL,
@@ -64,19 +64,21 @@ class Morphing:
         draw = self._frame_function(faces, way, where, max_side_px, detail)
         return (draw(float(t)) for t in positions)
 
-    def morphed(self, faces: Sequence[Face], position: float, way: Way = Way(), where: Literal["face", "photo"] = "face") -> Face:
+    def morphed(
+        self, faces: Sequence[Face], position: float, way: MorphPath = MorphPath(), where: Literal["face", "photo"] = "face"
+    ) -> Face:
         """The face at one position of the way, to go on with: a new one without a photo, or the first one's photo with it in place."""
         if not 0 <= position <= 1:
             raise ValueError("positions of a morph lie between 0 and 1")
         check(faces, where)
         first = faces[0]
         with self.renderer.lock, torch.inference_mode():
-            z = self.renderer.checkpoint.prior.mean + along(way, self.keys(faces, way.parts), position)
+            z = self.renderer.checkpoint.prior.mean + path_point(way, self.keys(faces, way.parts), position)
             if where == "face":
                 return self.renderer.draw_face(z, f"{first.name}-to-{faces[-1].name}")
         return replace(first, offset=z.numpy() - first.latent)
 
-    def morph_film(self, faces: Sequence[Face], way: Way = Way(), film: FilmConfig = FilmConfig()) -> Iterator[FilmStep]:
+    def morph_film(self, faces: Sequence[Face], way: MorphPath = MorphPath(), film: FilmConfig = FilmConfig()) -> Iterator[FilmStep]:
         """The morph as a file, frame by frame; the last step carries it. No more frames are kept than fit in KEPT_BYTES."""
         plain = self._frame_function(faces, way, film.where, FILM_SIDE_PX.get(film.format), DETAIL)
         enlarge_to = max(FILM_FACE_PX, self.renderer.size)
@@ -104,7 +106,7 @@ class Morphing:
         return animation_bytes(frames, format, duration_ms, loop)
 
     def _frame_function(
-        self, faces: Sequence[Face], way: Way, where: Literal["face", "crop", "photo"], max_side_px: int | None, detail: float
+        self, faces: Sequence[Face], way: MorphPath, where: Literal["face", "crop", "photo"], max_side_px: int | None, detail: float
     ) -> Callable[[float], UInt8[np.ndarray, "h w 3"]]:
         """Position -> frame; raises here whatever can be wrong with the arguments."""
         check(faces, where)
@@ -115,7 +117,7 @@ class Morphing:
 
         def draw(t: float) -> UInt8[np.ndarray, "h w 3"]:
             with self.renderer.lock, torch.inference_mode():
-                after = self.renderer.decode(centre + along(way, keys, t))
+                after = self.renderer.decode(centre + path_point(way, keys, t))
                 if canvas is None or place is None:
                     return images.to_uint8(after)[0]
             return self.renderer.paste(canvas, as_pixels(before), as_pixels(after), place, detail)
@@ -134,7 +136,7 @@ class Morphing:
             raise ValueError(f"{', '.join(unknown)} cannot travel alone; what can is {', '.join(self.renderer.directions)}")
         readers = torch.stack([d.step if d.reader is None else d.reader for d in self.renderer.directions.values()])
         chosen, cholesky = torch.tensor([name in parts for name in self.renderer.directions]), self.renderer.checkpoint.cholesky
-        return torch.stack([keys[0]] + [keys[0] + only(key - keys[0], readers, chosen, cholesky) for key in keys[1:]])
+        return torch.stack([keys[0]] + [keys[0] + restrict_to_attributes(key - keys[0], readers, chosen, cholesky) for key in keys[1:]])
 
 
 def check(faces: Sequence[Face], where: str) -> None:
@@ -147,6 +149,6 @@ def check(faces: Sequence[Face], where: str) -> None:
         raise ValueError("the first face of the morph comes from no photo: only the face itself can be drawn")
 
 
-def along(way: Way, keys: Float[Tensor, "k d"], position: float) -> Float[Tensor, " d"]:
+def path_point(way: MorphPath, keys: Float[Tensor, "k d"], position: float) -> Float[Tensor, " d"]:
     """Where a way through the keys is at a position; parts travel on straight lines."""
-    return through(keys, position, slerp if way.path == "slerp" and not way.parts else lerp, way.closed, way.smooth)
+    return interpolate_keys(keys, position, slerp if way.path == "slerp" and not way.parts else lerp, way.closed, way.smooth)

@@ -10,7 +10,7 @@ from jaxtyping import Float64, UInt8
 from PIL import Image
 
 from facevae.editor.renderer import SCREEN_SIDE_PX, Renderer
-from facevae.editor.types import Face, Left, RefineStep
+from facevae.editor.types import Face, OtherFaceEdit, RefineStep
 from facevae.latent.inversion import InversionConfig
 from facevae.latent.inversion import refine as invert
 from facevae.photo import images
@@ -86,7 +86,7 @@ class Photos:
             return self.renderer.bake(face, strengths, locks)
         # What is left behind needs no photo of its own: it gets one when it is chosen again.
         behind = replace(self._unbaked(self.renderer.bake(face, strengths, locks)), photo=face.source.pixels, screen=None, left=())
-        left = (*face.left, Left(behind, detail))
+        left = (*face.left, OtherFaceEdit(behind, detail))
         again = [entry.face for entry in left if entry.face.index == index]
         left = tuple(sorted((entry for entry in left if entry.face.index != index), key=lambda entry: entry.face.index))
         photo = self._paste_others(face.source, left)
@@ -147,7 +147,7 @@ class Photos:
         faces: tuple[Alignment, ...],
         index: int,
         adjustment: Adjustment,
-        left: tuple[Left, ...],
+        left: tuple[OtherFaceEdit, ...],
         name: str,
     ) -> Face:
         found = faces[index]
@@ -162,7 +162,7 @@ class Photos:
             latent, np.zeros_like(latent), pixels, photo, screen, alignment, start, source, faces, index, left, name=name, message=message
         )
 
-    def _paste_others(self, source: images.Photo, left: Sequence[Left]) -> np.ndarray:
+    def _paste_others(self, source: images.Photo, left: Sequence[OtherFaceEdit]) -> np.ndarray:
         """The photo with the edits of its other faces."""
         photo = source.pixels
         for entry in left:

@@ -108,7 +108,7 @@ def recipe_from(given: str | bytes | Mapping[str, Any]) -> Recipe:
     return _read(given, nested=False)
 
 
-def short(recipe: Recipe) -> Recipe:
+def drop_other_faces(recipe: Recipe) -> Recipe:
     """The same without the other faces, where they would make it too long for the metadata of a JPEG."""
     return recipe if len(json.dumps(recipe.as_json())) <= MAX_JPEG else replace(recipe, left=())
 

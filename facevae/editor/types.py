@@ -51,7 +51,7 @@ class Face:
     """Where the faces of the photo are, the largest first, as they were found; one entry, the middle, where none was."""
     index: int = 0
     """Which of `faces` this one is."""
-    left: tuple["Left", ...] = ()
+    left: tuple["OtherFaceEdit", ...] = ()
     """The other faces of the photo that were edited before this one."""
     refined: int = 0
     """Steps of refinement behind `latent`."""
@@ -66,7 +66,7 @@ class Face:
 
 
 @dataclass(frozen=True, eq=False)
-class Left:
+class OtherFaceEdit:
     """An edited face of a photo of which another face is edited now: its edit is in its `offset`, `detail` its photo detail."""
 
     face: Face

@@ -64,7 +64,7 @@ def strongest(exhibit: Exhibit, count: int) -> list[int]:
 # Latents --------------------------------------------------------------------------------------------------------------
 
 
-def base(exhibit: Exhibit, seed: int | None) -> Float32[np.ndarray, " d"]:
+def start_latent(exhibit: Exhibit, seed: int | None) -> Float32[np.ndarray, " d"]:
     """The face of a seed, drawn from the Gaussian of the encodings; for None, the mean of all encodings."""
     space = exhibit.space
     if seed is None:
@@ -87,7 +87,7 @@ def traversal(exhibit: Exhibit, dimensions: Sequence[int], start: Float32[np.nda
     return rows
 
 
-def along(exhibit: Exhibit, attribute: str, start: Float32[np.ndarray, " d"]) -> Float32[np.ndarray, "7 d"]:
+def attribute_traversal(exhibit: Exhibit, attribute: str, start: Float32[np.ndarray, " d"]) -> Float32[np.ndarray, "7 d"]:
     """The start moved along the direction of an attribute, by `SPAN` σ."""
     step = exhibit.space.steps[list(exhibit.about.directions).index(attribute)]
     return start + SPAN[:, None] * step

@@ -122,7 +122,7 @@ def correlation(z: Float[np.ndarray, "n d"], scores: Float[np.ndarray, " n"], to
     return unit * (z @ unit).std()
 
 
-def natural(weights: Float[np.ndarray, " d"], covariance: Float[np.ndarray, "d d"]) -> Float[np.ndarray, " d"]:
+def covariance_step(weights: Float[np.ndarray, " d"], covariance: Float[np.ndarray, "d d"]) -> Float[np.ndarray, " d"]:
     """Σw / sqrt(wᵀΣw): the step that raises the score wᵀz by one σ at the least Mahalanobis cost.
 
     w alone points where the score rises fastest in z, often out of the data; Σw stays with the

@@ -44,7 +44,7 @@ def slerp(a: Float[Tensor, " d"], b: Float[Tensor, " d"], t: float) -> Float[Ten
     return (direction * torch.lerp(length_a, length_b, t)).to(a.dtype)
 
 
-def through(
+def interpolate_keys(
     keys: Float[Tensor, "k d"] | Sequence[Tensor],
     t: float,
     between: Callable[[Tensor, Tensor, float], Tensor] = slerp,
@@ -64,7 +64,7 @@ def through(
     return between(stops[k], stops[k + 1], share * share * (3 - 2 * share) if smooth else share)
 
 
-def only(
+def restrict_to_attributes(
     move: Float[Tensor, " d"], readers: Float[Tensor, "k d"], chosen: Bool[Tensor, " k"], cholesky: Float[Tensor, "d d"]
 ) -> Float[Tensor, " d"]:
     """The part of a move that changes the chosen scores as all of it does, and no other score.

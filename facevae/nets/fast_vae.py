@@ -41,7 +41,7 @@ class FastEncoder(nn.Module):
     def __init__(self, net: Encoder) -> None:
         super().__init__()
         self.norm, self.unshuffle = net.norm, net.stem[0]
-        self.out = InParts(net.out.weight, net.out.bias, turned=False)
+        self.out = SplitLinear(net.out.weight, net.out.bias, turned=False)
         side = net.side
         self.layers = [pack(net.stem[1], side)]
         for module in net.levels:
@@ -64,7 +64,7 @@ class FastDecoder(nn.Module):
         self.grid, self.norm, self.shuffle = net.grid, net.norm, net.shuffle
         # Rows in the order of channels last: nothing has to move afterwards.
         rows = (t.unflatten(0, (-1, self.grid, self.grid)).movedim(0, 2).flatten(0, 2) for t in (net.stem.weight, net.stem.bias))
-        self.stem = InParts(*rows, turned=True)
+        self.stem = SplitLinear(*rows, turned=True)
         side, self.levels, doubled = self.grid, [], False
         for module, after in zip(net.levels, [*net.levels[1:], None], strict=True):
             if isinstance(module, nn.Upsample):
@@ -92,7 +92,7 @@ class FastDecoder(nn.Module):
         return unrolled(self.smooth(pixels) if self.detail is None else self.smooth.add_to(self.detail(h), pixels))
 
 
-class InParts:
+class SplitLinear:
     """A linear layer, (b, i) -> (b, o), as a few products side by side: for a single row torch gives one product to one core.
 
     `turned` weights are a copy whose columns lie in one piece, which reads faster where outputs are many; others are shared.

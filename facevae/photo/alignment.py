@@ -136,7 +136,7 @@ def find_faces(photo: UInt8[np.ndarray, "h w 3"], aligner: Aligner) -> list[Alig
     grey = cv2.cvtColor(shrunk(look, MAX_DETECT_PX), cv2.COLOR_RGB2GRAY)
     for squares in proposals(grey):
         starts = [rescaled(Alignment(square.matrix(), found=True), grey, look) for square in squares[:MAX_PROPOSALS]]
-        believed = _distinct([face for face in put_right(look, starts, aligner) if face.found])
+        believed = _distinct([face for face in refine_alignments(look, starts, aligner) if face.found])
         if believed:
             return sorted((rescaled(face, look, photo) for face in believed), key=lambda face: -face.side_px)[:MAX_FACES]
     return []
@@ -148,7 +148,7 @@ def rescaled(alignment: Alignment, here: UInt8[np.ndarray, "..."], there: UInt8[
     return replace(alignment, matrix=_similar(alignment.matrix * factors))
 
 
-def put_right(photo: UInt8[np.ndarray, "h w 3"], starts: list[Alignment], aligner: Aligner) -> list[Alignment]:
+def refine_alignments(photo: UInt8[np.ndarray, "h w 3"], starts: list[Alignment], aligner: Aligner) -> list[Alignment]:
     """Each rough crop, put right by the net in a few passes; `found` and `confidence` say whether it believes in a face there.
 
     After the last pass it looks once more, at windows that are a little off in known ways and at their mirror images,
@@ -200,10 +200,10 @@ def proposals(grey: UInt8[np.ndarray, "h w"]) -> Iterator[list[Square]]:
         for cascade in (ALT, DEFAULT):
             squares = [_place(box) for box in _boxes(turned, cascade)]
             yield [replace(square, x=x, y=y, angle=-math.radians(turn)) for square in squares for x, y in [back @ (square.x, square.y, 1)]]
-    yield everywhere(grey.shape[1], grey.shape[0])
+    yield search_windows(grey.shape[1], grey.shape[0])
 
 
-def everywhere(width: int, height: int) -> list[Square]:
+def search_windows(width: int, height: int) -> list[Square]:
     """Large windows all over a picture: the net alone finds the dark, the half turned and the tightly cropped, which Haar misses."""
     squares = []
     for share in SEARCH_SHARES:

@@ -97,7 +97,7 @@ def upright_srgb(image: Image.Image) -> UInt8[np.ndarray, "h w 3"]:
     return turn(pixels, orientation(image))
 
 
-def stored(image: Image.Image, mode: str) -> tuple[UInt8[np.ndarray, "h w *c"], UInt8[np.ndarray, "h w"] | None]:
+def decode_pixels(image: Image.Image, mode: str) -> tuple[UInt8[np.ndarray, "h w *c"], UInt8[np.ndarray, "h w"] | None]:
     """A loaded picture's own numbers, upright: colours in `mode`, and alpha."""
     colours = np.empty((image.height, image.width, *((3,) if mode == "RGB" else ())), np.uint8)
     alpha = np.empty((image.height, image.width), np.uint8) if image.has_transparency_data else None
@@ -151,7 +151,7 @@ def with_edit(
     if back is None and (deep or not image.has_transparency_data):  # `after` is what the file's own numbers would become
         return Image.fromarray(np.ascontiguousarray(after[:, :, 0]) if mode == "L" else after), profile
     image.load()
-    base, alpha = stored(image, mode if keeps else colours.mode)
+    base, alpha = decode_pixels(image, mode if keeps else colours.mode)
     if not keeps:
         base = np.array(colours.as_srgb(Image.fromarray(base)))
     rows, columns = box_of((before != after).any(axis=2))

@@ -23,7 +23,7 @@ from jaxtyping import Float32, UInt8
 
 from facevae.photo import guided_filter
 from facevae.photo.alignment import Alignment, crop
-from facevae.photo.guided_filter import enlarge, follow, repeated
+from facevae.photo.guided_filter import apply_guided_filter, enlarge, repeated
 from facevae.settings import PHOTO_DETAIL
 
 
@@ -81,7 +81,7 @@ GRID_SIGMA = 0.0055  # enough to hide the grid of the decoder's pixels in large 
 RANGE_KNEE = 0.7  # share of the room up to black or white that is used freely
 
 
-class Ground:
+class CropBackground:
     """What a change is laid over: a photo where the crop lies, at the layer's size (t) and at the decoder's (s).
 
     It holds for any number of changes, and remembers what depends on the picture before, which is the same all through a drag.
@@ -110,7 +110,7 @@ def paste(
     after: Float32[np.ndarray, "s s 3"],
     alignment: Alignment,
     detail: float = DETAIL,
-    ground: Ground | None = None,
+    ground: CropBackground | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The photo with the change from `before` = G(z) to `after` = G(z') in it, a new array; both lie in [0, 1].
 
@@ -125,7 +125,7 @@ def paste(
     if not change.any():
         return photo.copy()
     size = len(change)
-    ground = Ground(photo, alignment, size) if ground is None else ground
+    ground = CropBackground(photo, alignment, size) if ground is None else ground
     fine, small, side = ground.fine, ground.small, len(ground.fine)
     if ground.grey:  # a black and white photo gets no coloured mouth
         before, after = (np.repeat(x.mean(axis=2, keepdims=True), 3, axis=2) for x in (before, after))
@@ -136,7 +136,7 @@ def paste(
     raw = enlarge(_giving_way(structure, min(detail, DETAIL)), side).clip(0, 1)
     gives = mask * (raw if detail <= DETAIL else enlarge(_giving_way(structure, detail), side).clip(0, 1))
     mask3, raw3, gives3 = (repeated(x, 3) for x in (mask, raw, gives))
-    recoloured = follow(small, change, fine, GUIDE_RADIUS)
+    recoloured = apply_guided_filter(small, change, fine, GUIDE_RADIUS)
     layer = recoloured + raw3 * (_draw(change, side) - recoloured)  # (side, side, 3)
     # What the photo's own pixels give way to: the decoder's face, a little sharper, in the photo's light.
     tone = _draw(lit + SHARPEN * (after - _blur(after, SHARPEN_SIGMA)), side)
@@ -144,10 +144,10 @@ def paste(
     return _lay_over(photo, cv2.merge((*cv2.split(layer * 255), gives)), alignment)
 
 
-_grounds: OrderedDict[tuple[int, bytes, int], tuple[weakref.ref, Ground]] = OrderedDict()
+_grounds: OrderedDict[tuple[int, bytes, int], tuple[weakref.ref, CropBackground]] = OrderedDict()
 
 
-def ground_of(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size: int) -> Ground:
+def ground_of(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size: int) -> CropBackground:
     """The ground of a photo that is never written to, for decoders of `size` pixels; remembered while the photo is there.
 
     Of so many photos as people may be dragging sliders over at the same time.
@@ -155,7 +155,7 @@ def ground_of(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size: int
     key = id(photo), alignment.matrix.tobytes(), size
     of, found = _grounds.pop(key, (None, None))
     if of is None or found is None or of() is not photo:
-        of, found = weakref.ref(photo, lambda _: _grounds.pop(key, None)), Ground(photo, alignment, size)
+        of, found = weakref.ref(photo, lambda _: _grounds.pop(key, None)), CropBackground(photo, alignment, size)
     _grounds[key] = of, found
     while len(_grounds) > MOST_GROUNDS:
         _grounds.popitem(last=False)
@@ -194,7 +194,7 @@ def change_mask(
     amount = _rms(change, 0.023)
     largest = max(float(np.percentile(amount, 97)), WIDEN_FLOOR)
     roughly = np.maximum(HEAD.draw(size), _step(amount / largest, *WIDEN) * _soft_mask(size))
-    outlined = follow(small, roughly[:, :, None], fine, OUTLINE_RADIUS)[:, :, 0]
+    outlined = apply_guided_filter(small, roughly[:, :, None], fine, OUTLINE_RADIUS)[:, :, 0]
     mask = np.maximum(_step(outlined, *OUTLINE), FACE.draw(side))
     at = (np.arange(side) + 0.5) / side
     border = _step(np.minimum(at, 1 - at), *BORDER)
@@ -216,7 +216,7 @@ def structural(
     small edit does little. `old_contrast` is that of the picture before, where it is known.
     """
     change = after - before
-    unexplained = change - follow(before, change, before, GUIDE_RADIUS)
+    unexplained = change - apply_guided_filter(before, change, before, GUIDE_RADIUS)
     unexplained = unexplained - _blur(unexplained, SMOOTH_SIGMA)
     return _rms(unexplained, 0.016) / ((contrast(before) if old_contrast is None else old_contrast) + CONTRAST_FLOOR)
 

@@ -14,7 +14,7 @@ GUIDE_EPS = 1e-3  # squared contrast below which the photo's edges are not follo
 UPPER = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))  # entries of a symmetric matrix
 
 
-def follow(
+def apply_guided_filter(
     guide: Float32[np.ndarray, "s s 3"], values: Float32[np.ndarray, "s s c"], fine: Float32[np.ndarray, "t t 3"], radius: float
 ) -> Float32[np.ndarray, "t t c"]:
     """`values` as a local linear map of the guide's colours, in windows of `radius` (a share of the side), applied to `fine`.

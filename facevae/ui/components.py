@@ -59,7 +59,7 @@ def refusal(sentence: str) -> gr.Error:
     return gr.Error(escape(sentence), title="Not possible", print_exception=False)
 
 
-def here(face: Face | None) -> Face:
+def require_face(face: Face | None) -> Face:
     """The face of this visitor, who may have been away for longer than faces are kept."""
     if face is None:
         raise refusal("There is no face here (any more): open a photo, or choose an example.")

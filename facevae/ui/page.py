@@ -71,7 +71,7 @@ def build_page(
                     latent = LatentSpaceTab(editor, examples, exhibits)
             with gr.Tab("About", id="about", elem_id="tab-about"):
                 AboutTab(editor)
-        wire_travel(tabs, edit, morph, generate, latent)
+        wire_face_transfer(tabs, edit, morph, generate, latent)
         wire_first_visit(page, store, edit, morph)
         page.load(generate.favourites.show, store, generate.favourites.shown, show_progress="hidden", **QUEUED)
         generate.first_visit_at(generate_tab.select)
@@ -86,7 +86,7 @@ def build_page(
     return page, options
 
 
-def wire_travel(tabs: gr.Tabs, edit: EditTab, morph: MorphTab, generate: GenerateTab, latent: LatentSpaceTab | None) -> None:
+def wire_face_transfer(tabs: gr.Tabs, edit: EditTab, morph: MorphTab, generate: GenerateTab, latent: LatentSpaceTab | None) -> None:
     """Faces that go from one tab to another: to Edit, and to Morph."""
 
     def go(event: Any, tab: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from facevae.editor import Editor, Face
-from facevae.editor.morph_types import LEAST_FACES, KeyFrames, Way, strip_positions, strip_step
+from facevae.editor.morph_types import LEAST_FACES, KeyFrames, MorphPath, strip_positions, strip_step
 from facevae.ui.components import enlarge, html
 from facevae.ui.face_tiles import data_url
 
@@ -72,7 +72,7 @@ def tile(index: int, words: str, picture: UInt8[np.ndarray, "h w 3"], caption: s
     )
 
 
-def draw_strip(pictures: list[UInt8[np.ndarray, "s s 3"]], way: Way, keys: KeyFrames) -> str:
+def draw_strip(pictures: list[UInt8[np.ndarray, "s s 3"]], way: MorphPath, keys: KeyFrames) -> str:
     """The pictures at `strip_positions` as buttons; those that are faces of the row bear their numbers."""
     step, cells = strip_step(way.segments(len(keys))), []
     for k, (picture, at) in enumerate(zip(pictures, strip_positions(way.segments(len(keys))), strict=True)):

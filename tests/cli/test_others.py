@@ -14,7 +14,7 @@ from facevae.__main__ import COMMANDS, main
 from facevae.cli.generate import seeds_of
 from facevae.cli.names import find_attribute, read_wanted
 from facevae.editor.contact_sheet import draw_sheet
-from facevae.editor.morph_types import FilmConfig, Way
+from facevae.editor.morph_types import FilmConfig, MorphPath
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_morph_is_the_editors_film(rows, call, editor, pair, tmp_path) -> None:
     code, [row] = rows("morph", *pair, "--frames", 8, "--repeat", "once", "--duration-ms", 40, "-o", tmp_path / "film.webp")
     assert (code, row["frames"]) == (0, 8)
     faces = [editor.open_photo(path) for path in pair]
-    *_, last = editor.morph_film(faces, Way(repeat="once"), FilmConfig("webp", 8, 40))
+    *_, last = editor.morph_film(faces, MorphPath(repeat="once"), FilmConfig("webp", 8, 40))
     assert (tmp_path / "film.webp").read_bytes() == last.data
     assert rows("morph", *pair, "--frames", 8)[1][0]["output"] == str(tmp_path / "a-to-b.gif")
     code, out, _ = call("morph", *pair, "--position", 0.25, "-o", "-")
@@ -42,7 +42,7 @@ def test_morph_goes_through_recipes_and_travels_in_parts(rows, editor, pair, tmp
     asked = ("morph", *pair, tmp_path / "drawn.json", "--parts", "hair", "--where", "photo", "--position", 1, "-o", tmp_path / "end.png")
     assert rows(*asked)[0] == 0
     faces = [*(editor.open_photo(path) for path in pair), editor.bake(drawn, {"Smiling": 2.0})]
-    expected = next(editor.morph_through(faces, [1.0], Way(parts=("Blond_Hair",)), "photo"))
+    expected = next(editor.morph_through(faces, [1.0], MorphPath(parts=("Blond_Hair",)), "photo"))
     assert np.array_equal(pixels(tmp_path / "end.png"), expected)
 
 

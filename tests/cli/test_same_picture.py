@@ -13,7 +13,7 @@ from fake_visitor import Visitor
 from gradio_client import Client, handle_file
 
 from facevae.editor import Adjustment
-from facevae.editor.morph_types import FilmConfig, Way
+from facevae.editor.morph_types import FilmConfig, MorphPath
 from facevae.photo.alignment import Alignment
 from facevae.settings import (
     DURATION_MS,
@@ -177,7 +177,7 @@ def test_the_library_begins_where_page_and_flags_begin(editor) -> None:
     defaults = {name: value.default for name, value in inspect.signature(editor.generate).parameters.items()}
     assert (defaults["temperature"], defaults["prior"]) == (TEMPERATURE.default, PRIOR.default)
     assert (FilmConfig().frames, FilmConfig().duration_ms) == (FRAMES.default, DURATION_MS.default)
-    assert (Way().path, Way().repeat) == (PATH.default, REPEAT.default)
+    assert (MorphPath().path, MorphPath().repeat) == (PATH.default, REPEAT.default)
 
 
 def test_wishes_over_http(client, editor) -> None:

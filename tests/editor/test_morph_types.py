@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from facevae.editor import Adjustment, Editor, Face
-from facevae.editor.morph_types import FilmConfig, KeyFrames, Way, film_positions, strip_positions
+from facevae.editor.morph_types import FilmConfig, KeyFrames, MorphPath, film_positions, strip_positions
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_positions_of_films_and_strips():
 
 
 def test_a_morph_passes_every_face_and_closes(editor, drawn):
-    for way in (Way(), Way("lerp", smooth=True), Way(repeat="round")):
+    for way in (MorphPath(), MorphPath("lerp", smooth=True), MorphPath(repeat="round")):
         at = [way.share_of(k, 3) for k in range(3)]
         frames = list(editor.morph_through(drawn[:3], [*at, 1.0], way))
         for frame, face in zip(frames, [*drawn[:3], drawn[0] if way.closed else drawn[2]], strict=True):
@@ -93,12 +93,12 @@ def test_in_the_photo_the_first_frame_is_the_photo_and_the_rest_of_it_stays(edit
 
 @pytest.mark.parametrize(("where", "size"), [("face", (256, 256)), ("photo", (81, 64))])
 def test_a_film_is_made_frame_by_frame(editor, photo, drawn, where, size):
-    steps = list(editor.morph_film([photo, drawn[0]], Way(), FilmConfig("webp", 4, 50, where)))
+    steps = list(editor.morph_film([photo, drawn[0]], MorphPath(), FilmConfig("webp", 4, 50, where)))
     assert [step.frame for step in steps] == [1, 2, 3, 4, 5, 6, 6] and not any(step.data for step in steps[:-1])
     assert (steps[-1].width_px, steps[-1].height_px, steps[-1].seconds) == (*size, 0.3)
     with Image.open(io.BytesIO(steps[-1].data)) as film:
         assert film.n_frames == 6 and film.size == size
-    again = list(editor.morph_film([photo, drawn[0]], Way(), FilmConfig("webp", 4, 50, where)))
+    again = list(editor.morph_film([photo, drawn[0]], MorphPath(), FilmConfig("webp", 4, 50, where)))
     assert again[-1].data == steps[-1].data
 
 
@@ -108,9 +108,9 @@ def test_a_film_is_made_frame_by_frame(editor, photo, drawn, where, size):
         (lambda e, f: e.morph_through(f[:1], [0]), "2 to 6 faces, not 1"),
         (lambda e, f: e.morph_through(f[:2], [1.5]), "between 0 and 1"),
         (lambda e, f: e.morph_through(f[:2], [0], where="photo"), "comes from no photo"),
-        (lambda e, f: e.morph_through(f[:2], [0], Way(parts=("Nose",))), "Nose cannot travel alone"),
-        (lambda e, f: Way("arc"), "slerp or lerp, not arc"),
-        (lambda e, f: Way(repeat="twice"), "back, round or once"),
+        (lambda e, f: e.morph_through(f[:2], [0], MorphPath(parts=("Nose",))), "Nose cannot travel alone"),
+        (lambda e, f: MorphPath("arc"), "slerp or lerp, not arc"),
+        (lambda e, f: MorphPath(repeat="twice"), "back, round or once"),
         (lambda e, f: FilmConfig(frames=999), "999 frames"),
         (lambda e, f: next(e.morph_film(f[:2], film=FilmConfig(duration_ms=1))), "10 to 10000 ms"),
         (lambda e, f: next(e.morph_film(f[:2], film=FilmConfig("avi"))), "the format must be gif"),
@@ -123,7 +123,7 @@ def test_what_a_user_can_get_wrong_ends_in_a_sentence(editor, drawn, call, messa
 
 def test_a_face_of_the_morph_goes_on_as_a_face(editor, drawn, photo):
     for faces, where in ((drawn[:3], "face"), ([photo, *drawn[:2]], "face"), ([photo, *drawn[:2]], "photo")):
-        for way in (Way(), Way(parts=("Smiling",)), Way("lerp", "round", smooth=True)):
+        for way in (MorphPath(), MorphPath(parts=("Smiling",)), MorphPath("lerp", "round", smooth=True)):
             frame = next(editor.morph_through(faces, [0.6], way, where))
             face = editor.morphed(faces, 0.6, way, where)
             assert np.abs(editor.edit(face).photo.astype(int) - frame).max() <= 1

@@ -169,8 +169,8 @@ def test_a_face_at_a_point_lies_at_the_point_and_is_of_its_class(exhibit: Exhibi
 
 
 def test_a_traversal_moves_one_dimension_by_its_own_spread(exhibit: Exhibit) -> None:
-    start = views.base(exhibit, 3)
-    assert np.array_equal(start, views.base(exhibit, 3)) and np.array_equal(views.base(exhibit, None), exhibit.space.mean)
+    start = views.start_latent(exhibit, 3)
+    assert np.array_equal(start, views.start_latent(exhibit, 3)) and np.array_equal(views.start_latent(exhibit, None), exhibit.space.mean)
     rows = views.traversal(exhibit, [2, 0], start)
     assert np.array_equal(rows[:, 3], np.stack([start, start]))
     moved = rows[0] - start

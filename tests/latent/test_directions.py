@@ -9,12 +9,12 @@ from facevae.latent.directions import (
     balanced_centroid,
     centroid,
     correlation,
+    covariance_step,
     displacement,
     exclusive_centroid,
     from_examples,
     hold,
     holding,
-    natural,
     need_both,
     partial_centroid,
     pearson,
@@ -76,7 +76,7 @@ def test_natural_step_raises_the_score_by_one_sigma() -> None:
     mixing = rng.normal(size=(D, D))
     z = rng.normal(size=(N, D)) @ mixing.T
     w = rng.normal(size=D)
-    assert w @ natural(w, np.cov(z.T)) == pytest.approx((z @ w).std(), rel=1e-2)
+    assert w @ covariance_step(w, np.cov(z.T)) == pytest.approx((z @ w).std(), rel=1e-2)
 
 
 def test_centroid_and_correlation_ignore_the_mean() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from facevae.latent.directions import Direction, readout
-from facevae.latent.paths import lerp, noise_from_seed, only, slerp, through
+from facevae.latent.paths import interpolate_keys, lerp, noise_from_seed, restrict_to_attributes, slerp
 
 values = st.floats(-10, 10, width=32).filter(lambda v: v == 0 or abs(v) > 1e-3)
 vectors = arrays.arrays("float32", 4, elements=values).map(torch.from_numpy)
@@ -50,18 +50,18 @@ def test_noise_belongs_to_the_seed_alone() -> None:
 def test_a_way_passes_its_keys_evenly_and_closes(path, smooth: bool) -> None:
     keys = torch.randn(4, 5, generator=torch.Generator().manual_seed(0))
     for k in range(4):
-        assert torch.equal(through(keys, k / 3, path, smooth=smooth), keys[k])
-        assert torch.equal(through(keys, k / 4, path, closed=True, smooth=smooth), keys[k])
-    assert torch.equal(through(keys, 1.0, path, closed=True), keys[0])
-    torch.testing.assert_close(through(keys, 0.5, path, smooth=smooth), path(keys[1], keys[2], 0.5))
+        assert torch.equal(interpolate_keys(keys, k / 3, path, smooth=smooth), keys[k])
+        assert torch.equal(interpolate_keys(keys, k / 4, path, closed=True, smooth=smooth), keys[k])
+    assert torch.equal(interpolate_keys(keys, 1.0, path, closed=True), keys[0])
+    torch.testing.assert_close(interpolate_keys(keys, 0.5, path, smooth=smooth), path(keys[1], keys[2], 0.5))
 
 
 def test_a_smooth_way_rests_at_its_keys() -> None:
     keys, step = torch.tensor([[0.0], [1.0], [3.0]], dtype=torch.float64), 1e-3
     for t in (0.0, 0.5 - step / 2, 1 - step):
-        moved = through(keys, t + step, lerp, smooth=True) - through(keys, t, lerp, smooth=True)
+        moved = interpolate_keys(keys, t + step, lerp, smooth=True) - interpolate_keys(keys, t, lerp, smooth=True)
         assert moved.abs().item() < 25 * step**2  # 3t² of a length of 2
-    assert through(keys, 0.25, lerp, smooth=True).item() == pytest.approx(0.5)
+    assert interpolate_keys(keys, 0.25, lerp, smooth=True).item() == pytest.approx(0.5)
 
 
 def test_only_the_chosen_scores_move_as_far_as_all_of_it_would_move_them() -> None:
@@ -73,14 +73,14 @@ def test_only_the_chosen_scores_move_as_far_as_all_of_it_would_move_them() -> No
     move = torch.randn(8, generator=generator)
     assert abs(readers[0] @ scores[:, 1]) > 0.3
     for chosen in ([True, False, True, False], [False] * 4, [True] * 4):
-        part = only(move, readers, torch.tensor(chosen), cholesky)
+        part = restrict_to_attributes(move, readers, torch.tensor(chosen), cholesky)
         expected = torch.where(torch.tensor(chosen), move @ scores, 0.0)
         torch.testing.assert_close(part @ scores, expected, atol=1e-4, rtol=1e-4)
-        torch.testing.assert_close(only(part, readers, torch.tensor(chosen), cholesky), part, atol=1e-4, rtol=1e-4)
-    twice = only(move, readers[[0, 0]], torch.tensor([True, True]), cholesky)
-    torch.testing.assert_close(twice, only(move, readers[:1], torch.tensor([True]), cholesky), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(restrict_to_attributes(part, readers, torch.tensor(chosen), cholesky), part, atol=1e-4, rtol=1e-4)
+    twice = restrict_to_attributes(move, readers[[0, 0]], torch.tensor([True, True]), cholesky)
+    torch.testing.assert_close(twice, restrict_to_attributes(move, readers[:1], torch.tensor([True]), cholesky), atol=1e-4, rtol=1e-4)
 
 
 def test_what_no_score_tells_of_does_not_move() -> None:
     readers, move = torch.eye(3)[:2], torch.tensor([1.0, 2.0, 3.0])
-    assert only(move, readers, torch.tensor([True, True]), torch.eye(3)).tolist() == pytest.approx([1, 2, 0])
+    assert restrict_to_attributes(move, readers, torch.tensor([True, True]), torch.eye(3)).tolist() == pytest.approx([1, 2, 0])

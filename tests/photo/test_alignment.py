@@ -8,7 +8,18 @@ from PIL import Image
 from skimage import data
 
 from facevae.editor import Editor
-from facevae.photo.alignment import REFERENCE_POINTS, WINDOW, Adjustment, Alignment, Square, adjust, crop, find_faces, middle, put_right
+from facevae.photo.alignment import (
+    REFERENCE_POINTS,
+    WINDOW,
+    Adjustment,
+    Alignment,
+    Square,
+    adjust,
+    crop,
+    find_faces,
+    middle,
+    refine_alignments,
+)
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "examples" / "astronaut.jpg"
 EYES = np.array([[205.8, 103.0], [252.6, 104.6]])  # the pupils in the picture, read off by eye
@@ -124,7 +135,7 @@ def test_put_right_follows_the_answers_to_the_pixel():
             answers.append(np.array([*(centre - 0.5), math.log(side), turn, 9.0, -9.0]) * mirror)
         return np.array(answers)
 
-    (face,) = put_right(chart, [place(240, 262, 150, -5)], aligner)
+    (face,) = refine_alignments(chart, [place(240, 262, 150, -5)], aligner)
     assert face.found and np.abs(face.corners_px - goal.corners_px).max() < 1
 
 

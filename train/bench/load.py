@@ -57,7 +57,7 @@ def border_colour(picture: UInt8[np.ndarray, "h w 3"]) -> Colour:
     return red, green, blue
 
 
-def whose(colour: Colour, everybody: Sequence[Colour]) -> int | None:
+def match_user(colour: Colour, everybody: Sequence[Colour]) -> int | None:
     """Who has this colour; None where it is nobody's, being farther than a third of the way to the next one's."""
     table = np.array(everybody)
     nearest = int(np.abs(table - colour).max(1).argmin())
@@ -153,7 +153,7 @@ class User:
         with Image.open(io.BytesIO(picture)) as image:
             colour = border_colour(np.asarray(image.convert("RGB")))
         self.record.pictures += 1
-        owner = whose(colour, self.everybody)
+        owner = match_user(colour, self.everybody)
         if owner != self.number:
             self.record.strange.append(f"{where} of {self.name} shows {'nobody' if owner is None else f'user{owner:03}'}: {colour}")
 

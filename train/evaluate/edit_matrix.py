@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.latent.directions import hold, remaining, steps_to_hold
-from train.measure.encodings import InPhoto
+from train.measure.encodings import PhotoRenderer
 
 MAIN = (
     "Smiling",
@@ -49,7 +49,7 @@ class EditMeter:
     """Held-out faces, what looks at them, and the checkpoint whose edits are measured."""
 
     checkpoint: Checkpoint
-    view: InPhoto
+    view: PhotoRenderer
     attributes: list[str]
     correlation: Float[Tensor, "a a"]
     rare: float
@@ -90,7 +90,7 @@ def share_flipped(seen: Float[np.ndarray, " m"], sign: Float[np.ndarray, " m"]) 
     return round(float(((seen - 0.5) * sign > 0).mean()), 3)
 
 
-def open_meter(checkpoint: Checkpoint, view: InPhoto, attributes: list[str], people: Mapping[str, float]) -> EditMeter:
+def open_meter(checkpoint: Checkpoint, view: PhotoRenderer, attributes: list[str], people: Mapping[str, float]) -> EditMeter:
     """`view` pastes, judges and embeds; `people` holds the cosines that the embedding was saved with."""
     known = list(checkpoint.classifier.config.attributes)
     correlation = torch.eye(len(attributes))  # of labels that the checkpoint knows nothing of: none

@@ -25,7 +25,7 @@ from train.evaluate.inversion import evaluate_inversion, print_inversion
 from train.evaluate.skin_shift import evaluate_skin, skin_text
 from train.latent.directions import read_estimators
 from train.latent.prior import read_prior
-from train.measure.encodings import BATCH, InPhoto, encode_many, load_run
+from train.measure.encodings import BATCH, PhotoRenderer, encode_many, load_run
 from train.measure.fidelity import load_inception
 from train.measure.protocol import evaluate_reconstruction, fit_gaussian, measure_protocol, print_protocol
 from train.networks.classifier import judge_from
@@ -227,7 +227,7 @@ def evaluate_edits(
         raise ValueError(f"the judge does not answer for {', '.join(missing)}, which the checkpoint has sliders for")
     index = data.sample(config.split, config.faces, np.random.default_rng(7))
     z = encode_many(checkpoint.net, data, index)
-    view = InPhoto(checkpoint.net, judge, data, index, z, pasted=True, identity=embedding)
+    view = PhotoRenderer(checkpoint.net, judge, data, index, z, pasted=True, identity=embedding)
     meter = open_meter(checkpoint, view, attributes, people)
     matrix = edit_matrix(meter, shipped_steps(checkpoint)) | edit_matrix(meter, steps, config.compared)
     return {

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from facevae.editor import Editor
 from facevae.photo import alignment, images
-from facevae.photo.alignment import REFERENCE_POINTS, Aligner, Alignment, Square, find_faces, put_right
+from facevae.photo.alignment import REFERENCE_POINTS, Aligner, Alignment, Square, find_faces, refine_alignments
 from train.data.prepared import CELEBA_CROP_PX, Listing
 from train.networks.aligner import CELEBA_FRAME_PX
 from train.vae.sample_sheets import tile
@@ -43,7 +43,7 @@ def evaluate_alignment(editor: Editor, listing: Listing, split: int = 1, faces: 
         rows["haar"].append(haar_alone(photo, truth))
         start = rough_start(truth, rng)
         rows["start"].append(errors(start, truth))
-        rows["net"].append(errors(put_right(photo, [start], editor.aligner)[0], truth))
+        rows["net"].append(errors(refine_alignments(photo, [start], editor.aligner)[0], truth))
     return {"n": len(members), "celeba": {name: summary(row) for name, row in rows.items()}, **evaluate_pictures(editor.aligner)}
 
 

@@ -23,7 +23,7 @@ Guided = tuple[Face, int]  # the last face, and the steps it took
 COLUMNS = ("n", "success", "guide", "leakage", "steps", "sec")
 
 
-def ours(editor: Editor, face: Face, goal: Goal) -> Guided:
+def guide_as_page(editor: Editor, face: Face, goal: Goal) -> Guided:
     """The guidance of the page."""
     *_, last = editor.guide(face, goal.wanted)
     return last.face, last.step
@@ -34,7 +34,7 @@ def plain(editor: Editor, face: Face, goal: Goal) -> Guided:
     return replace(face, offset=plain_guide(editor, face, goal.wanted).numpy()), STEPS
 
 
-METHODS: dict[str, Callable[[Editor, Face, Goal], Guided]] = {"ours": ours, "plain": plain}
+METHODS: dict[str, Callable[[Editor, Face, Goal], Guided]] = {"ours": guide_as_page, "plain": plain}
 
 
 def compare_guidance(

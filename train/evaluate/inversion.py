@@ -14,7 +14,7 @@ from facevae.latent.inversion import InversionConfig, InversionStep, refine
 from facevae.photo import images
 from facevae.photo.compositing import soft_mask
 from train.data.prepared import PreparedData
-from train.measure.encodings import InPhoto, logit
+from train.measure.encodings import PhotoRenderer, logit
 from train.networks.scores import Scorer
 
 EDITS = {"Smiling": 2.0, "Eyeglasses": 2.0, "Blond_Hair": 2.0, "Male": 2.0}  # attribute -> strength in σ
@@ -34,7 +34,7 @@ def evaluate_inversion(
     PSNR (dB) of the whole crop and of the face under the mask; likeness, the mean |logit(crop) -
     logit(reconstruction)| over the judge's attributes; for each edit the mean shift of the judge's logit
     in the photo before and after, and the share of faces whose shift fell below 90 %; leakage as in
-    `InPhoto.leakage`. Time is CPU time of the calling thread, as a multiple of one gradient through the
+    `PhotoRenderer.leakage`. Time is CPU time of the calling thread, as a multiple of one gradient through the
     decoder at the start of the search, measured in the same run: run it with one thread.
     """
     index = data.sample(split, faces, np.random.default_rng(11))
@@ -109,7 +109,7 @@ def compare_edits(
     after: Float32[np.ndarray, "n d"],
 ) -> dict[str, dict[str, float]]:
     """The edits of `EDITS` from both sets of latents, as the judge sees them in the photo."""
-    views = [InPhoto(checkpoint.net, judge, data, index, z, pasted=True) for z in (before, after)]
+    views = [PhotoRenderer(checkpoint.net, judge, data, index, z, pasted=True) for z in (before, after)]
     rows, plain = np.arange(len(index)), logit(views[0].plain)
     attributes = list(judge.config.attributes)
     table = {}

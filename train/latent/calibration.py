@@ -12,7 +12,7 @@ from facevae.attributes import SHOWN
 from facevae.latent.directions import Direction
 from train.latent.estimators import auroc_of
 from train.latent.learned_directions import LearnedConfig
-from train.measure.encodings import InPhoto, logit
+from train.measure.encodings import PhotoRenderer, logit
 
 # Whose right end is the other of two names, not the label: people move them both ways alike.
 TWO_SIDED = frozenset(shown.name for shown in SHOWN if shown.reversed and "↔" in shown.label)
@@ -70,7 +70,7 @@ def probe_faces(seen: np.ndarray, labels: Bool[np.ndarray, " n"], limit: int) ->
 class Calibrator:
     """Held-out faces that directions are tried on, and what a range must not leave."""
 
-    view: InPhoto
+    view: PhotoRenderer
     centred: Float[Tensor, "n d"]
     """Encodings minus their mean."""
     precision: Float[Tensor, "d d"]

@@ -25,7 +25,7 @@ from train.latent.calibration import Calibrator, DirectionsConfig
 from train.latent.estimators import auroc_of, fit_steps, unit_of_score
 from train.latent.learned_directions import LearningSet, learn_steps
 from train.latent.skin_tone import fit_skin, tones_at
-from train.measure.encodings import InPhoto, encode_many, load_run, logit
+from train.measure.encodings import PhotoRenderer, encode_many, load_run, logit
 from train.networks.classifier import guide_from, judge_from
 from train.networks.identity import identity_from
 
@@ -57,7 +57,7 @@ def find_directions(
     learning = LearningSet(net, guide, data, train, z, torch.linalg.cholesky(torch.from_numpy(covariance)).float())
     precision, centred = torch.from_numpy(np.linalg.inv(covariance)).float(), torch.from_numpy(held - z.mean(0)).float()
     far = float(np.percentile(((centred @ precision) * centred).sum(1), config.density_percentile))
-    view = InPhoto(net, scorer, data, valid, held, pasted=True, identity=embedding)
+    view = PhotoRenderer(net, scorer, data, valid, held, pasted=True, identity=embedding)
     calibrator = Calibrator(view, centred, precision, far, people["different_95"])
 
     shown = [s.name for s in SHOWN if s.name in attributes and s.name in data.attributes and (not only or s.name in only)]

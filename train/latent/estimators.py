@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from facevae.attributes import HAIR_COLOURS
-from facevae.latent.directions import balanced_centroid, centroid, correlation, exclusive_centroid, natural, partial_centroid
+from facevae.latent.directions import balanced_centroid, centroid, correlation, covariance_step, exclusive_centroid, partial_centroid
 
 COMPANIONS = ("Male", "Young", "Heavy_Makeup", "Smiling")
 """What most labels of the data go together with: the balanced centroid compares faces that are alike in these."""
@@ -57,7 +57,7 @@ def fit_steps(
         f"correlation top {TOP}": correlation(z[:k], scores, TOP),
         "correlation top 1": correlation(z[:k], scores, 1),
         "logistic": weights / np.linalg.norm(weights) ** 2 * np.sqrt(weights @ covariance @ weights),
-        "natural": natural(weights, covariance),
+        "natural": covariance_step(weights, covariance),
     }
     rivals = [a for a in HAIR_COLOURS if a in attributes]
     if name in rivals and len(rivals) > 1:

@@ -71,7 +71,7 @@ class Readings:
     """Between the identity embeddings of the crop before and after; NaN where no embedding was given."""
 
 
-class InPhoto:
+class PhotoRenderer:
     """What the classifier sees in edited photos.
 
     `pasted` is the way of `Editor.edit`; without it crop + mask · (G(z + move) − G(z)), which is much faster and

@@ -61,10 +61,10 @@ def kernel_distance(a: Float[np.ndarray, "n f"], b: Float[np.ndarray, "m f"]) ->
     """
     a, b = a.astype(np.float64), b.astype(np.float64)
     within_a, within_b, between = ((x @ y.T / x.shape[1] + 1) ** 3 for x, y in ((a, a), (b, b), (a, b)))
-    return float(others(within_a) + others(within_b) - 2 * between.mean())
+    return float(off_diagonal_mean(within_a) + off_diagonal_mean(within_b) - 2 * between.mean())
 
 
-def others(kernel: Float[np.ndarray, "n n"]) -> float:
+def off_diagonal_mean(kernel: Float[np.ndarray, "n n"]) -> float:
     """Mean over the pairs of different points: with themselves in it, the estimate would be biased."""
     n = len(kernel)
     return (kernel.sum() - np.trace(kernel)) / (n * (n - 1))

@@ -121,7 +121,9 @@ def fit_classifier(
         means = {name: score_pictures(net, kind[few], data.labels[few], data.attributes)["mean"] for name, kind in kinds.items()}
         return {f"{name}_{k}": v for name, mean in means.items() for k, v in mean.items()}
 
-    fit_net(config, training, Mixture(config, data, photos, decoded), loss_of, measure, ("valid_accuracy", "valid_majority"), stop_nimg)
+    fit_net(
+        config, training, MixedBatches(config, data, photos, decoded), loss_of, measure, ("valid_accuracy", "valid_majority"), stop_nimg
+    )
     if training.nimg == config.total_nimg:
         calibrate(training.ema, photos[valid], data.labels[valid], run / "temperatures.safetensors")
     return training.state_path
@@ -168,7 +170,7 @@ def calibrate(net: Scorer, pictures: UInt8[np.ndarray, "m h w 3"], labels: UInt8
     write_tensors(path, {"temperatures": (1 / inverse).float()})
 
 
-class Mixture:
+class MixedBatches:
     """Batches of photos, reconstructions and blends of both, roughened; each a pure function of (seed, nimg)."""
 
     def __init__(self, config: ClassifierTrainConfig, data: PreparedData, photos: np.ndarray, decoded: np.ndarray) -> None:

@@ -38,16 +38,16 @@ def compare_blending(out: Path, checkpoint: Path | None = None, photo: Path = AS
             continue
         for share in SHARES:
             after = editor.edit(face, {name: share * getattr(editor.checkpoint.directions[name], end)}).decoded.astype(np.float32) / 255
-            cells = [whole, *ways(whole, before, after, alignment).values()]
+            cells = [whole, *blend_variants(whole, before, after, alignment).values()]
             strip = np.concatenate([np.pad(window(c, alignment), ((0, 2), (0, 2), (0, 0)), constant_values=255) for c in cells], axis=1)
             rows += [caption(f"{title}, {share:.0%} of the slider", strip.shape[1]), strip]
     width = rows[1].shape[1] // len(cells)
-    titles = [caption(t, width) for t in ("photo", *ways(whole, before, after, alignment))]
+    titles = [caption(t, width) for t in ("photo", *blend_variants(whole, before, after, alignment))]
     out.mkdir(parents=True, exist_ok=True)
     save(out / "blending.jpg", np.concatenate([np.concatenate(titles, axis=1), *(r[:, : width * len(cells)] for r in rows)]))
 
 
-def ways(
+def blend_variants(
     photo: UInt8[np.ndarray, "h w 3"], before: Float32[np.ndarray, "s s 3"], after: Float32[np.ndarray, "s s 3"], alignment: Alignment
 ) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
     """Title -> the photo with the change in it, for every way compared."""

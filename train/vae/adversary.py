@@ -184,7 +184,7 @@ def augment(
     return x * (inside & ~hidden)
 
 
-def contest(
+def adversarial_step(
     adversary: Adversary,
     rival: torch.optim.Optimizer,
     net: VAE,

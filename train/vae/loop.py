@@ -16,12 +16,12 @@ from facevae.files import write_json
 from facevae.nets.classifier import AttributeClassifier
 from facevae.photo import images
 from train.data.batches import PictureSource, Variation, prefetch
-from train.vae.adversary import contest
+from train.vae.adversary import adversarial_step
 from train.vae.config import TrainConfig
 from train.vae.distributed import Ranks
 from train.vae.gradient_guard import MAX_SKIPPED
 from train.vae.logging import Tally, Tracker, add_line, available, drop_later_stats, progress, tracking
-from train.vae.losses import elbo, free_rate, price, psnr_db
+from train.vae.losses import elbo, free_rate, psnr_db, weighted_rate
 from train.vae.perceptual import focal_frequency, random_window
 from train.vae.resume import images_before
 from train.vae.sample_sheets import draw_sheets
@@ -63,7 +63,7 @@ def fit(
     seen = begin(learner, nimg, run, start, data, ranks)
     if ranks.main:
         write_json(run / "config.json", learner.described | {"data": data.name, "start": str(start.resolve()) if start else None} | origin)
-    trained = shared(accelerator, learner.net, ranks)
+    trained = prepare_for_processes(accelerator, learner.net, ranks)
     batches = data.batches(config.seed, config.batch_size, Variation(config.flip, config.shift_px, config.turn_deg))
     rows, held_out = ranks.rows(config.batch_size), data.pictures("valid", config.valid_nimg)
     total = min(config.total_nimg, stop_nimg or config.total_nimg)
@@ -99,7 +99,7 @@ def fit(
                 accelerator.log({k: v for k, v in stats.items() if v is not None}, step=nimg)
                 tally, pace = tally.next(stats), (time.monotonic(), nimg)
             if ranks.main and (at_tick or stopped):
-                with disk(run):
+                with report_write_errors(run):
                     if at_tick:
                         draw_sheets(learner.ema, held_out, encodings.to(device), run / "sheets", nimg)
                         add_line(run / "stats.jsonl", stats)
@@ -137,7 +137,7 @@ def begin(learner: Learner, nimg: int, run: Path, start: Path | None, data: Pict
     return ranks.collect({ranks.rank: images_before(run)})[0]
 
 
-def shared(accelerator: Accelerator, net: nn.Module, ranks: Ranks) -> nn.Module:
+def prepare_for_processes(accelerator: Accelerator, net: nn.Module, ranks: Ranks) -> nn.Module:
     """The net as the processes train it together; `ValueError` for one whose layers mix the pictures of a batch."""
     if ranks.count > 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
         raise ValueError("a net with BatchNorm learns in one process only: each would see the statistics of its own pictures")
@@ -165,19 +165,19 @@ def objective(
     spectrum = focal_frequency(x, mean).mean() if config.focal_weight else nothing
     dimensions = x[0].numel()
     picture = bound.distortion.mean() / dimensions + config.feature_weight * look + config.focal_weight * spectrum
-    cost = price(rate, beta, config.beta_schedule.target(nimg)) / dimensions
+    cost = weighted_rate(rate, beta, config.beta_schedule.target(nimg)) / dimensions
     if config.centre_pull:
         cost = cost + beta * config.centre_pull * 0.5 * posterior.mean.square().sum(1).mean() / dimensions
     learner.optimizer.zero_grad()
     if config.adversary.weight and nimg >= config.adversary.start_nimg:
         rivals = (learner.adversary, learner.rival, learner.net)
         random, half = generator(config.seed, 5, nimg), config.precision == "bf16"
-        picture = contest(*rivals, x, mean, posterior, picture, pull, random, half, show, ranks)
+        picture = adversarial_step(*rivals, x, mean, posterior, picture, pull, random, half, show, ranks)
     return picture + cost, (bound.distortion.mean(), bound.rate.mean())
 
 
 @contextmanager
-def disk(run: Path) -> Iterator[None]:
+def report_write_errors(run: Path) -> Iterator[None]:
     """Says in one sentence that a run could not be written."""
     try:
         yield

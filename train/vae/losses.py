@@ -26,10 +26,10 @@ class Elbo:
 
         With a target in nats, distortion + beta · |rate − target| (Burgess et al., 2018, eq. 8).
         """
-        return self.distortion.mean() + price(self.rate.mean(), beta, target)
+        return self.distortion.mean() + weighted_rate(self.rate.mean(), beta, target)
 
 
-def price(rate: Float[Tensor, ""], beta: float, target: float | None) -> Float[Tensor, ""]:
+def weighted_rate(rate: Float[Tensor, ""], beta: float, target: float | None) -> Float[Tensor, ""]:
     """What the rate costs: beta · rate, or, with a target in nats, beta · |rate − target|."""
     return beta * (rate if target is None else (rate - target).abs())
 

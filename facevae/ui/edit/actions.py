@@ -8,7 +8,7 @@ import gradio as gr
 from facevae.editor import DETAIL, Face
 from facevae.editor.history import Edit
 from facevae.editor.recipe import link_of
-from facevae.ui.components import HINT, Widgets, file_stem, here, one_sentence, refusal, say, to_file
+from facevae.ui.components import HINT, Widgets, file_stem, one_sentence, refusal, require_face, say, to_file
 from facevae.ui.edit.crop import movable
 from facevae.ui.edit.downloads import Downloads
 from facevae.ui.edit.preview import EDITED, IN_PHOTO
@@ -65,7 +65,7 @@ class EditActions:
         """All sliders to the photo's own positions, all guidance and all locks undone; the photo and its crop stay."""
         page, session = self.rendering, widgets[self.rendering.session]
         page.catch_up(widgets)
-        face = page.editor.reset(here(widgets[page.face]))
+        face = page.editor.reset(require_face(widgets[page.face]))
         edit = page.new_edit(session, face, DETAIL)
         page.history.remember(session, edit, "Reset all")
         words = OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else RESET
@@ -111,7 +111,7 @@ class EditActions:
         page, session, name = self.rendering, widgets[self.rendering.session], widgets[self.downloads.presets]
         strengths, locks = self.downloads.preset(widgets[self.downloads.store], name)
         page.catch_up(widgets)
-        face, detail = here(widgets[page.face]), widgets[page.panel.detail]
+        face, detail = require_face(widgets[page.face]), widgets[page.panel.detail]
         edit = Edit(face, strengths, locks, detail, dict(session.adjustments), dict(session.starts))
         page.history.remember(session, edit, f"Look {name}")
         return self.show(widgets, edit, f"{name} is on.")
@@ -120,7 +120,7 @@ class EditActions:
 
     def edited_face(self, widgets: Widgets) -> Face:
         """The face with the strengths of the sliders, for the Morph tab; guidance is part of a Face already."""
-        here(widgets[self.rendering.face])
+        require_face(widgets[self.rendering.face])
         edit = self.rendering.last_edit(widgets)
         return self.editor(widgets).bake(edit.face, edit.strengths, edit.locks)
 
@@ -141,7 +141,7 @@ class EditActions:
 
     def save(self, widgets: Widgets) -> tuple[str, str]:
         """The full-size file in the photo's own format, or as PNG, with the note that it was edited."""
-        here(widgets[self.rendering.face])
+        require_face(widgets[self.rendering.face])
         edit = self.rendering.last_edit(widgets)
         face, kind = edit.face, "png" if widgets[self.downloads.as_png] else "original"
         with one_sentence():
@@ -152,7 +152,7 @@ class EditActions:
 
     def recipe(self, widgets: Widgets) -> Any:
         """The recipe of the edit, and the file name of the face without its suffix."""
-        here(widgets[self.rendering.face])
+        require_face(widgets[self.rendering.face])
         edit = self.rendering.last_edit(widgets)
         return self.editor(widgets).recipe(edit.face, edit.strengths, edit.detail, edit.locks), file_stem(edit.face)
 

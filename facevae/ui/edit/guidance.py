@@ -8,7 +8,20 @@ import gradio as gr
 
 from facevae.attributes import wanted_of
 from facevae.editor import Editor, Goal, GuideStep
-from facevae.ui.components import FRAME_SEC, LIVE, QUEUED, Widgets, ends_silently, heading, here, html, one_sentence, refusal, say, wishes
+from facevae.ui.components import (
+    FRAME_SEC,
+    LIVE,
+    QUEUED,
+    Widgets,
+    ends_silently,
+    heading,
+    html,
+    one_sentence,
+    refusal,
+    require_face,
+    say,
+    wishes,
+)
 from facevae.ui.edit.guidance_report import Progress, draw_report, wish_words
 from facevae.ui.edit.rendering import EditRendering
 
@@ -64,7 +77,7 @@ class GuidancePanel:
     @ends_silently
     def run(self, label: str, wanted: Mapping[str, bool], widgets: Widgets) -> Iterator[dict[Any, Any]]:
         """Guide, and show it; the face takes over what the sliders request, so that they start from it again."""
-        page, session, shown = self.rendering, widgets[self.rendering.session], here(widgets[self.rendering.face])
+        page, session, shown = self.rendering, widgets[self.rendering.session], require_face(widgets[self.rendering.face])
         editor, edit = page.begin(widgets)
         detail = edit.detail
         with one_sentence():

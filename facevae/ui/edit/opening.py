@@ -9,7 +9,7 @@ import gradio as gr
 
 from facevae.editor import DETAIL, Face, Opened
 from facevae.editor.recipe import recipe_of_link
-from facevae.ui.components import HINT, here, one_sentence
+from facevae.ui.components import HINT, one_sentence, require_face
 from facevae.ui.edit.custom_directions import CustomDirections
 from facevae.ui.edit.preview import EDITED, IN_PHOTO
 from facevae.ui.edit.rendering import EditRendering
@@ -51,7 +51,7 @@ class Opening:
 
     def open_face(self, session: Session, face: Face | None) -> dict[Any, Any]:
         """Show a face without a change: sliders at its position, the crop as found."""
-        face = here(face)
+        face = require_face(face)
         return self.show(session, Opened(face), f"Opened {face.name}. ")
 
     def open_photo(self, session: Session, file: dict[str, Any] | None, face: Face | None = None) -> dict[Any, Any]:

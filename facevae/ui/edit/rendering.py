@@ -8,7 +8,7 @@ import gradio as gr
 
 from facevae.editor import Adjustment, Editor, Face
 from facevae.editor.history import Edit
-from facevae.ui.components import Widgets, here, say
+from facevae.ui.components import Widgets, require_face, say
 from facevae.ui.edit.crop import CropPanel
 from facevae.ui.edit.guidance_report import list_scores
 from facevae.ui.edit.history import HistoryStrip
@@ -90,7 +90,7 @@ class EditRendering:
         session = widgets[self.session]
         if session.history is not None and not self.panel.current(session, widgets):
             return session.history.now
-        return self.edit_now(session, here(widgets[self.face]), self.requested_edit(widgets))
+        return self.edit_now(session, require_face(widgets[self.face]), self.requested_edit(widgets))
 
     def begin(self, widgets: Widgets) -> tuple[Editor, Edit]:
         """The edit that an action starts from, now a step of the history; and the editor with the visitor's own directions."""

@@ -28,7 +28,7 @@ class Neighbours:
             around = sheets.neighbours(self.editor, sheet, face, radius)
         if session.action != action:
             return {self.view.status: gr.skip()}
-        return {**self.view.show(around, face), self.view.status: say(sheets.around(around))}
+        return {**self.view.show(around, face), self.view.status: say(sheets.describe_neighbours(around))}
 
     def change_radius(self, session: Session, sheet: Sheet | None, chosen: Face | None, radius: float) -> dict[Any, Any]:
         """The same neighbours nearer or farther. Called many times a second, and never allowed to raise."""
@@ -45,8 +45,8 @@ class Neighbours:
         """The sheet before, with the face chosen from which it was left."""
         left = present(sheet)
         session.begin_action()
-        sheet = sheets.back(left)
-        message = sheets.around(sheet) if sheet.centre is not None else sheets.is_chosen(left.centre or sheet.faces[0])
+        sheet = sheets.previous_sheet(left)
+        message = sheets.describe_neighbours(sheet) if sheet.centre is not None else sheets.describe_choice(left.centre or sheet.faces[0])
         return {
             **self.view.show(sheet, left.centre or sheet.faces[0]),
             self.view.status: say(message),

@@ -70,7 +70,7 @@ class FaceSearch:
         with one_sentence():
             sheet = sheets.with_neighbours(self.editor, sheet, len(sheet.faces) + min(NEAR_BLOCK, sheet.room))
         if session.action == action:
-            yield {**self.view.show(sheet), self.status: say(sheets.around(sheet))}
+            yield {**self.view.show(sheet), self.status: say(sheets.describe_neighbours(sheet))}
 
     def add(self, session: Session, sheet: Sheet) -> Iterator[dict[Any, Any]]:
         """The next faces of a sheet of seeds, as they are found; ends once another action has begun."""
@@ -97,7 +97,7 @@ class FaceSearch:
             yield {
                 **self.grown(sheet, step, first=not shown),
                 stop: gr.update(interactive=False),
-                view.status: say(sheets.came_of(sheet, step, session.stopped)),
+                view.status: say(sheets.describe_search(sheet, step, session.stopped)),
             }
 
     def grown(self, sheet: Sheet, step: Search, first: bool) -> dict[Any, Any]:

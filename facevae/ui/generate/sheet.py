@@ -102,7 +102,7 @@ def with_neighbours(editor: Editor, sheet: Sheet, count: int) -> Sheet:
     return replace(sheet, faces=(*around[:MIDDLE], sheet.centre, *around[MIDDLE:]))
 
 
-def back(sheet: Sheet) -> Sheet:
+def previous_sheet(sheet: Sheet) -> Sheet:
     """The sheet before; itself, where there is none."""
     return replace(sheet.behind[0], behind=sheet.behind[1:]) if sheet.behind else sheet
 
@@ -118,12 +118,12 @@ def in_few_words(seen: Mapping[str, float]) -> str:
     return ", ".join(words.lower() for name, words, itself in named if (seen[name] > 0.5) == itself) or "nothing that stands out"
 
 
-def is_chosen(face: Face) -> str:
+def describe_choice(face: Face) -> str:
     """The status line for the chosen face."""
     return f"{title(face)} is chosen. It is nobody's photo: the model drew it."
 
 
-def around(sheet: Sheet) -> str:
+def describe_neighbours(sheet: Sheet) -> str:
     """The status line for neighbours."""
     assert sheet.centre is not None
     name = title(sheet.centre)
@@ -131,7 +131,7 @@ def around(sheet: Sheet) -> str:
     return f"{len(sheet.faces) - 1} faces near {name[0].lower()}{name[1:]}. {on}"
 
 
-def came_of(sheet: Sheet, step: Search, stopped: bool) -> str:
+def describe_search(sheet: Sheet, step: Search, stopped: bool) -> str:
     """The status line when faces were drawn or searched for, to be added to those of `sheet`."""
     if sheet.settings.wanted:
         said = outcome(len(step.faces), min(sheet.settings.count, sheet.room), step.tried, stopped)
@@ -139,7 +139,7 @@ def came_of(sheet: Sheet, step: Search, stopped: bool) -> str:
         said = f"Seeds {sheet.settings.seed} to {step.next_seed - 1}."
     if sheet.room == len(step.faces):
         return f"{said} The sheet is full: New faces begins another one."
-    return said if sheet.faces or not step.faces else f"{said} {is_chosen(step.faces[0])}"
+    return said if sheet.faces or not step.faces else f"{said} {describe_choice(step.faces[0])}"
 
 
 def outcome(found: int, asked: int, tried: int, stopped: bool) -> str:

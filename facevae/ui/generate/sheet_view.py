@@ -124,7 +124,7 @@ class SheetView:
 
     def show_chosen(self, face: Face) -> tuple[Any, ...]:
         """A face was chosen: `chosen`, its picture and its status line."""
-        return face, self.draw_chosen(face), say(sheets.is_chosen(face))
+        return face, self.draw_chosen(face), say(sheets.describe_choice(face))
 
     def draw_chosen(self, face: Face) -> Any:
         """The chosen face, with a description by the classifier."""

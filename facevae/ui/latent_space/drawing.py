@@ -39,7 +39,7 @@ def words(attribute: str) -> str:
 
 def start(exhibit: Exhibit, seed: float | None) -> np.ndarray:
     """The face that is moved: that of a seed, or the mean for 0."""
-    return views.base(exhibit, int(seed) if seed else None)
+    return views.start_latent(exhibit, int(seed) if seed else None)
 
 
 # Pictures -------------------------------------------------------------------------------------------------------------
@@ -109,7 +109,7 @@ def draw_strip(exhibit: Exhibit, seed: float | None, direction: str | None) -> s
     """The face moved along a direction."""
     if direction is None or direction not in exhibit.about.directions:
         return ""
-    pictures = views.decode(exhibit, views.along(exhibit, direction, start(exhibit, seed)))
+    pictures = views.decode(exhibit, views.attribute_traversal(exhibit, direction, start(exhibit, seed)))
     return f'<div class="strip">{row_tag(pictures, f"{words(direction)} from −3 to +3 σ")}{ENDS}</div>'
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from facevae.editor import Editor, Face
-from facevae.editor.morph_types import FILM_SIDE_PX, FilmConfig, FilmStep, KeyFrames, Way
+from facevae.editor.morph_types import FILM_SIDE_PX, FilmConfig, FilmStep, KeyFrames, MorphPath
 from facevae.photo.animation import film_formats
 from facevae.settings import DURATION_MS, FRAMES
 from facevae.ui.components import (
@@ -73,7 +73,7 @@ class Film:
         )
         self.file = hidden_download("film-file")
 
-    def wire(self, asked: list[Any], read: Callable[..., tuple[KeyFrames, Way, bool]]) -> None:
+    def wire(self, asked: list[Any], read: Callable[..., tuple[KeyFrames, MorphPath, bool]]) -> None:
         """`read` makes the faces, the way and whether the photo is around them of the tab's widgets `asked`."""
         self.read = read
         settings = [self.session, self.format, self.frames, self.duration_ms, *asked]

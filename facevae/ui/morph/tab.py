@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from facevae.editor import Editor, Face
-from facevae.editor.morph_types import KeyFrames, Way, strip_positions
+from facevae.editor.morph_types import KeyFrames, MorphPath, strip_positions
 from facevae.settings import PATH, POSITION, REPEAT
 from facevae.ui.components import (
     LIVE,
@@ -16,11 +16,11 @@ from facevae.ui.components import (
     Widgets,
     enlarge,
     heading,
-    here,
     html,
     one_sentence,
     picture,
     refusal,
+    require_face,
     say,
     segmented,
     slider,
@@ -179,7 +179,7 @@ class MorphTab:
         self, session: Session, keys: KeyFrames | None, face: Face | None, change: Callable[[KeyFrames, Face], KeyFrames] = KeyFrames.add
     ) -> dict[Any, Any]:
         """One more face, or one in another's place."""
-        keys, face = self.latest(session, keys) or self.examples_lent(), here(face)
+        keys, face = self.latest(session, keys) or self.examples_lent(), require_face(face)
         with one_sentence():
             changed = change(keys, face)
         several = f" Its photo shows {len(face.faces)} faces; this is the largest." if len(face.faces) > 1 and face.index == 0 else ""
@@ -229,11 +229,11 @@ class MorphTab:
 
     def read(
         self, keys: KeyFrames | None, view: str, path: str, repeat: str, smooth: bool, parts: list[str]
-    ) -> tuple[KeyFrames, Way, bool]:
+    ) -> tuple[KeyFrames, MorphPath, bool]:
         """What the widgets say: the faces, the way, and whether the photo is around them."""
         keys = present(keys)
         travelling = tuple(name for group in parts for name in self.groups[group])
-        return keys, Way(path, repeat, smooth, travelling), view == IN_PHOTO and keys.faces[0].photo is not None
+        return keys, MorphPath(path, repeat, smooth, travelling), view == IN_PHOTO and keys.faces[0].photo is not None
 
     def face_now(self, position: float, *asked: Any) -> Face:
         """The face that is shown, for the Edit tab."""

@@ -8,7 +8,7 @@ import gradio as gr
 from facevae import files
 from facevae.attributes import WITHHELD
 from facevae.editor import Control, Direction, Editor, Face
-from facevae.editor.morph_types import MOST_FRAMES, FilmConfig, Way
+from facevae.editor.morph_types import MOST_FRAMES, FilmConfig, MorphPath
 from facevae.photo.animation import film_formats
 from facevae.photo.images import open_photo, png_bytes
 from facevae.request import EditRequest, RenderedFile, redraw, run_request
@@ -231,7 +231,7 @@ class Api:
         """
         with plain_sentence():
             count, pace = check_whole(frames, "frames", 2, MOST_FRAMES), check_whole(duration_ms, "duration_ms", 10, 10_000)
-            way = Way(PATH.check(path), REPEAT.check(repeat), flag_of(smooth, "smooth"), names_of(parts, "parts"))
+            way = MorphPath(PATH.check(path), REPEAT.check(repeat), flag_of(smooth, "smooth"), names_of(parts, "parts"))
             film = FilmConfig(film_format_of(format), count, pace, WHERE.check(where))
             faces = [self._open(photo) for photo in (photo_a, photo_b, *(more or ()))]
             *_, last = self.editor.morph_film(faces, way, film)

@@ -53,7 +53,7 @@ class Entry:
 
 
 @dataclass(eq=False)
-class Opened:
+class OpenedPage:
     """A page that answers. Everything here is touched by the server's own thread alone."""
 
     server: FastAPI
@@ -88,7 +88,7 @@ class CheckpointPages:
         self._naming = threading.Lock()
         for place in self.places:
             folders_below(place)
-        self._pages: dict[str, Opened] = {}
+        self._pages: dict[str, OpenedPage] = {}
         self._tasks: set[asyncio.Task] = set()
         self._opening: dict[str, asyncio.Lock] = {}
         self._building = threading.Lock()  # Gradio lays out one page at a time in a process
@@ -100,14 +100,14 @@ class CheckpointPages:
 
         What has an address keeps it: a folder of the same name that comes later is another checkpoint.
         """
-        found = [Entry("", short(self.first), None)]
+        found = [Entry("", short_name(self.first), None)]
         with self._naming:
             for source in dict.fromkeys([*self.sources, *self._folders()]):
                 name = Path(source).name if Path(source).is_dir() else source
                 taken = {"", stem(self.first), *(slug for other, slug in self._slugs.items() if other != source)}
                 number = next(n for n in range(1, len(taken) + 2) if stem(name, n) not in taken)
                 slug = self._slugs.setdefault(source, stem(name, number))
-                found.append(Entry(slug, short(name) + (f" ({number})" if number > 1 else ""), source))
+                found.append(Entry(slug, short_name(name) + (f" ({number})" if number > 1 else ""), source))
         return found[:MAX_ENTRIES]
 
     def _folders(self) -> Iterator[str]:
@@ -151,9 +151,9 @@ class CheckpointPages:
             try:
                 page = await self._page(slug, build)
             except ValueError as error:
-                return await HTMLResponse(sorry(str(error)), 404)(scope, receive, send)
+                return await HTMLResponse(error_page(str(error)), 404)(scope, receive, send)
             if page is None:
-                return await HTMLResponse(sorry(f"There is no checkpoint {slug[:80]} here."), 404)(scope, receive, send)
+                return await HTMLResponse(error_page(f"There is no checkpoint {slug[:80]} here."), 404)(scope, receive, send)
             with page.in_use():
                 # The page is a server of its own, to which the way here means nothing.
                 await page.server({k: v for k, v in scope.items() if k not in ("path_params", "endpoint", "route")}, receive, send)
@@ -163,7 +163,7 @@ class CheckpointPages:
 
         return [Route(f"/{PREFIX}/{{slug}}", with_slash), Route(f"/{PREFIX}/{{slug}}/{{rest:path}}", Answer(answer))]
 
-    async def _page(self, slug: str, build: BuildPage) -> Opened | None:
+    async def _page(self, slug: str, build: BuildPage) -> OpenedPage | None:
         """A page, opened where it was not yet; None where there is no such entry."""
         if (page := self._pages.get(slug)) is not None:
             return page
@@ -184,7 +184,7 @@ class CheckpointPages:
         for slug in idle[: max(0, len(self._pages) + room_for - MOST_OPEN)]:
             self._pages.pop(slug).over.set()
 
-    def _build(self, entry: Entry, build: BuildPage) -> Opened:
+    def _build(self, entry: Entry, build: BuildPage) -> OpenedPage:
         try:
             editor = Editor(entry.source)
         except ValueError as error:
@@ -195,9 +195,9 @@ class CheckpointPages:
             page, options = build(editor, entry.slug)
             limit_sessions(page, options.pop("state_session_capacity"))
             server = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-            return Opened(gr.mount_gradio_app(server, page, f"/{PREFIX}/{entry.slug}", **options), page)
+            return OpenedPage(gr.mount_gradio_app(server, page, f"/{PREFIX}/{entry.slug}", **options), page)
 
-    async def _start(self, page: Opened) -> None:
+    async def _start(self, page: OpenedPage) -> None:
         """Begin what a page does by itself, its queue and its sweeping, until it is closed or this process ends."""
         begun = asyncio.get_running_loop().create_future()
         task = asyncio.create_task(self._live(page, begun))
@@ -207,7 +207,7 @@ class CheckpointPages:
         if task in done:
             task.result()
 
-    async def _live(self, page: Opened, begun: asyncio.Future) -> None:
+    async def _live(self, page: OpenedPage, begun: asyncio.Future) -> None:
         """The life of a page; from time to time it closes unused pages, since no request may come that would."""
         with contextlib.suppress(asyncio.CancelledError):  # the process ends
             async with page.server.router.lifespan_context(page.server):
@@ -243,13 +243,13 @@ def stem(name: str, number: int = 1) -> str:
     return plain if number == 1 else f"{plain}-{number}"
 
 
-def short(name: str) -> str:
+def short_name(name: str) -> str:
     """A name for the picker: of a commit, the first digits are enough."""
     repo, at, revision = name.partition("@")
     return f"{repo}@{revision[:7]}" if at and COMMIT.fullmatch(revision) else name
 
 
-def sorry(sentence: str) -> str:
+def error_page(sentence: str) -> str:
     """A bare page for a checkpoint that cannot be opened."""
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>facevae</title>'

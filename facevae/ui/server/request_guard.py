@@ -222,11 +222,11 @@ def inside(path: str) -> bool:
     return Path(os.path.normpath(path)).is_relative_to(os.path.normpath(upload_folder()))
 
 
-async def last_word(request: Request, error: Exception) -> Response:
+async def answer_error(request: Request, error: Exception) -> Response:
     """For errors outside the middlewares, where Gradio compresses answers and checks origins."""
     return sentence(400, NOT_UNDERSTOOD)
 
 
 def app_options() -> dict[str, Any]:
     """What `launch(app_kwargs=…)` needs to put both before the page, the outer one first."""
-    return {"middleware": [Middleware(RouteGuard), Middleware(BodyGuard)], "exception_handlers": {Exception: last_word}}
+    return {"middleware": [Middleware(RouteGuard), Middleware(BodyGuard)], "exception_handlers": {Exception: answer_error}}

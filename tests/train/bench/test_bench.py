@@ -17,7 +17,7 @@ from PIL import Image
 from train.bench import load
 from train.bench.altered_page import MARK_PX, empty_sliders, marked, remembering
 from train.bench.gradio_client import GradioClient
-from train.bench.load import PHOTO_PX, LoadRecord, around, bench_load, border_colour, colours, draw_photo, print_load, whose
+from train.bench.load import PHOTO_PX, LoadRecord, around, bench_load, border_colour, colours, draw_photo, match_user, print_load
 from train.bench.page import Drags, bench_page, frames_per_sec, latencies, print_page
 from train.bench.slider_client import JPEG, SliderClient
 from train.bench.start import print_start
@@ -149,12 +149,12 @@ def test_everybody_has_a_colour_that_is_far_from_all_others(count) -> None:
     apart = min((max(abs(a - b) for a, b in zip(one, two, strict=True)) for one, two in combinations(everybody, 2)), default=255)
     assert apart >= 60
     for k, colour in enumerate(everybody):
-        assert whose(tuple(min(max(v + 12, 0), 255) for v in colour), everybody) == k
+        assert match_user(tuple(min(max(v + 12, 0), 255) for v in colour), everybody) == k
 
 
 def test_a_colour_between_two_users_is_nobodys() -> None:
-    assert whose((128, 30, 30), colours(8)) is None
-    assert whose((200, 30, 30), colours(1)) is None
+    assert match_user((128, 30, 30), colours(8)) is None
+    assert match_user((200, 30, 30), colours(1)) is None
 
 
 def test_the_photo_has_its_users_colour_around_the_face() -> None:

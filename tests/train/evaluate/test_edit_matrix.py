@@ -14,7 +14,7 @@ from train.evaluate.config import EvaluateConfig
 from train.evaluate.edit_matrix import edit_matrix, lock_table, open_meter, shipped_steps, summary
 from train.evaluate.edit_tables import edits_text
 from train.evaluate.evaluate import evaluate_edits
-from train.measure.encodings import InPhoto, encode_many
+from train.measure.encodings import PhotoRenderer, encode_many
 from train.networks.identity import IdentityNet
 
 
@@ -35,10 +35,10 @@ def data(toy_faces: Callable[[int], PreparedData]) -> PreparedData:
     return toy_faces(160)
 
 
-def view_of(checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet) -> InPhoto:
+def view_of(checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet) -> PhotoRenderer:
     index = data.indices("test")[:16]
     judge = TwoPlaces(checkpoint.classifier.config.attributes)
-    return InPhoto(checkpoint.net, judge, data, index, encode_many(checkpoint.net, data, index), pasted=True, identity=embedding)
+    return PhotoRenderer(checkpoint.net, judge, data, index, encode_many(checkpoint.net, data, index), pasted=True, identity=embedding)
 
 
 def test_no_move_flips_nobody_leaks_nothing_and_keeps_everybody(

@@ -14,7 +14,7 @@ from train.data.synthetic import prepare_synthetic
 from train.networks.classifier import (
     CLASSIFIER_PRESETS,
     ClassifierTrainConfig,
-    Mixture,
+    MixedBatches,
     build_classifier,
     calibrate,
     fit_classifier,
@@ -120,7 +120,7 @@ def test_reconstructions_are_asked_for(toys, tmp_path):
 def test_mixture_has_the_share_of_reconstructions(toys):
     config = ClassifierTrainConfig(**{**vars(TINY), "reconstructed": 0.3, "batch_size": 320, "total_nimg": 320, "tick_nimg": 320})
     white, black = np.full_like(toys.images, 255), np.zeros_like(toys.images)
-    x, _ = Mixture(config, toys, white, black)(0)
+    x, _ = MixedBatches(config, toys, white, black)(0)
     dark = (x.mean(dim=(1, 2, 3)) < 0.25).float().mean().item()
     expected = 0.2 + 0.1 * 0.25  # whole reconstructions, and the blackest of the blends
     assert abs(dark - expected) < 5 * (expected * (1 - expected) / 320) ** 0.5
@@ -156,7 +156,7 @@ def test_guide_and_judge_differ_in_everything_that_the_issue_names():
 def test_mixup_mixes_pictures_and_labels_alike(toys):
     config = ClassifierTrainConfig(**{**vars(TINY), "mixup": 1.0, "soft": 0, "batch_size": 64})
     flat = np.broadcast_to((255 * toys.labels[:, :1, None, None]).astype(np.uint8), toys.images.shape)
-    x, labels = Mixture(config, toys, flat, flat)(0)
+    x, labels = MixedBatches(config, toys, flat, flat)(0)
     assert ((labels[:, 0] > 0.1) & (labels[:, 0] < 0.9)).any()
     # Brightness tells the first label, up to what roughening adds.
     assert (x.mean(dim=(1, 2, 3)) - labels[:, 0]).abs().max() < 0.35

@@ -19,7 +19,7 @@ from tests.train.conftest import CONFIG as TINY_RUN
 from tests.train.conftest import NET
 from train.data.prepared import PreparedData
 from train.measure.encodings import load_run
-from train.vae.adversary import Adversary, AdversaryConfig, PatchDiscriminator, augment, contest
+from train.vae.adversary import Adversary, AdversaryConfig, PatchDiscriminator, adversarial_step, augment
 from train.vae.gradient_guard import SpikeWatch
 from train.vae.loop import fit
 from train.vae.losses import GaussianLikelihood, free_rate
@@ -130,7 +130,7 @@ def test_the_adversary_pulls_with_its_share_and_learns_only_itself(vae: Residual
     picture = (mean - x).square().mean()
     (others,) = torch.autograd.grad(picture, mean, retain_graph=True)
     before = copy.deepcopy(adversary.discriminator.state_dict())
-    loss = contest(adversary, rival, vae, x, mean, posterior, picture, 0.5, torch.Generator().manual_seed(2))
+    loss = adversarial_step(adversary, rival, vae, x, mean, posterior, picture, 0.5, torch.Generator().manual_seed(2))
     assert all(p.grad is None for p in vae.parameters())  # the discriminator's own step stays with it
     after = adversary.discriminator.state_dict()
     assert any(not torch.equal(after[k], v) for k, v in before.items() if k.endswith("original"))
@@ -148,7 +148,7 @@ def test_while_the_adversary_is_alone_the_decoder_hears_nothing(vae: ResidualVAE
     x = pictures(4)
     mean, posterior = vae(x)
     picture = (mean - x).square().mean()
-    assert contest(adversary, rival, vae, x, mean, posterior, picture, 0.0, torch.Generator()) is picture
+    assert adversarial_step(adversary, rival, vae, x, mean, posterior, picture, 0.0, torch.Generator()) is picture
     assert [RIVAL.weight_at(n) for n in (0, 16, 48, 80, 10_000)] == [0, 0, 0.25, 0.5, 0.5]
 
 
@@ -234,7 +234,7 @@ def test_a_gradient_that_is_not_finite_stays_out_of_the_adversary(vae: ResidualV
     mean, posterior = vae(x)
     broken = x.clone()
     broken[0, 0, 0, 0] = torch.nan
-    contest(adversary, rival, vae, broken, mean, posterior, (mean - x).square().mean(), 0.0, torch.Generator())
+    adversarial_step(adversary, rival, vae, broken, mean, posterior, (mean - x).square().mean(), 0.0, torch.Generator())
     assert all(torch.isfinite(p).all() for p in adversary.parameters())
 
 

@@ -17,7 +17,7 @@ from train.data.synthetic import prepare_synthetic
 from train.report.schedules_plot import CAPACITY_NATS, draw_schedules, six_schedules
 from train.vae.config import TrainConfig
 from train.vae.loop import fit
-from train.vae.losses import price
+from train.vae.losses import weighted_rate
 from train.vae.schedules import WEIGHTS, RateSchedule
 
 BETA, TOTAL = 100.0, 160
@@ -87,15 +87,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> PreparedData:
 
 
 def fit_and_listen(config: TrainConfig, data: PreparedData, run: Path, stop_nimg: int | None = None) -> tuple[Calls, dict[str, Tensor]]:
-    """β and target of every step, as `price` was given them, and the weights in the end."""
+    """β and target of every step, as `weighted_rate` was given them, and the weights in the end."""
     calls: Calls = []
 
     def heard(rate: Tensor, beta: float, target: float | None) -> Tensor:
         calls.append((beta, target))
-        return price(rate, beta, target)
+        return weighted_rate(rate, beta, target)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("train.vae.loop.price", heard)
+        patch.setattr("train.vae.loop.weighted_rate", heard)
         state = load_file(fit(config, data, run, stop_nimg))
     return calls, {k: v for k, v in state.items() if k.startswith("net.")}
 

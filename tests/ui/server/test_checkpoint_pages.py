@@ -13,7 +13,7 @@ from gradio_client import Client
 
 from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from facevae.editor import Editor
-from facevae.ui.server.checkpoint_pages import CheckpointPages, short
+from facevae.ui.server.checkpoint_pages import CheckpointPages, short_name
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_names_are_told_apart_and_commits_are_short(place: Path, tmp_path: Path)
         ("broken-2", "broken (2)"),
         ("one--slider", "one slider"),
     ]
-    assert short("a/b@main") == "a/b@main"
+    assert short_name("a/b@main") == "a/b@main"
     with pytest.raises(ValueError, match="there is no folder"):
         CheckpointPages("tiny", [], [tmp_path / "nowhere"])
     assert CheckpointPages("tiny", [], [tmp_path]).picker("") == ""  # nothing to choose from
