@@ -108,6 +108,17 @@ def choose(page, menu: str, *names: str) -> None:
     page.get_by_role("option").first.wait_for(state="detached")  # the menu fades out
 
 
+def clear(page, menu: str) -> None:
+    """Take back all that was chosen from a menu that takes several."""
+    field, tokens = page.locator(f"{menu} input"), page.locator(f"{menu} .token")
+    field.click()
+    for _ in range(tokens.count()):
+        field.press("Backspace")
+    field.blur()
+    tokens.first.wait_for(state="detached")
+    page.get_by_role("option").first.wait_for(state="detached")
+
+
 def drop(page, target: str, name: str, content: bytes, kind: str) -> None:
     """Drop a file from outside the browser onto an element."""
     page.evaluate(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from page_actions import GROUP_BOXES_PX, GROUP_PX, change, choose, comes_to, drag, drop, source, start, value, wait_for_change
+from page_actions import GROUP_BOXES_PX, GROUP_PX, change, choose, clear, comes_to, drag, drop, source, start, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -127,6 +127,8 @@ def test_wishes_are_guided_to_and_end_in_a_report(page, editor):
     assert float(painted(page, "#slider-smiling", "--photo")) > value(page, "#slider-smiling")  # … and the tick where the photo was
     page.locator("#reset").click()
     expect(report.locator("svg")).to_have_count(0)
+    for menu in ("#wish-with", "#wish-without"):
+        clear(page, menu)  # the page is that of other tests, too
     page.locator("#wishes button").first.click()
 
 

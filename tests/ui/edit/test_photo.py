@@ -74,7 +74,20 @@ def test_faces_of_one_photo_are_edited_one_after_the_other(page, group, tmp_path
     expect(page.locator("#result img")).to_have_attribute("src", first)
 
 
-def test_refinement_streams_and_leaves_the_sliders_free(page, group):
+@pytest.fixture
+def slow_refinement(editor, monkeypatch):
+    """Refinement that takes its time, or it may be over before a test looks or clicks."""
+    refine = editor.refine
+
+    def slowly(face):
+        for step in refine(face):
+            time.sleep(0.2)
+            yield step
+
+    monkeypatch.setattr(editor, "refine", slowly)
+
+
+def test_refinement_streams_and_leaves_the_sliders_free(page, group, slow_refinement):
     status = page.locator("#edit-status")
     open_file(page, group)
     expect(status).to_contain_text(REFINING)
@@ -93,15 +106,7 @@ def test_refinement_streams_and_leaves_the_sliders_free(page, group):
     assert after > before
 
 
-def test_refinement_can_be_stopped_or_not_wanted_at_all(page, editor, group, monkeypatch):
-    refine = editor.refine
-
-    def slowly(face):  # or it may be over before the click arrives
-        for step in refine(face):
-            time.sleep(0.2)
-            yield step
-
-    monkeypatch.setattr(editor, "refine", slowly)
+def test_refinement_can_be_stopped_or_not_wanted_at_all(page, group, slow_refinement):
     status = page.locator("#edit-status")
     open_file(page, group)
     page.locator("#stop:enabled").click()
