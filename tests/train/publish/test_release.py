@@ -48,7 +48,7 @@ def make(parts: Path, aligner: Path, out: Path) -> Checkpoint:
     few = {"train_faces": 200, "valid_faces": 16}
     directions = DirectionsConfig(
         **few,
-        probe_faces=4,
+        probe_faces=2,
         ladder=(2, 8),
         choose_at=(4,),
         least_shift=-9,
@@ -56,7 +56,7 @@ def make(parts: Path, aligner: Path, out: Path) -> Checkpoint:
         learned=LearnedConfig(steps=4, batch_size=4),
     )
     prior = PriorConfig(**few, components=(1, 2), flow_layers=2, flow_width=8, flow_nimg=400, batch_size=50)
-    measures = EvaluateConfig(parts / "data", judge=parts / "judge", faces=8, guided=1)
+    measures = EvaluateConfig(parts / "data", judge=parts / "judge", faces=3, guided=1)
     return release(ReleaseConfig(parts / "run", parts / "guide", aligner, out, measures, directions, prior, figures=False))
 
 

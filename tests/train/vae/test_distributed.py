@@ -1,7 +1,6 @@
 """Two processes learn what one learns: the same pictures, the same weights within float error."""
 
 import json
-import multiprocessing
 import os
 import signal
 import socket
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forks import FORKS, PATIENCE_SEC
 from safetensors.torch import load_file
 
 import train.vae.loop
@@ -64,13 +64,12 @@ def as_rank(rank: int, port: int, work: Callable[..., None], args: tuple) -> Non
 
 def in_two_processes(work: Callable[..., None], *args: object) -> None:
     """As `accelerate launch --cpu --num_processes 2` would, without its start."""
-    forks, port = multiprocessing.get_context("forkserver"), free_port()
-    forks.set_forkserver_preload(["train.vae.loop", "train.data.prepared"])
-    processes = [forks.Process(target=as_rank, args=(rank, port, work, args)) for rank in (0, 1)]
+    port = free_port()
+    processes = [FORKS.Process(target=as_rank, args=(rank, port, work, args)) for rank in (0, 1)]
     for process in processes:
         process.start()
     for process in processes:
-        process.join(300)
+        process.join(PATIENCE_SEC)
     assert [process.exitcode for process in processes] == [0, 0]
 
 

@@ -1,7 +1,6 @@
 """Nothing lost: whatever kills a run, and wherever, the same call makes the weights that an unbroken run makes."""
 
 import json
-import multiprocessing
 import os
 import random
 import resource
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from forks import FORKS, PATIENCE_SEC
 from safetensors.torch import load_file, save
 
 import facevae.files
@@ -30,12 +30,6 @@ from train.vae.config import TrainConfig
 from train.vae.logging import drop_later_stats
 from train.vae.loop import fit
 from train.vae.resume import previous_of, read_meta
-
-# Processes that are there at once: a server that has imported everything forks them.
-FORKS = multiprocessing.get_context("forkserver")
-PATIENCE_SEC = 300
-"""Against processes that never end, not a measure of speed."""
-FORKS.set_forkserver_preload(["train.vae.loop", "train.data.prepared", "train.__main__", "train.commands.fit"])
 
 
 @pytest.fixture(scope="module")
