@@ -3,16 +3,19 @@
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import train.report.label_guidance
 from facevae.nets.judge import Judge, JudgeConfig
 from train.__main__ import main
 from train.data.prepared import PreparedData
 from train.networks.classifier import save_classifier
 from train.report.command import REPORTS, find_judge, run_report, smoke_study
+from train.report.label_guidance import PlainConfig
 from train.report.page import ReportPage, publish
 from train.report.runs import BUDGETS, beta_of_lambda, runs_of
 
@@ -26,7 +29,8 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", REPORTS)
-def test_report_is_written_whole(name: str, nets: Path, tmp_path: Path) -> None:
+def test_report_is_written_whole(name: str, nets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train.report.label_guidance, "PlainConfig", partial(PlainConfig, steps=6))  # of forty
     shutil.copytree(nets, tmp_path, dirs_exist_ok=True)
     page = run_report(name, "smoke", tmp_path)
     text = page.read_text()
