@@ -121,7 +121,7 @@ def test_refinement_can_be_stopped_or_not_wanted_at_all(page, group, slow_refine
     expect(status).to_contain_text(REFINING)
 
 
-def test_a_late_step_never_comes_after_another_photo(page, group, tmp_path):
+def test_a_late_step_never_comes_after_another_photo(page, group, tmp_path, slow_refinement):
     """The example is open within the time that the refinement of the group takes for a few steps more."""
     first, crop = source(page), source(page, "#crop")
     open_file(page, group)
