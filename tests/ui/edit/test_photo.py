@@ -136,7 +136,7 @@ def test_a_late_step_never_comes_after_another_photo(page, group, tmp_path, slow
     assert download(page, tmp_path).name == "astronaut-facevae.jpg"
 
 
-def test_where_no_face_is_found_the_crop_is_placed_by_hand(page, tmp_path):
+def test_where_no_face_is_found_the_crop_is_placed_by_hand(page, tmp_path, slow_refinement):
     sky = Image.new("RGB", (320, 240), "skyblue")
     sky.paste("white", (40, 60, 120, 90))  # a cloud, so that a moved crop is another picture
     sky.save(tmp_path / "sky.png")
