@@ -134,7 +134,7 @@ def rename_duplicates(jobs: Sequence[Job]) -> list[Job]:
     """No two results of the same name: a.jpg and a.png become a-jpg-facevae and a-png-facevae, what is still alike is numbered."""
 
     counts = Counter(map(id_of, jobs))
-    apart = [replace(j, stem=tidy_name(Path(j.source).name) + MARK) if j.folder and counts[id_of(j)] > 1 else j for j in jobs]
+    apart = [replace(j, stem=with_ending(j.source) + MARK) if j.folder and counts[id_of(j)] > 1 else j for j in jobs]
     counts = Counter(map(id_of, apart))
     taken = {known for known, count in counts.items() if count == 1}
     for at, job in enumerate(apart):
@@ -145,6 +145,12 @@ def rename_duplicates(jobs: Sequence[Job]) -> list[Job]:
         taken.add(id_of(job))
         apart[at] = job
     return apart
+
+
+def with_ending(source: str) -> str:
+    """The stem of a photo's result with the photo's ending in it: a-jpg."""
+    path = Path(source)
+    return tidy_name("-".join(filter(None, [path.stem, path.suffix[1:]])))
 
 
 def id_of(job: Job) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_o
 from facevae.cli.names import read_wanted
 from facevae.cli.rows import Row, RowPrinter, error_sentence
 from facevae.cli.streams import check_stdout, write_stdout
-from facevae.files import file_stem
+from facevae.files import tidy_name
 from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, PRIOR, RADIUS, SEED, TEMPERATURE, Number
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def run(flags: argparse.Namespace, runs: list[range], wanted: dict[str, bool], t
 def to_file(editor: "Editor", face: "Face", folder: Path, overwrite: bool) -> Row:
     """One face as a file of its own; what is in the way of one stops no other."""
     content, suffix = editor.save(face)
-    target = folder / f"{file_stem(face.name)}{MARK}{suffix}"
+    target = folder / f"{tidy_name(face.name)}{MARK}{suffix}"
     try:
         write_result(target, content, overwrite)
     except (ValueError, OSError) as error:
@@ -179,9 +179,9 @@ def with_neighbours(editor: "Editor", face: "Face", count: int, radius: float) -
 def default_file_name(faces: "Sequence[Face]", near: int | None) -> str:
     """What the file is called, as on the page."""
     if len(faces) == 1:
-        return f"{file_stem(faces[0].name)}{MARK}.png"
+        return f"{tidy_name(faces[0].name)}{MARK}.png"
     if near is not None:
-        return f"{file_stem(faces[len(faces) // 2].name)}-neighbours{MARK}.png"
+        return f"{tidy_name(faces[len(faces) // 2].name)}-neighbours{MARK}.png"
     return f"faces-{faces[0].seed}-to-{faces[-1].seed}{MARK}.png"
 
 

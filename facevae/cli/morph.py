@@ -11,7 +11,7 @@ from facevae.cli.files import STDIO, check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite, groups_of
 from facevae.cli.rows import Row, RowPrinter, error_sentence
 from facevae.cli.streams import check_stdout, read_stdin, write_stdout
-from facevae.files import file_stem
+from facevae.files import paired_name
 from facevae.photo.animation import film_formats
 from facevae.settings import DURATION_MS, FRAMES, PATH, POSITION, REPEAT, WHERE
 from facevae.version import __version__
@@ -82,8 +82,8 @@ def suffix_of(flags: argparse.Namespace) -> str:
 
 def target_of(flags: argparse.Namespace) -> Path | None:
     """Where it goes, named as the page names it; None for standard output."""
-    first, last = ("stdin" if name == STDIO else file_stem(name) for name in (flags.photos[0], flags.photos[-1]))
-    name = f"{first}-to-{last}{suffix_of(flags)}"
+    first, last = ("stdin" if name == STDIO else Path(name).stem for name in (flags.photos[0], flags.photos[-1]))
+    name = f"{paired_name(first, last)}{suffix_of(flags)}"
     if flags.output == STDIO or (flags.output is None and flags.photos[0] == STDIO):
         return None
     if flags.output is None:

@@ -209,7 +209,7 @@ def upload_button(label: str, elem_id: str) -> gr.UploadButton:
 
 def file_stem(face: Face) -> str:
     """What a face's files are called, without the ending."""
-    return files.file_stem(face.name)
+    return files.tidy_name(face.name)  # a name has no ending: what stands behind its last dot is part of it
 
 
 def wishes(editor: Editor) -> list[tuple[str, str]]:

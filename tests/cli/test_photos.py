@@ -131,8 +131,17 @@ def test_standard_input_and_output(call, photo, tmp_path) -> None:
     assert call("edit", photo, tmp_path, *asked, "-o", "-")[0] == 2
 
 
-@pytest.mark.parametrize("name", ["-x.png", "two words.png", "Zoë ↔ 猫.png", "a;$(b).png", "--smiling.png"])
-def test_odd_names(call, tmp_path, monkeypatch, name) -> None:
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("-x.png", "x"),
+        ("two words.png", "two words"),
+        ("Zoë ↔ 猫 😀.png", "Zoë ↔ 猫 😀"),
+        ("a;$(b) [draft].png", "a;$(b) [draft]"),
+        ("--smiling.png", "smiling"),
+    ],
+)
+def test_odd_names(call, tmp_path, monkeypatch, name, stem) -> None:
     draw(tmp_path / "in" / name)
     monkeypatch.chdir(tmp_path / "in")
     asked = ("edit", *PLACED, "--no-refine", "--smiling", 2, "-o", "../out/", "--")
@@ -140,11 +149,11 @@ def test_odd_names(call, tmp_path, monkeypatch, name) -> None:
         code, _, err = call(*asked, given)
         assert code == 0, err
     (made,) = (tmp_path / "out").iterdir()
-    assert made.name.endswith("-facevae.png") and not set(made.name) & set(" ;$()↔")
+    assert made.name == f"{stem}-facevae.png"
 
 
 def test_no_two_results_share_a_name(tmp_path) -> None:
-    names = ["a.jpg", "a.png", "b c.jpg", "b-c.jpg", "b-c-jpg-2.png", "d.jpg"]
+    names = ["a.jpg", "a.png", "b:c.jpg", "b-c.jpg", "b-c-jpg-2.png", "d.jpg"]
     for name in names:
         draw(tmp_path / name)
     stems = [job.stem for job in plan([str(tmp_path / name) for name in names], str(tmp_path / "out"))]

@@ -8,13 +8,13 @@ import gradio as gr
 
 from facevae.editor import Editor, Face
 from facevae.editor.morph_types import FILM_SIDE_PX, FilmConfig, FilmStep, KeyFrames, MorphPath
+from facevae.files import paired_name
 from facevae.photo.animation import film_formats
 from facevae.settings import DURATION_MS, FRAMES
 from facevae.ui.components import (
     LIVE,
     QUEUED,
     ends_silently,
-    file_stem,
     heading,
     hidden_download,
     one_sentence,
@@ -111,7 +111,7 @@ class Film:
 
     def show(self, faces: list[Face], form: str, step: FilmStep, in_photo: bool) -> dict[Any, Any]:
         """The film on the page, as a file, and in one sentence."""
-        name = f"{file_stem(faces[0])}-to-{file_stem(faces[-1])}.{form}"
+        name = f"{paired_name(faces[0].name, faces[-1].name)}.{form}"
         file = to_file(self.file, step.data, name)
         size = f"{step.width_px} × {step.height_px} px"
         whole = faces[0].photo

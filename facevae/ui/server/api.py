@@ -208,7 +208,7 @@ class Api:
         with plain_sentence():
             a, b = self._open(photo_a), self._open(photo_b)
             picture = self.editor.morph(a, b, [POSITION.check(position)], path)[0]
-            return to_file(self.file, png_bytes(picture, MORPH_NOTES), f"{file_stem(a)}-{file_stem(b)}.png")
+            return to_file(self.file, png_bytes(picture, MORPH_NOTES), f"{files.paired_name(a.name, b.name)}.png")
 
     def export_morph(
         self,
@@ -235,7 +235,7 @@ class Api:
             film = FilmConfig(film_format_of(format), count, pace, WHERE.check(where))
             faces = [self._open(photo) for photo in (photo_a, photo_b, *(more or ()))]
             *_, last = self.editor.morph_film(faces, way, film)
-            return to_file(self.file, last.data, f"{file_stem(faces[0])}-to-{file_stem(faces[-1])}.{format}")
+            return to_file(self.file, last.data, f"{files.paired_name(faces[0].name, faces[-1].name)}.{format}")
 
     def generate(
         self,
