@@ -24,6 +24,7 @@ COMMANDS = {
     "classifier": Command("networks", "Classifier", "Train the attribute classifier, on photos and on a VAE's reconstructions of them."),
     "identity": Command("networks", "Identity", "Train the identity embedding: is an edited face still the same person?"),
     "aligner": Command("networks", "Aligner", "Train the alignment net, which corrects a rough crop of a face, on CelebA's own frames."),
+    "parser": Command("networks", "Parser", "Train the face parser: which pixels of a crop are hair, skin, lips, glasses, ..."),
     "directions": Command("latents", "Directions", "Find the directions of the attributes and their safe ranges."),
     "prior": Command("latents", "Prior", "Fit the prior that new faces are drawn from to encodings of the train split."),
     "ablation": Command("studies", "Ablation", "Train and measure the variants of the ablation, one change at a time."),

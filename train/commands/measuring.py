@@ -14,11 +14,11 @@ class Evaluate:
     """Measure a checkpoint on held-out faces and print the tables; --write keeps them in the checkpoint and its card."""
 
     what: Annotated[
-        Literal["all", "reconstruction", "protocol", "classifier", "edits", "skin", "alignment", "inversion", "run", "show"],
+        Literal["all", "reconstruction", "protocol", "classifier", "edits", "skin", "alignment", "inversion", "run", "parser", "show"],
         tyro.conf.Positional,
     ] = "all"
-    """"show" prints what the checkpoint already holds; "all" leaves out "alignment" without --celeba; "run" measures the protocol on the
-    training run --run and writes its evaluation.json."""
+    """"show" prints what the checkpoint already holds; "all" leaves out "alignment" without --celeba; "run" measures the protocol on
+    the training run --run and writes its evaluation.json; "parser" measures the run of a face parser, --run."""
     checkpoint: Path | None = None
     """Folder; the embedded checkpoint where not given."""
     config: Annotated[EvaluateConfig, tyro.conf.arg(name="")] = field(default_factory=EvaluateConfig)
@@ -37,6 +37,8 @@ class Evaluate:
             raise ValueError('--keep is for "run" and "protocol"')
         if self.what == "show":
             return print_tables(Checkpoint.from_pretrained(folder).evaluation)
+        if self.what == "parser":
+            return self.measure_parser()
         if self.what == "run":
             evaluation = evaluate_run(self.config)
             print_tables(evaluation)
@@ -49,6 +51,14 @@ class Evaluate:
                 add_evaluation(folder, section, values)
             if self.keep:
                 keep_milestone(self.keep, {"training": Checkpoint.from_pretrained(folder).evaluation["training"], section: values})
+
+    def measure_parser(self) -> None:
+        """The table of a face parser's run."""
+        from train.evaluate.face_parts import evaluate_parser, print_parts
+
+        if self.config.run is None:
+            raise ValueError("evaluate parser needs --run, the folder that python -m train parser has written")
+        print_parts(evaluate_parser(self.config.run))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Commands `classifier`, `identity` and `aligner`: train the networks beside the VAE."""
+"""Commands `classifier`, `identity`, `aligner`, `parser`: train the nets beside the VAE."""
 
 import json
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from train.commands.presets import value_of
 from train.networks.aligner import AlignerTrainConfig
 from train.networks.classifier import CLASSIFIER_PRESETS, ClassifierTrainConfig
 from train.networks.identity import IdentityConfig
+from train.networks.parser import ParserTrainConfig
 
 
 @dataclass(frozen=True)
@@ -83,3 +84,26 @@ class Aligner:
         from train.networks.aligner import fit_aligner
 
         print(f"state: {fit_aligner(self.config, list_celeba(self.celeba), self.run_dir, self.start)}")
+
+
+@dataclass(frozen=True)
+class Parser:
+    """Train the face parser, which tells hair, skin, lips, glasses and so on apart, on masks and on a VAE's pictures of their photos."""
+
+    parsing: Path
+    """Folder with the masks: celebamask, machine, hair_celeba, hair_lfw."""
+    celeba: Path
+    """Folder in CelebA's own layout, with the photos of "machine"."""
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    vae: Path | None = None
+    """Run or checkpoint folder of the VAE whose pictures are mixed in; the embedded checkpoint where not given."""
+    config: ParserTrainConfig = field(default_factory=ParserTrainConfig)
+
+    def run(self) -> None:
+        from facevae.checkpoint.checkpoint import EMBEDDED
+        from facevae.editor import Editor
+        from train.networks.classifier import vae_reconstruct
+        from train.networks.parser import fit_parser
+
+        reconstruct = vae_reconstruct(self.vae or EMBEDDED)
+        print(f"state: {fit_parser(self.config, self.parsing, self.celeba, self.run_dir, Editor().aligner, reconstruct)}")

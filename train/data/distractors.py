@@ -160,11 +160,11 @@ def blend(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
     return cv2.addWeighted(a, 1 - share, b, share, 0)
 
 
-def damage(window: UInt8[np.ndarray, "s s 3"], rng: np.random.Generator) -> UInt8[np.ndarray, "s s 3"]:
-    """What happens to photos: occlusion, light, colour, softness, noise, JPEG; each by chance."""
+def damage(window: UInt8[np.ndarray, "s s 3"], rng: np.random.Generator, cover: bool = True) -> UInt8[np.ndarray, "s s 3"]:
+    """What happens to photos: occlusion (with `cover`), light, colour, softness, noise, JPEG; each by chance."""
     size = len(window)
     chance = rng.random(8)
-    if chance[0] < 0.25:
+    if cover and chance[0] < 0.25:
         window = window.copy()
         for _ in range(int(rng.integers(1, 3))):
             high, wide = rng.integers(size // 12, size // 3, 2)

@@ -28,7 +28,8 @@ class EvaluateConfig:
     fid: bool = False
     """Let "protocol" measure the standard Inception FID too; it needs torch-fidelity, which downloads the weights."""
     run: Path | None = None
-    """Run folder of a VAE, for "run"; for "edits" the one that holds the directions that were not chosen, which the matrix compares."""
+    """Run folder of a VAE, for "run", or of a face parser, for "parser"; for "edits" the one that holds the directions that were not
+    chosen, which the matrix compares."""
     split: Literal["train", "valid", "test"] = "test"
     """For all but "protocol", whose faces are fixed."""
     faces: int = 300

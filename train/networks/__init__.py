@@ -1,1 +1,1 @@
-"""Training of the helper networks: classifier, judge, identity embedding, alignment net."""
+"""Training of the nets beside the VAE: classifier, judge, identity, alignment, parser."""

@@ -1,4 +1,4 @@
-"""fit_net(): the training loop of classifier, judge, identity embedding and alignment net."""
+"""fit_net(): the training loop of classifier, judge, identity, alignment net, parser."""
 
 import copy
 import time
