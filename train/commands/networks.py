@@ -97,6 +97,8 @@ class Parser:
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
     vae: Path | None = None
     """Run or checkpoint folder of the VAE whose pictures are mixed in; the embedded checkpoint where not given."""
+    start: Path | None = None
+    """Run folder whose weights a new run begins with."""
     config: ParserTrainConfig = field(default_factory=ParserTrainConfig)
 
     def run(self) -> None:
@@ -106,4 +108,5 @@ class Parser:
         from train.networks.parser import fit_parser
 
         reconstruct = vae_reconstruct(self.vae or EMBEDDED)
-        print(f"state: {fit_parser(self.config, self.parsing, self.celeba, self.run_dir, Editor().aligner, reconstruct)}")
+        state = fit_parser(self.config, self.parsing, self.celeba, self.run_dir, Editor().aligner, reconstruct, self.start)
+        print(f"state: {state}")

@@ -47,7 +47,7 @@ class ParserTrainConfig:
 
     net: ParserConfig = field(default_factory=ParserConfig)
     seed: int = 0
-    total_nimg: int = 204_800
+    total_nimg: int = 102_400
     batch_size: int = 32
     lr: float = 2e-3
     lr_final_share: float = 0.005
@@ -69,7 +69,7 @@ class ParserTrainConfig:
     turn_deg: float = 20.0
     dice: float = 0.4
     """Weight of the Dice loss, which counts each class alike, beside the cross-entropy's 1."""
-    tick_nimg: int = 6_400
+    tick_nimg: int = 3_200
     precision: Literal["bf16", "no"] = "bf16"
 
     def __post_init__(self) -> None:
@@ -85,15 +85,18 @@ def fit_parser(
     run: Path,
     aligner: Aligner,
     reconstruct: Reconstruct,
+    start: Path | None = None,
     stop_nimg: int | None = None,
 ) -> Path:
     """Train, or go on training, the face parser in folder `run`; gives the path of its last state.
 
     `parsing` holds the masks, `celeba` CelebA's own frames. `aligner` finds the faces of LFW's photos, `reconstruct` makes a VAE's
     pictures of crops; both are asked once and the answers stay in the folder, with `config.json` and `stats.jsonl`. The same
-    call resumes, bit-equal on the CPU. `stop_nimg` ends early.
+    call resumes, bit-equal on the CPU. A new run begins with the averaged weights of the run `start`, where given. `stop_nimg` ends early.
     """
     net = seeded_net(config.seed, lambda: FaceParser(config.net))
+    if start is not None:
+        net.load_state_dict(load_parser(start).state_dict(), strict=True)
     training = begin(config, net, run, config_as_json(config), {})
     parts = cached_parts(run, parsing, celeba, aligner)
     decodes = cached_decodes(run / "decodes.npy", parts.images, config.net.size, reconstruct)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -91,7 +92,7 @@ def test_labels_move_with_the_picture(parts: FaceParts) -> None:
 def test_stopped_run_is_bit_equal_after_resume(parts: FaceParts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parser, "cached_parts", lambda *_: parts)
 
-    def fit(run: Path, **options: int) -> Path:
+    def fit(run: Path, **options: Any) -> Path:
         return fit_parser(TINY, Path(), Path(), run, lambda windows: windows, lambda x: x, **options)
 
     whole = fit(tmp_path / "whole")
@@ -99,6 +100,8 @@ def test_stopped_run_is_bit_equal_after_resume(parts: FaceParts, tmp_path: Path,
     resumed = fit(tmp_path / "stopped")
     for part, tensors in read_state(whole)[0].items():
         assert all(torch.equal(v, read_state(resumed)[0][part][k]) for k, v in tensors.items()), part
+    further = fit(tmp_path / "further", start=tmp_path / "whole", stop_nimg=16)
+    assert read_state(further)[2] == 16
     net = load_parser(tmp_path / "whole")
     assert net(torch.rand(2, 3, 32, 32)).shape == (2, len(PARTS), 32, 32) and not net.training
     with pytest.raises(ValueError, match="there are 4 sources"):
