@@ -1,24 +1,15 @@
 """Input photos and output paths of a command, decided before a model is opened."""
 
-import glob
-import mmap
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from facevae.cli.sources import MARK, STDIO, Source, is_ours, sources
 from facevae.files import file_stem, tidy_name
-
-STDIO = "-"
-PICTURES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif")
-"""What is taken out of a folder. Files that are named are opened whatever they are called."""
-SUFFIXES = (".jpg", ".png", ".webp", ".avif", ".tif")
-"""What `Editor.save` gives."""
-SAME_SUFFIX = {".jpeg": ".jpg", ".jpe": ".jpg", ".jfif": ".jpg", ".tiff": ".tif"}
-MARK = "-facevae"
-OURS = b"facevae"
-"""Every file that we write says so, in letters that are not compressed."""
+from facevae.photo.formats import SAME_SUFFIX, SUFFIXES
+from facevae.photo.validation import address_sentence
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class Job:
         """Every path that the result could have."""
         if self.file is not None:
             return (self.file,)
-        return () if self.folder is None else tuple(self.folder / f"{self.stem}{suffix}" for suffix in SUFFIXES)
+        return () if self.folder is None else tuple(self.folder / f"{self.stem}{suffix}" for suffix in SUFFIXES.values())
 
     def target(self, suffix: str) -> Path | None:
         """The path of a result of this kind; None for standard output. `ValueError` where the given name says another kind."""
@@ -64,14 +55,19 @@ def plan(given: Sequence[str], output: str | None, overwrite: bool = False) -> l
     if list(given).count(STDIO) > 1:
         raise ValueError("standard input can be read only once")
     found = list(sources(given, Path(output) if output not in (None, STDIO) else None))
-    several = len(found) > 1 or any(Path(name).is_dir() for name in given if name != STDIO)
+    several = len(found) > 1 or any(map(is_given_folder, given))
     if output == STDIO and several:
         raise ValueError("several results do not fit into standard output: give a folder after -o")
     if output is None or output == STDIO or not is_file_name(output, several):
-        jobs = rename_duplicates([place(name, below, output) for name, below in found])
+        jobs = rename_duplicates([place(source, output) for source in found])
     else:
-        jobs = [Job(name, file=Path(output)) for name, _ in found]
+        jobs = [Job(source.name, file=Path(output), trouble=source.trouble) for source in found]
     return check_overwrites(jobs, overwrite)
+
+
+def is_given_folder(name: str) -> bool:
+    """Whether what was given as a photo is a folder."""
+    return name != STDIO and not address_sentence(name) and Path(name).is_dir()
 
 
 def is_file_name(output: str, several: bool) -> bool:
@@ -90,44 +86,13 @@ def is_folder(output: str) -> bool:
     return output.endswith(("/", os.sep)) or Path(output).is_dir() or not (Path(output).suffix or Path(output).exists())
 
 
-def sources(given: Sequence[str], output: Path | None) -> Iterator[tuple[str, Path]]:
-    """Photos by name, each with the folder, below the one that was given, in which it was found.
-
-    A folder without photos stands for itself, so that whoever opens it says so. `ValueError` for an empty name: a shell's variable that
-    was never set must not mean every photo here.
-    """
-    for name in given:
-        if not name:
-            raise ValueError("the name of a photo is empty")
-        if name != STDIO and Path(name).is_dir():
-            yield from list(walk(Path(name), output)) or [(name, Path())]
-        elif name != STDIO and not Path(name).exists() and glob.has_magic(name):
-            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207, for Path.glob takes no absolute patterns
-            yield from ((match, Path()) for match in matches if not Path(match).is_dir())
-            if not matches:
-                yield name, Path()
-        else:
-            yield name, Path()
-
-
-def walk(folder: Path, output: Path | None) -> Iterator[tuple[str, Path]]:
-    """The pictures of a folder and of those in it, without hidden ones, and without what we have made before."""
-    own = output.resolve() if output is not None else None
-    for where, folders, names in os.walk(folder):
-        at = Path(where)
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and (at / f).resolve() != own)
-        for name in sorted(names):
-            path = at / name
-            if path.suffix.lower() in PICTURES and not name.startswith(".") and not path.stem.endswith(MARK):
-                yield str(path), at.relative_to(folder)
-
-
-def place(name: str, below: Path, output: str | None) -> Job:
+def place(source: Source, output: str | None) -> Job:
     """Where the result of one photo goes, named as the page names it."""
+    name = source.name
     stem = "stdin" if name == STDIO else file_stem(name)
-    if output == STDIO or (output is None and name == STDIO):
-        return Job(name)
-    return Job(name, Path(name).parent if output is None else Path(output) / below, stem + MARK)
+    if source.trouble or source.idle or output == STDIO or (output is None and name == STDIO):
+        return Job(name, trouble=source.trouble, idle=source.idle)
+    return Job(name, Path(name).parent if output is None else Path(output) / source.below, stem + MARK)
 
 
 def rename_duplicates(jobs: Sequence[Job]) -> list[Job]:
@@ -168,7 +133,9 @@ def check_overwrites(jobs: Sequence[Job], overwrite: bool) -> list[Job]:
     inputs = {path for path in paths if path not in made}
     checked = []
     for job, path in zip(jobs, paths, strict=True):
-        if path in made:
+        if job.trouble or job.idle:
+            pass
+        elif path in made:
             job = replace(job, idle="it is the result of another photo that is given")
         elif not overwrite and any(target.resolve() in inputs for target in job.targets):
             if job.file is not None:
@@ -192,11 +159,3 @@ def write_result(path: Path, content: bytes, overwrite: bool) -> None:
         write_atomic(path, lambda temporary: temporary.write_bytes(content))
     except OSError as error:  # the system names a temporary file, or a folder that was to be made
         raise ValueError(f"{path} cannot be written: {error.strerror or error}") from None
-
-
-def is_ours(path: Path) -> bool:
-    """Whether a file says that facevae made it; an empty one is nobody's."""
-    if not path.stat().st_size:
-        return True
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return content.find(OURS) >= 0

@@ -166,9 +166,10 @@ def add_locks(parser: argparse.ArgumentParser) -> None:
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Where files go, and how many at a time."""
     group = parser.add_argument_group("files")
+    kinds = "the photo's own format (JPEG for HEIC), PNG or HEIC; else what the name after -o says"
     where = "a file, a folder, or - for standard output; without it, photo-facevae.jpg beside photo.jpg"
     group.add_argument("-o", "--output", metavar="OUT", help=where)
-    group.add_argument("--format", choices=("original", "png"), help="the photo's own format, or PNG; else what the name after -o says")
+    group.add_argument("--format", choices=("original", "png", "heic"), help=kinds)
     add_overwrite(group)
     add_workers(group)
 

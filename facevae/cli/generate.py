@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facevae.checkpoint.metadata import Summary
-from facevae.cli.files import MARK, STDIO, check_suffix, is_folder, write_result
+from facevae.cli.files import check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite
 from facevae.cli.names import read_wanted
 from facevae.cli.rows import Row, RowPrinter, error_sentence
+from facevae.cli.sources import MARK, STDIO
 from facevae.cli.streams import check_stdout, write_stdout
 from facevae.files import tidy_name
 from facevae.settings import COLUMNS, COUNT, NEAR_COLUMNS, PRIOR, RADIUS, SEED, TEMPERATURE, Number

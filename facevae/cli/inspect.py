@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from facevae.attributes import SHOWN, WITHHELD, in_words
 from facevae.checkpoint.metadata import Summary
-from facevae.cli.files import STDIO, Job, sources
+from facevae.cli.files import Job
 from facevae.cli.flags import Parser, add_general, add_workers
 from facevae.cli.rows import Row, RowPrinter
+from facevae.cli.sources import STDIO, sources
 from facevae.cli.streams import read_stdin
 from facevae.cli.work import work
 
@@ -85,7 +86,7 @@ def read_inspect(args: Sequence[str], known: Summary) -> Any:
     add_workers(parser)
     add_general(parser)
     flags = parser.read(args)
-    jobs = [Job(name) for name, _ in sources(flags.photos, None)]
+    jobs = [Job(source.name, trouble=source.trouble, idle=source.idle) for source in sources(flags.photos, None)]
     if sum(job.source == STDIO for job in jobs) > 1:
         raise ValueError("standard input can be read only once")
     workers = 1 if any(job.source == STDIO for job in jobs) else flags.workers

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from facevae.checkpoint.metadata import Summary
-from facevae.cli.files import STDIO, check_suffix, is_folder, write_result
+from facevae.cli.files import check_suffix, is_folder, write_result
 from facevae.cli.flags import Parser, add_choice, add_general, add_number, add_overwrite, groups_of
 from facevae.cli.rows import Row, RowPrinter, error_sentence
+from facevae.cli.sources import STDIO
 from facevae.cli.streams import check_stdout, read_stdin, write_stdout
 from facevae.files import paired_name
 from facevae.photo.animation import film_formats
+from facevae.photo.validation import address_sentence
 from facevae.settings import DURATION_MS, FRAMES, PATH, POSITION, REPEAT, WHERE
 from facevae.version import __version__
 
@@ -123,6 +125,8 @@ def open_face(editor: "Editor", name: str) -> "Face":
 
     if name == STDIO:
         return editor.open_photo(read_stdin(), name="standard input")
+    if sentence := address_sentence(name):
+        raise ValueError(sentence)
     if Path(name).is_file() and is_json(Path(name)):
         opened = editor.reopen(recipe_from(Path(name).read_bytes()))
         return (editor.knowing(opened.own) if opened.own else editor).bake(opened.face, opened.strengths, opened.locks)

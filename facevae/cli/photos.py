@@ -8,18 +8,19 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image
-
 from facevae.attributes import GOALS
 from facevae.checkpoint.metadata import Summary
-from facevae.cli.files import SAME_SUFFIX, STDIO, Job, plan, write_result
+from facevae.cli.files import Job, plan, write_result
 from facevae.cli.flags import SIGNS, Parser, add_attributes, add_editing, add_general, add_locks, add_output, strengths_of
 from facevae.cli.names import find_attribute, one_of, read_wanted
 from facevae.cli.rows import Row, RowPrinter
+from facevae.cli.sources import STDIO
 from facevae.cli.streams import check_stdout, read_stdin, write_stdout
 from facevae.cli.work import Task, work
 from facevae.photo.alignment import Adjustment
+from facevae.photo.formats import SAME_SUFFIX, SUFFIXES, open_header
 from facevae.photo.metadata import recipe_text
+from facevae.photo.validation import address_sentence
 from facevae.request import ALL, EditRequest, GuidanceResult, RenderedFile, redraw, run_request
 from facevae.settings import CROP
 
@@ -51,11 +52,11 @@ class EditTask:
 
     def do(self, editor: "Editor", job: Job) -> Row:
         """Open, change, write."""
-        from facevae.photo.images import SUFFIXES, open_photo
+        from facevae.photo.images import open_photo, target_format
 
         begun = time.monotonic()
         photo = open_photo(read_stdin(), "standard input") if job.source == STDIO else open_photo(job.source)
-        job.target(".png" if self.request.format == "png" else SUFFIXES.get(photo.format, ".png"))  # refused before it costs anything
+        job.target(SUFFIXES[target_format(photo, self.request.format)])  # refused before it costs anything
         made = run_request(editor, self.request, photo, self.request.fingerprint(photo.content or b"", self.digest))
         return finish(job, made, self.overwrite, time.monotonic() - begun, about_of(made))
 
@@ -92,7 +93,7 @@ def guidance_message(guidance: GuidanceResult | None) -> str:
 def stored_fingerprint(path: Path) -> str:
     """The fingerprint of the request in a saved picture's recipe; empty where there is none."""
     try:
-        with Image.open(path, formats=("JPEG", "PNG", "WEBP", "AVIF", "TIFF")) as image:
+        with open_header(path, tuple(SUFFIXES)) as image:
             recipe = json.loads(recipe_text(image) or "{}")
         return str(recipe.get("asked", ""))
     except Exception:  # damaged files raise anything; such a file is rendered again
@@ -202,7 +203,8 @@ def edit_values(flags: argparse.Namespace) -> dict[str, Any]:
     if flags.face == ALL and adjustment != Adjustment():
         raise ValueError("--face all takes every crop as it was found: place a crop for one face at a time")
     named = Path(flags.output).suffix.lower() if flags.output and flags.output != STDIO else ""
-    format = flags.format or ("png" if SAME_SUFFIX.get(named, named) == ".png" else "original")
+    asked = {".png": "png", ".heic": "heic"}.get(SAME_SUFFIX.get(named, named), "original")
+    format = flags.format or asked
     return {"detail": flags.detail, "refine": flags.refine, "adjustment": adjustment, "face": flags.face, "format": format}
 
 
@@ -214,7 +216,7 @@ def edit_command(flags: argparse.Namespace, known: Summary, request: EditRequest
 
 def photos_command(flags: argparse.Namespace, jobs: Sequence[Job], task: Task) -> Any:
     """The jobs as what `facevae.__main__` runs; `ValueError` where words and a picture would be mixed."""
-    to_stdout = any(not job.targets for job in jobs)
+    to_stdout = any(not (job.targets or job.trouble or job.idle) for job in jobs)
     if to_stdout:
         check_stdout(flags.json)
     printer = RowPrinter(flags.json, not to_stdout)
@@ -227,6 +229,8 @@ def read_recipe(name: str) -> str:
     from facevae.editor.recipe import recipe_from
     from facevae.photo.images import MAX_FILE_BYTES, open_photo
 
+    if sentence := address_sentence(name):
+        raise ValueError(sentence)
     if name != STDIO and not Path(name).is_file():
         raise ValueError(f"{name} is no file with a recipe")
     if name != STDIO and Path(name).stat().st_size > MAX_FILE_BYTES:  # a picture that carries one may be as large as any photo

@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TextIO
 
+from facevae.photo.validation import shown_name
+
 STATUS = ("done", "skipped", "failed")
+LONGEST_SOURCE = 300
+"""Letters of a file's name for people; a picture that was given as a data: address has millions."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,11 @@ class RowPrinter:
 
 def show(rows: Sequence[Row], stream: TextIO) -> None:
     """The table, and the count of each status where there are several rows."""
-    wide = max((len(row.source) for row in rows), default=0)
-    for row in rows:
+    sources = [row.source if len(row.source) <= LONGEST_SOURCE else shown_name(row.source) for row in rows]
+    wide = max(map(len, sources), default=0)
+    for row, source in zip(rows, sources, strict=True):
         message = " · ".join(filter(None, [row.output and f"→ {row.output}", row.message]))
-        print(f"{row.status:7}  {row.source:{min(wide, 60)}}  {message}".rstrip(), file=stream)
+        print(f"{row.status:7}  {source:{min(wide, 60)}}  {message}".rstrip(), file=stream)
         for line in row.lines:
             print(f"         {line}", file=stream)
     if len(rows) > 1:

@@ -13,8 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from facevae.cli.files import STDIO, Job
+from facevae.cli.files import Job
 from facevae.cli.rows import Row, RowPrinter, error_sentence
+from facevae.cli.sources import STDIO
 
 if TYPE_CHECKING:
     from facevae.editor import Editor
@@ -58,10 +59,10 @@ def row_without_work(job: Job, task: Task) -> Row | None:
     """The row of a job that is over before it begins."""
     if job.trouble:
         return Row(job.source, "failed", message=job.trouble)
-    if job.source != STDIO and Path(job.source).is_dir():
-        return Row(job.source, "failed", message="there is no photo in this folder, but for those that facevae made")
     if job.idle:
         return Row(job.source, "skipped", message=job.idle)
+    if job.source != STDIO and Path(job.source).is_dir():
+        return Row(job.source, "failed", message="there is no photo in this folder, but for those that facevae made")
     return task.finished_row(job)
 
 

@@ -47,7 +47,7 @@ class EditFiles:
         self,
         face: Face,
         strengths: Mapping[str, float] = {},
-        format: Literal["original", "png"] = "original",
+        format: Literal["original", "png", "heic"] = "original",
         detail: float = DETAIL,
         locks: Collection[str] = (),
         asked: str = "",
@@ -57,8 +57,8 @@ class EditFiles:
         "original" keeps the photo's format, colour profile and transparency (see `facevae.photo.images.save_photo`);
         a generated face is a PNG. The note "AI-edited" and the recipe are inside.
         """
-        if format not in ("original", "png"):
-            raise ValueError(f"the format must be original or png, not {format}")
+        if format not in ("original", "png", "heic"):
+            raise ValueError(f"the format must be original, png or heic, not {format}")
         result = self.renderer.edit(face, strengths, detail=detail, locks=locks)
         recipe = replace(self.recipes.recipe(face, strengths, detail, locks), asked=asked)
         notes = {

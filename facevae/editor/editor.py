@@ -275,7 +275,7 @@ class Editor:
         self,
         face: Face,
         strengths: Mapping[str, float] = {},
-        format: Literal["original", "png"] = "original",
+        format: Literal["original", "png", "heic"] = "original",
         detail: float = DETAIL,
         locks: Collection[str] = (),
         asked: str = "",

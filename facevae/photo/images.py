@@ -21,21 +21,20 @@ from PIL import Image, JpegImagePlugin
 from torch import Tensor
 
 from facevae.photo.colours import DEEP_MODES, orientation, turn, upright_srgb, with_edit
+from facevae.photo.formats import SUFFIXES, WHAT_WORKS, open_header
 from facevae.photo.metadata import EDITED, EXIF_IFD, GENERATED, XMP_TAG, clean_exif, png_info, recipe_text, xmp_packet
-from facevae.photo.validation import describe, is_bomb, is_directory_bomb, shown_name
+from facevae.photo.raw import raw_kind
+from facevae.photo.validation import address_sentence, describe, is_bomb, is_directory_bomb, shown_name
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R 601
 MAX_PIXELS = 50_000_000
 MAX_ANIMATED_WEBP_PIXELS = 36_000_000
 """Pillow's decoder for animated WebP holds 16 bytes a pixel: more would take over 600 MB."""
 MAX_FILE_BYTES = 30_000_000
+HEAD_BYTES = 2_000_000
+"""Of a file that is too large, as much is read as it takes to say what it is."""
 MIN_SIDE_PX = 32
 MAX_SIDE_PX = 16_384
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "BMP", "TIFF", "GIF")  # Pillow's other plugins never see an upload
-WHAT_WORKS = "a JPEG, PNG, WebP, AVIF, BMP, TIFF or GIF picture would work"
-
-SUFFIXES = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "AVIF": ".avif", "TIFF": ".tif"}
-"""Formats that come back as they were; BMP and GIF cannot hold the note (nor GIF the colours) and come back as PNG."""
 LOSSLESS_TIFF = ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
 PNG_LEVEL = 2  # level 4 takes twice as long for 4 %, level 6 five times for 9 %
 
@@ -57,6 +56,8 @@ class Photo:
     format: str = ""
     name: str = ""
     remark: str = ""
+    saved_as: str = "PNG"
+    """Pillow's name of the format that an edit is saved in, where nothing else is asked for."""
     recipe: str = ""
     """The JSON that this program left in the file, whatever it says; empty where there is none."""
 
@@ -105,6 +106,8 @@ def open_photo(source: str | Path | bytes | Image.Image | np.ndarray, name: str 
     (`MAX_PIXELS`, `MIN_SIDE_PX`, `MAX_SIDE_PX`, `MAX_FILE_BYTES`) are checked before any pixel is decoded.
     """
     if isinstance(source, str | Path):
+        if sentence := address_sentence(str(source)):
+            raise ValueError(sentence)
         name = name or Path(source).name or str(source)
     shown = shown_name(name) or "The picture"
     if isinstance(source, np.ndarray):
@@ -116,15 +119,18 @@ def open_photo(source: str | Path | bytes | Image.Image | np.ndarray, name: str 
     _check_bytes(len(content), shown)
     with _open(content, shown) as image:
         format, remark = _format(image), _remark(image)
-        recipe = recipe_text(image)
+        saved_as, recipe = _saved_as(image), recipe_text(image)
         pixels = _decode(_still_webp(image, content) or image, shown)
-    return Photo(pixels, content, format, name, remark, recipe)
+    return Photo(pixels, content, format, name, remark, saved_as, recipe)
 
 
 def _read_file(path: Path, name: str) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode):
+            if status.st_size > MAX_FILE_BYTES:
+                with path.open("rb") as file:
+                    _check_raw(file.read(HEAD_BYTES), name)
             _check_bytes(status.st_size, name)
             return path.read_bytes()
     except FileNotFoundError:
@@ -133,6 +139,13 @@ def _read_file(path: Path, name: str) -> bytes:
         raise ValueError(f"{name} cannot be read ({error.strerror})") from None
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe, not a file"
     raise ValueError(f"{name} is {kind}: {WHAT_WORKS}")
+
+
+def _check_raw(content: bytes, name: str) -> None:
+    """`ValueError` for a camera's raw file: its first picture is often a preview, which is not the photo."""
+    if kind := raw_kind(content):
+        called = "" if kind == "raw" else f" ({kind})"
+        raise ValueError(f"{name} is a camera's raw file{called}, which has to be developed first: {WHAT_WORKS}")
 
 
 def _check_bytes(size: int, name: str) -> None:
@@ -147,14 +160,15 @@ def _open(content: bytes, name: str) -> Image.Image:
     bomb = f"{name} is built in a way that takes too much time or memory to read: save it again as JPEG or PNG"
     if is_bomb(content):
         raise ValueError(bomb)
+    _check_raw(content, name)
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        image = open_header(io.BytesIO(content))
     except Image.DecompressionBombError:
         raise ValueError(f"{name} has too many pixels: {_limits()}") from None
     except Exception:  # Pillow's plugins raise a dozen kinds of errors on hostile headers; all mean "not a picture"
         raise ValueError(f"{name} is {describe(content)}: {WHAT_WORKS}") from None
     _check_size(*image.size, name, image.format == "WEBP" and image.is_animated)
-    if is_directory_bomb(image.info.get("exif", b"").removeprefix(b"Exif\0\0")):
+    if is_directory_bomb((image.info.get("exif") or b"").removeprefix(b"Exif\0\0")):
         raise ValueError(bomb)
     return image
 
@@ -175,6 +189,13 @@ def _format(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else image.format or ""  # a phone's JPEG with more pictures behind the first
 
 
+def _saved_as(image: Image.Image) -> str:
+    """What the file comes back as: itself; JPEG for HEIC, which few programs read, and PNG for what cannot hold the edit."""
+    if image.format == "HEIF":
+        return "PNG" if image.has_transparency_data else "JPEG"
+    return _format(image) if _format(image) in SUFFIXES else "PNG"
+
+
 def _remark(image: Image.Image) -> str:
     """What a saved edit will not keep of the file, as one sentence."""
     lost = []
@@ -183,12 +204,15 @@ def _remark(image: Image.Image) -> str:
             lost.append("only its first picture is opened")
     except Exception:  # a damaged second page raises anything; the first one is what counts
         image.seek(0)
-    if any("16" in str(tile[3]) for tile in image.tile) or image.mode in DEEP_MODES:
+    deep = any("16" in str(tile[3]) for tile in image.tile) or image.info.get("bit_depth", 8) > 8
+    if deep or image.mode in DEEP_MODES:
         lost.append("8 of its bits per channel are kept")
     if image.mode in ("CMYK", "LAB"):
         lost.append(f"its {image.mode} colours become sRGB")
     if image.format in ("BMP", "GIF"):
         lost.append(f"it is saved as PNG, as {image.format} cannot hold the edit and its note")
+    if image.format == "HEIF":
+        lost.append(f"it is HEIC and is saved as {_saved_as(image)} where HEIC is not asked for")
     return f"About this file: {', '.join(lost)}." if lost else ""
 
 
@@ -251,9 +275,9 @@ def _open_array(pixels: np.ndarray, name: str) -> UInt8[np.ndarray, "h w 3"]:
 
 
 def save_photo(
-    photo: Photo, edited: UInt8[np.ndarray, "h w 3"], notes: Mapping[str, str], format: Literal["original", "png"] = "original"
+    photo: Photo, edited: UInt8[np.ndarray, "h w 3"], notes: Mapping[str, str], format: Literal["original", "png", "heic"] = "original"
 ) -> tuple[bytes, str]:
-    """The edited photo as the kind of file it was, or as PNG, and the file's suffix (".jpg").
+    """The edited photo as the kind of file it was (`photo.saved_as`), as PNG or as HEIC, and the file's suffix (".jpg").
 
     `edited` is `photo.pixels` with an edit in it. What was not edited keeps the file's own numbers: colour profile and
     transparency stay, lossless formats give them back bit for bit, JPEG is written with the original's quantisation
@@ -267,7 +291,7 @@ def save_photo(
         )
     if photo.content is None:
         return _encode(Image.fromarray(edited), "PNG", {"exif": clean_exif(None, notes, edited.shape[1::-1])}, notes)
-    target = "PNG" if format == "png" else photo.format if photo.format in SUFFIXES else "PNG"
+    target = target_format(photo, format)
     with _open(photo.content, shown_name(photo.name) or "The picture") as image:
         options = _as_it_was(image, photo.content, target)
         try:
@@ -277,6 +301,11 @@ def save_photo(
         picture, profile = with_edit(image, photo.pixels, edited)
         options["exif"] = clean_exif(original, notes, picture.size)
     return _encode(picture, target, options | ({"icc_profile": profile} if profile else {}), notes)
+
+
+def target_format(photo: Photo, format: str) -> str:
+    """Pillow's name of the format that is written for "original", "png" or "heic"."""
+    return {"png": "PNG", "heic": "HEIF"}.get(format, photo.saved_as)
 
 
 def png_bytes(pixels: UInt8[np.ndarray, "h w 3"], notes: Mapping[str, str]) -> bytes:
@@ -290,6 +319,8 @@ def _as_it_was(image: Image.Image, content: bytes, target: str) -> dict[str, Any
     """How the file was encoded, as options for `target`; asked before the pixels are loaded."""
     options: dict[str, Any] = {"dpi": image.info["dpi"]} if image.info.get("dpi") and target in ("JPEG", "PNG", "TIFF") else {}
     if target == "JPEG":
+        if image.format != "JPEG" and image.format != "MPO":
+            return options | {"quality": 93, "subsampling": "4:4:4" if image.info.get("chroma") == 444 else "4:2:0"}
         tables = [image.quantization[key] for key in sorted(image.quantization)][:2]
         sampling = JpegImagePlugin.get_sampling(image)
         sideways = orientation(image) >= 5  # 4:2:2 would now halve the colours the other way too
@@ -299,6 +330,8 @@ def _as_it_was(image: Image.Image, content: bytes, target: str) -> dict[str, Any
     elif target == "WEBP":
         options["lossless"] = options["exact"] = b"VP8L" in content[:64] or (b"VP8L" in content and b"VP8 " not in content)
         options |= {"quality": 20, "method": 1} if options["lossless"] else {"quality": 92, "method": 3}
+    elif target == "HEIF":
+        options |= {"quality": 90, "chroma": 420, "enc_params": {"preset": "ultrafast"}}  # "medium" takes five times as long for 5 %
     elif target == "AVIF":
         options |= {"quality": 88, "speed": 8, "subsampling": "4:4:4"}
     elif target == "TIFF":

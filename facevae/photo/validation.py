@@ -4,6 +4,9 @@ import codecs
 import itertools
 import re
 import struct
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import unquote
 
 SHOWN_LETTERS = 60
 MOST_SCANS = 100
@@ -21,11 +24,10 @@ VALUE_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 
 
 # What people drop that is not opened: (offset, bytes at that offset, what to call it).
 KNOWN_OTHERS = (
-    (4, b"ftyphei", "a HEIC picture"),
-    (4, b"ftyphev", "a HEIC picture"),
-    (4, b"ftypmif1", "a HEIF picture"),
-    (4, b"ftypmsf1", "a HEIF picture"),
-    (4, b"ftypcrx", "a camera's raw file"),
+    (4, b"ftyphei", "a damaged HEIC picture"),
+    (4, b"ftyphev", "a damaged HEIC picture, or a film"),
+    (4, b"ftypmif1", "a damaged HEIF picture, or one of a kind that is not read"),
+    (4, b"ftypmsf1", "a damaged HEIF picture, or one of a kind that is not read"),
     (4, b"ftypavi", "a damaged AVIF picture"),
     (4, b"ftyp", "a video"),
     (0, b"\x1aE\xdf\xa3", "a video"),
@@ -39,16 +41,42 @@ KNOWN_OTHERS = (
     (0, b"PK\x03\x04", "a ZIP archive or office document"),
     (0, b"\x00\x00\x01\x00", "an icon"),
 )
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif")
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 DAMAGED = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", *TIFF_STARTS)
 # Frame headers of JPEG that Pillow does not take, by their marker.
 RARE_JPEG = {0xC3: "a lossless JPEG picture", 0xC5: "a hierarchical JPEG picture", 0xC9: "a JPEG picture with arithmetic coding"}
 
 
+ADDRESS = re.compile(
+    r"[a-z][a-z0-9+.-]+:/|(data|blob|cid|mailto|javascript|about):|//[\w.-]+\.[a-z]{2,}/|www\.[\w-]+\.[\w.-]+/", re.IGNORECASE
+)
+"""Of two letters and more before the colon: C:/ is a disk."""
+
+
 def shown_name(name: str) -> str:
     """A file name fit for a sentence: one line, of bounded length, nothing that turns the writing round."""
     clean = "".join(c if c.isprintable() else "\ufffd" for c in name)
     return clean if len(clean) <= SHOWN_LETTERS else f"{clean[: SHOWN_LETTERS - 20]}…{clean[-19:]}"
+
+
+def address_sentence(name: str) -> str:
+    """What to say to somebody who gives an address where a file is meant; empty for a name, and for a file that is called so."""
+    if not ADDRESS.match(name):
+        return ""
+    with suppress(OSError, ValueError):  # data: addresses are longer than a name may be
+        if Path(name).exists():
+            return ""
+    if name.lower().startswith("file:"):
+        path = unquote(re.sub(r"^file:(//[^/]*)?", "", name, flags=re.IGNORECASE))
+        return f"{shown_name(name)} is an address, and a file is meant: give its path, {path}"
+    return f"{shown_name(name)} is an address, and nothing is fetched from addresses: save the picture and give the file's path"
+
+
+def seems_picture(head: bytes) -> bool:
+    """Whether a file begins as a picture of a kind that is read, whatever it is called."""
+    in_box = head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS
+    return head.startswith(DAMAGED) or head[8:12] == b"WEBP" or (head.startswith(b"BM") and head[6:10] == bytes(4)) or in_box
 
 
 def describe(content: bytes) -> str:

@@ -50,11 +50,94 @@ def test_a_bad_file_is_reported_and_the_rest_goes_on(rows, call, tmp_path) -> No
     asked = ("edit", tmp_path / "photos", tmp_path / "gone.jpg", "--smiling", 1, "--no-refine", *PLACED, "-o", tmp_path / "out")
     code, found = rows(*asked)
     status = {Path(row["input"]).name: row["status"] for row in found}
-    assert code == 1 and status == {"a.png": "done", "c.jpg": "done", "bad.jpg": "failed", "gone.jpg": "failed"}
+    assert code == 1 and status == {"a.png": "done", "c.jpg": "done", "bad.jpg": "failed", "gone.jpg": "failed", "notes.txt": "skipped"}
     assert {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.*")} == {"a-facevae.png", "b/c-facevae.jpg"}
     assert "bad.jpg" in next(row["message"] for row in found if row["input"].endswith("bad.jpg"))
     code, out, _ = call(*asked)
-    assert code == 1 and out.decode().splitlines()[-1] == "4 in all: 0 done, 2 skipped, 2 failed"
+    assert code == 1 and out.decode().splitlines()[-1] == "5 in all: 0 done, 3 skipped, 2 failed"
+
+
+def test_a_folder_says_of_every_file_that_it_leaves_out_why(rows, tmp_path) -> None:
+    folder = tmp_path / "album"
+    for name in ("a.png", "b.mpo.jpg", "sub/c.png", ".hidden.png", ".trash/d.png", "elsewhere/e.png"):
+        draw(folder / name)
+    (folder / "b.mpo.jpg").rename(folder / "b.mpo")
+    (folder / "link").symlink_to(folder / "elsewhere", target_is_directory=True)
+    for name, content in {
+        "no-ending": (folder / "a.png").read_bytes(),
+        "film.mp4": b"\0\0\0\x18ftypisom\0\0\0\0",
+        "notes.json": b"{}",
+        "empty.xmp": b"",
+        "IMG.DNG": b"II*\0" + bytes(200),
+        "IMG.HEIC": b"\0\0\0\x18ftypheic" + bytes(99),
+        "IMG.psd": b"8BPS\0\1" + bytes(99),
+        ".DS_Store": b"x",
+        "._a.png": b"x",
+        "x-facevae.png": (folder / "a.png").read_bytes(),
+    }.items():
+        (folder / name).write_bytes(content)
+    (folder / "socket.png").mkdir()
+    code, found = rows("edit", folder, "--smiling", 1, "--no-refine", *PLACED, "-o", tmp_path / "out")
+    assert code == 1
+    seen = {str(Path(row["input"]).relative_to(folder)): (row["status"], row["message"]) for row in found if row["status"] != "done"}
+    expected = {
+        ".hidden.png": ("skipped", "it is hidden: name it to have it done"),
+        ".trash": ("skipped", "it is a hidden folder"),
+        "link": ("skipped", "it is a link to a folder: name the folder itself"),
+        "no-ending": ("skipped", "it is a picture that is not called one: name it to have it done"),
+        "film.mp4": ("skipped", "it is a video"),
+        "notes.json": ("skipped", "it is a text file"),
+        "empty.xmp": ("skipped", "it is empty"),
+        "x-facevae.png": ("skipped", "it is called as facevae calls its results: name it to have it done"),
+    }
+    assert {name: row for name, row in seen.items() if row[0] == "skipped"} == expected
+    assert {name for name, row in seen.items() if row[0] == "failed"} == {"IMG.DNG", "IMG.HEIC", "IMG.psd"}
+    done = {Path(row["input"]).name for row in found if row["status"] == "done"}
+    assert done == {"a.png", "b.mpo", "c.png", "e.png"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("https://example.org/a.jpg?w=1&h=[2]", "nothing is fetched"),
+        ("HTTP://example.org/a.jpg", "nothing is fetched"),
+        ("ftp://example.org/a.jpg", "nothing is fetched"),
+        ("s3://bucket/a.jpg", "nothing is fetched"),
+        ("data:image/png;base64," + "A" * 9000, "nothing is fetched"),
+        ("blob:https://example.org/0-1", "nothing is fetched"),
+        ("www.example.org/a.jpg", "nothing is fetched"),
+        ("file:///tmp/my%20photo.jpg", "give its path, /tmp/my photo.jpg"),
+        ("file:/tmp/a.jpg", "give its path, /tmp/a.jpg"),
+    ],
+)
+def test_an_address_is_called_an_address(rows, call, photo, given, words, tmp_path) -> None:
+    for asked in (["edit", given, "--smiling", 1, "-o", tmp_path / "out"], ["morph", given, photo], ["inspect", given]):
+        code, [row] = rows(*asked)
+        assert code == 1 and row["message"].count(" is an address") == 1 and words in row["message"]
+    code, _, err = call("recipe", "apply", given, photo)
+    assert code == 2 and " is an address" in err
+    out = call("edit", given, "--smiling", 1)[1].decode()
+    assert "failed" in out and len(out) < 500
+
+
+def test_a_file_that_is_called_like_an_address_is_a_file(rows, tmp_path, monkeypatch) -> None:
+    draw(tmp_path / "data:a.png")
+    monkeypatch.chdir(tmp_path)
+    assert rows("edit", "data:a.png", "--smiling", 1, "--no-refine", *PLACED)[0] == 0
+    assert (tmp_path / "data-a-facevae.png").exists()
+
+
+def test_heic_comes_back_as_jpeg_or_as_heic_where_the_name_says_so(rows, photo, tmp_path) -> None:
+    asked = ("--smiling", 2, "--no-refine", *PLACED)
+    for out, name in ((tmp_path / "a.heic", "a.heic"), (tmp_path / "b.HIF", "b.HIF")):
+        assert rows("edit", photo, *asked, "-o", out)[0] == 0
+        assert (tmp_path / name).read_bytes()[4:12] == b"ftypheic"
+    assert rows("edit", photo, *asked, "-o", tmp_path / "a.heic")[1][0]["status"] == "skipped"
+    (tmp_path / "album").mkdir()
+    (tmp_path / "a.heic").rename(tmp_path / "album" / "IMG_1.HEIC")
+    code, [row] = rows("edit", tmp_path / "album", *asked, "-o", tmp_path / "out")
+    assert code == 0 and row["output"].endswith("IMG_1-facevae.jpg") and "it is HEIC and is saved as JPEG" in row["message"]
+    assert Image.open(row["output"]).format == "JPEG"
 
 
 def test_a_folder_without_photos_is_a_failure(rows, photo, tmp_path) -> None:
@@ -62,7 +145,7 @@ def test_a_folder_without_photos_is_a_failure(rows, photo, tmp_path) -> None:
     draw(tmp_path / "results" / "a-facevae.png")
     for asked in (["edit", "--smiling", 1, *PLACED, "--no-refine"], ["inspect"]):
         code, found = rows(*asked[:1], tmp_path / "empty", photo, tmp_path / "results", *asked[1:])
-        assert code == 1 and [row["status"] for row in found if row["input"] != str(photo)] == ["failed", "failed"]
+        assert code == 1 and [row["status"] for row in found if row["input"] != str(photo)] == ["failed", "failed", "skipped"]
         assert "no photo in this folder" in found[0]["message"] and found[-1]["status"] == "done"
 
 

@@ -43,13 +43,13 @@ def test_levels_survive_the_way_to_float_and_back():
     assert to_uint8(torch.tensor([[[[-1.0, 0.4999 / 255, 0.5001 / 255, 2.0]]]])).ravel().tolist() == [0, 0, 1, 255]
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP", "GIF", "JPEG", "AVIF"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "WEBP", "GIF", "JPEG", "AVIF", "HEIF"])
 def test_every_format_opens_from_bytes_path_and_image(pixels, kind, tmp_path: Path):
     content = encode(Image.fromarray(pixels), kind, **({"lossless": True} if kind == "WEBP" else {"quality": 95}))
     path = tmp_path / "photo.wrong_extension"
     path.write_bytes(content)
     opened = pixels_of(content)
-    worst = {"PNG": 0, "BMP": 0, "TIFF": 0, "WEBP": 0, "JPEG": 12, "AVIF": 16, "GIF": 64}[kind]
+    worst = {"PNG": 0, "BMP": 0, "TIFF": 0, "WEBP": 0, "JPEG": 12, "AVIF": 16, "HEIF": 16, "GIF": 64}[kind]
     assert np.abs(opened.astype(int) - pixels).max() <= worst
     assert np.array_equal(pixels_of(path), opened) and np.array_equal(pixels_of(str(path)), opened)
     assert np.array_equal(pixels_of(Image.open(path)), opened)

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import ExifTags, Image
+from pillow_heif import register_heif_opener
 from profiles import grey_profile, rgb_profile
 
 from facevae.photo.images import Photo, open_photo, save_photo
@@ -23,6 +24,7 @@ def pixels() -> np.ndarray:
 
 
 def encode(image: Image.Image, kind: str, **options) -> bytes:
+    register_heif_opener()
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
@@ -182,7 +184,7 @@ def with_thumbnail(exif: bytes) -> bytes:
     return b"Exif\0\0" + bytes(tiff + bytes(4) + thumbnail)
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "HEIF"])
 def test_exif_keeps_the_camera_and_drops_place_thumbnail_and_makers_notes(pixels, kind):
     smooth = Image.fromarray(pixels).resize((9, 6)).resize((90, 64), Image.Resampling.BICUBIC)
     exif = camera_exif(pixels)
@@ -207,8 +209,8 @@ def test_exif_keeps_the_camera_and_drops_place_thumbnail_and_makers_notes(pixels
     assert 0x927C not in details
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF"])
-@pytest.mark.parametrize("format", ["original", "png"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF", "BMP", "GIF", "HEIF"])
+@pytest.mark.parametrize("format", ["original", "png", "heic"])
 def test_every_format_says_that_it_was_edited_by_ai(pixels, kind, format):
     photo = open_photo(encode(Image.fromarray(pixels), kind))
     image = reopened(save_photo(photo, with_change(photo), NOTES, format)[0])
@@ -221,6 +223,28 @@ def test_every_format_says_that_it_was_edited_by_ai(pixels, kind, format):
     assert exif[305] == "facevae 9.9" and exif[270] == "AI-edited with facevae"
     if image.format == "PNG":
         assert {key: image.text[key] for key in NOTES} == NOTES
+
+
+@pytest.mark.parametrize("profile", [None, rgb_profile()])
+def test_heic_keeps_its_colours_as_jpeg_and_as_heic_and_is_turned_once(pixels, profile):
+    smooth = Image.fromarray(pixels).resize((9, 6)).resize((96, 64), Image.Resampling.BICUBIC)
+    options = {"icc_profile": profile} if profile else {}
+    photo = open_photo(encode(smooth, "HEIF", quality=95, exif=camera_exif(pixels).tobytes(), **options))
+    assert photo.pixels.shape == (96, 64, 3) and photo.saved_as == "JPEG" and "HEIC" in photo.remark
+    for format, suffix in (("original", ".jpg"), ("heic", ".heic"), ("png", ".png")):
+        saved, given = save_photo(photo, photo.pixels, NOTES, format)
+        image = reopened(saved)
+        assert given == suffix and image.size == (64, 96) and image.info.get("icc_profile") == profile
+        assert image.getexif().get(274, 1) == 1 and image.getexif()[272] == "Model 5" and b"SECRET" not in saved
+        assert np.abs(open_photo(saved).pixels.astype(int) - photo.pixels).mean() < 2
+
+
+def test_transparent_heic_comes_back_as_png(pixels):
+    image = Image.fromarray(np.dstack([pixels, pixels[:, :, :1]]))
+    photo = open_photo(encode(image, "HEIF", quality=95))
+    saved, suffix = save_photo(photo, photo.pixels, NOTES)
+    assert suffix == ".png" and reopened(saved).mode == "RGBA" and "saved as PNG" in photo.remark
+    assert reopened(save_photo(photo, photo.pixels, NOTES, "heic")[0]).mode == "RGBA"
 
 
 def test_arrays_and_images_come_back_as_png(pixels):

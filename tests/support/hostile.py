@@ -6,6 +6,7 @@ frame are all seen. Nothing is random and nothing is fetched; two encoders write
 
 import atexit
 import functools
+import io
 import re
 import shutil
 import struct
@@ -14,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 from makers import (
     BOMB,
     COLOURS,
@@ -56,6 +58,7 @@ from refused import broken, cut, sized
 def turned() -> list[Case]:
     cases = [Case(f"orientation-{n}.jpg", functools.partial(oriented, n)) for n in range(1, 9)]
     cases += [Case(f"orientation-6.{kind.lower()}", functools.partial(oriented, 6, kind)) for kind in ("PNG", "WEBP", "AVIF", "TIFF")]
+    cases += [Case(f"orientation-{n}.heic", functools.partial(oriented, n, "HEIF", quality=95)) for n in range(1, 9)]
     looped = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + struct.pack("<HHII", 34665, 4, 1, 8) + struct.pack("<I", 8)
     return [
         *cases,
@@ -87,6 +90,9 @@ def coloured() -> list[Case]:
         Case("wide-gamut.jpg", lambda: encode(picture(), "JPEG", quality=95, icc_profile=rgb_profile()), colours=p3),
         Case("wide-gamut.webp", lambda: encode(picture(), "WEBP", lossless=True, icc_profile=rgb_profile()), colours=p3, worst=2),
         Case("wide-gamut.avif", lambda: encode(picture(), "AVIF", quality=95, icc_profile=rgb_profile()), colours=p3),
+        Case("wide-gamut.heic", lambda: encode(picture(), "HEIF", quality=95, icc_profile=rgb_profile()), colours=p3),
+        Case("10-bit.heic", deep_heic, colours=GREYS),
+        Case("grey.heic", lambda: encode(grey(), "HEIF", quality=95), colours=GREYS),
         Case("wide-gamut.tif", lambda: encode(picture(), "TIFF", icc_profile=rgb_profile()), colours=p3, worst=2),
         Case("profile-on-palette.png", lambda: keyed_palette(icc_profile=rgb_profile(swapped, 2.2)), colours=turned_round, worst=3),
         Case("profile-on-grey.png", lambda: encode(grey(), "PNG", icc_profile=grey_profile(1.0)), colours=bright, worst=2),
@@ -134,6 +140,14 @@ def coloured() -> list[Case]:
     ]
 
 
+def deep_heic() -> bytes:
+    """Ten bits a channel."""
+    levels = quadrants([[v * 257 for v in g] for g in GREYS], dtype=np.uint16)
+    file = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", (WIDTH, HEIGHT), levels.tobytes()).save(file, quality=95)
+    return file.getvalue()
+
+
 def _one_bit() -> Image.Image:
     return Image.fromarray(quadrants((0, 255, 255, 0))).convert("1")
 
@@ -154,6 +168,7 @@ def see_through() -> list[Case]:
         Case("alpha-lossless.webp", lambda: alpha_over_white("WEBP", lossless=True), colours=GREYS, worst=1),
         Case("alpha-lossy.webp", lambda: alpha_over_white("WEBP", quality=80), colours=GREYS),
         Case("alpha.avif", lambda: alpha_over_white("AVIF", quality=90), colours=GREYS),
+        Case("alpha.heic", lambda: alpha_over_white("HEIF", quality=95), colours=GREYS),
         Case("alpha.tif", lambda: alpha_over_white("TIFF"), colours=GREYS, worst=1),
         Case("alpha-premultiplied.tif", premultiplied, colours=GREYS, worst=1),
         Case("alpha-on-grey.png", lambda: encode(la, "PNG"), colours=GREYS, worst=1),
@@ -164,6 +179,7 @@ def see_through() -> list[Case]:
         Case("animated.webp", lambda: animation("WEBP"), worst=2),
         Case("animated.png", lambda: animation("PNG"), worst=0),
         Case("animated.avif", lambda: animation("AVIF")),
+        Case("burst.heic", lambda: animation("HEIF")),
         Case("pages.tif", lambda: animation("TIFF"), worst=0),
         Case("phone.mpo.jpg", lambda: animation("MPO")),
     ]
@@ -179,6 +195,8 @@ def named() -> list[Case]:
     return [
         Case("really-a-png.jpg", png),
         Case("really-a-jpeg.tiff", jpeg),
+        Case("really-heic.jpg", lambda: encode(picture(), "HEIF", quality=95)),
+        Case("really-a-jpeg.heic", jpeg),
         Case("no-extension", jpeg),
         Case("photo.exe", jpeg),
         Case("<img src=x onerror=alert(1)>.png", png),
@@ -203,7 +221,7 @@ def others() -> list[Case]:
         "page.html": (b"<!DOCTYPE html><p>" + jpeg(), "a web page"),
         "paper.pdf": (b"%PDF-1.7\n1 0 obj", "a PDF document"),
         "letter.docx": (b"PK\x03\x04\x14\0\x06\0", "a ZIP archive or office document"),
-        "phone.heic": (box(b"ftyp", b"heic\0\0\0\0mif1heic") + bytes(200), "a HEIC picture"),
+        "phone.heic": (box(b"ftyp", b"heic\0\0\0\0mif1heic") + bytes(200), "a damaged HEIC picture"),
         "clip.mp4": (box(b"ftyp", b"isom\0\0\2\0isomiso2") + bytes(200), "a video"),
         "clip.webm": (b"\x1aE\xdf\xa3" + bytes(200), "a video"),
         "clip.avi": (b"RIFF\0\1\0\0AVI LIST" + bytes(200), "a video"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageCms
+from pillow_heif import register_heif_opener
 from profiles import ink_profile, lab_of
 
 WIDTH, HEIGHT = 96, 64
@@ -59,6 +60,7 @@ def grey() -> Image.Image:
 
 
 def encode(image: Image.Image, kind: str, **options) -> bytes:
+    register_heif_opener()
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
@@ -91,7 +93,7 @@ def stored_for(orientation: int, pixels: np.ndarray) -> Image.Image:
 def oriented(orientation: int, kind: str = "JPEG", **options) -> bytes:
     exif = Image.Exif()
     exif[274] = orientation
-    return encode(stored_for(orientation, quadrants()), kind, exif=exif, **options)
+    return encode(stored_for(orientation, quadrants()), kind, exif=exif.tobytes(), **options)
 
 
 def with_segment(marker: int, payload: bytes, content: bytes | None = None) -> bytes:

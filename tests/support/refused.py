@@ -40,7 +40,8 @@ from profiles import rgb_profile, srgb_of
 
 def cut() -> list[Case]:
     cases = []
-    for kind, ending in (("JPEG", "jpg"), ("PNG", "png"), ("WEBP", "webp"), ("AVIF", "avif"), ("TIFF", "tif"), ("GIF", "gif")):
+    endings = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "AVIF": "avif", "TIFF": "tif", "GIF": "gif", "HEIF": "heic"}
+    for kind, ending in endings.items():
         for share in (0.005, 0.1, 0.5, 0.9):
             build = functools.partial(lambda kind, share: noise(kind)[: int(len(noise(kind)) * share)], kind, share)
             cases.append(Case(f"cut-at-{share:.1%}.{ending}", build, f"{DAMAGED}|not a picture that can be read"))
@@ -121,6 +122,11 @@ def sized() -> list[Case]:
         ),
         Case("60000x60000.tif", lambda: tiff(quadrants(), 2, t256=60000, t257=60000), LIMITS),
         Case(
+            "60000x60000.heic",
+            lambda: patched(encode(picture(), "HEIF"), struct.pack(">II", WIDTH, HEIGHT), struct.pack(">II", 60000, 60000)),
+            f"{LIMITS}|too many pixels|{DAMAGED}",
+        ),
+        Case(
             "60000x60000.avif",
             lambda: patched(avif, ispe + struct.pack(">II", WIDTH, HEIGHT), ispe + struct.pack(">II", 60000, 60000)),
             f"{LIMITS}|{DAMAGED}",
@@ -136,6 +142,7 @@ def sized() -> list[Case]:
             size=SMALLER,
             colours=tuple(srgb_of(c) for c in COLOURS),
         ),
+        Case("legal.heic", lambda: encode(picture(size=SMALLER), "HEIF", quality=50, enc_params={"preset": "ultrafast"}), size=SMALLER),
         Case("legal.webp", lambda: encode(picture(size=SMALLER), "WEBP", quality=50, method=0), size=SMALLER),
     ]
 
