@@ -64,6 +64,7 @@ def examine(source: str | Path | None = None, revision: str | None = None) -> It
     yield from versions()
     yield from machine()
     yield from disk()
+    yield from proxies()
     yield from cascade()
     yield from edit(source, revision)
 
@@ -113,6 +114,16 @@ def machine() -> Iterable[Finding]:
     except (AttributeError, ValueError, OSError):
         return
     yield Finding("memory", f"{memory_mb:,.0f} MB", memory_mb >= LEAST_MEMORY_MB)
+
+
+def proxies() -> Iterable[Finding]:
+    """What requests go through; those to this machine never do."""
+    from facevae.ui.server.proxies import proxies_of_environment, usable
+
+    for kind, address in proxies_of_environment().items():
+        yield Finding(
+            f"proxy ({kind})", address if usable(address) else f"{address}: cannot be used; the page goes on without it", usable(address)
+        )
 
 
 def disk() -> Iterable[Finding]:

@@ -9,6 +9,7 @@ import pytest
 from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from facevae.ui.serve import main, read_app
 from facevae.ui.server.request_guard import BodyGuard, RouteGuard
+from facevae.ui.server.reverse_proxy import ReverseProxy
 
 
 @pytest.fixture
@@ -17,6 +18,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_checkpoint: C
     called: dict = {}
     monkeypatch.setattr(gr.Blocks, "launch", lambda page, **options: called.update(options, page=page))
     monkeypatch.setattr("facevae.ui.server.temp_files.keep_clean", lambda folder: None)  # a thread would outlive the test
+    monkeypatch.setattr("facevae.ui.serve.end_cleanly", lambda: called.update(ends_cleanly=True))  # signals are those of all tests
     monkeypatch.setattr("facevae.ui.page.FOLLOWERS", called.setdefault("followers", []))
     for name, value in {
         "GRADIO_TEMP_DIR": str(tmp_path / "temp"),
@@ -32,7 +34,8 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiny_checkpoint: C
 
 def test_nothing_of_gradios_passes_by_the_gate(launched, tmp_path) -> None:
     assert launched["ssr_mode"] is False and launched["num_workers"] == 0 and launched["allowed_paths"] == []
-    assert [middleware.cls for middleware in launched["app_kwargs"]["middleware"]] == [RouteGuard, BodyGuard]
+    assert [middleware.cls for middleware in launched["app_kwargs"]["middleware"]] == [ReverseProxy, RouteGuard, BodyGuard]
+    assert launched["ends_cleanly"]
     assert (launched["server_name"], launched["server_port"], launched["share"]) == ("0.0.0.0", 7899, False)
     assert Path(os.environ["GRADIO_TEMP_DIR"]).parent == tmp_path / "temp"
 
@@ -54,6 +57,11 @@ def test_gradio_counts_no_calls(launched) -> None:
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
 
 
+def test_an_address_of_ipv6_stands_in_brackets(launched, tmp_path) -> None:
+    assert main(["--checkpoint", str(tmp_path / "tiny"), "--host", "::1"]) == 0
+    assert launched["server_name"] == "[::1]"
+
+
 def test_a_port_that_cannot_be_had_ends_in_one_sentence(launched, tmp_path, capsys, monkeypatch) -> None:
     def launch(page: gr.Blocks, **options: object) -> None:
         raise OSError("Cannot find empty port in range: 7899-7899. Set GRADIO_SERVER_PORT")
@@ -64,6 +72,7 @@ def test_a_port_that_cannot_be_had_ends_in_one_sentence(launched, tmp_path, caps
         (["--host", "1.2.3.4"], "nothing can be served at 1.2.3.4, ports from 7860 on"),
         (["--port", "99999"], "'99999' is no port"),
         (["--port", "-1"], "--port"),
+        (["--root-path", "faces"], "'faces' is no path: one such as /faces is"),
     ):
         with pytest.raises(SystemExit, match="2"):
             main(["--checkpoint", str(tmp_path / "tiny"), *asked])

@@ -126,7 +126,7 @@ def check_address(scope: MutableMapping[str, Any]) -> None:
 
 def route_of(scope: MutableMapping[str, Any]) -> str:
     """The path as it is on its own page: that of another checkpoint lies below the first one."""
-    path = re.sub(f"^/{PREFIX}/[^/]*(?=/)", "", scope["path"])
+    path = re.sub(f"^/{PREFIX}/[^/]*(?=/)", "", scope["path"].removeprefix(scope.get("root_path", "")))
     return path[max(path.find(API), 0) :]
 
 

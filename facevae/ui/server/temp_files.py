@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from facevae.memory import trim_malloc
 
 PREFIX = "facevae-"
@@ -21,6 +23,8 @@ LOOK_SEC, HURRIED_SEC = 2, 120
 LEAST_FREE_BYTES, LEAST_FREE_SHARE, PROBE_BYTES = 64 * 2**20, 0.25, 2**20
 """A disk is full where less is free than both of the first two say."""
 IN_MEMORY = Path("/dev/shm")
+LOCK_SUFFIX = ".lock"
+"""Beside a folder of a process lies a file that it keeps locked for as long as it lives, however it ends."""
 FOLLOWERS: list[Callable[[Path], None]] = []
 """Called with the new folder when it changes."""
 
@@ -59,15 +63,41 @@ def places() -> Iterator[Path]:
 def new_folder(base: Path) -> Path:
     """A folder that only this user can read, gone when this process ends; `OSError` where nothing can be written into it."""
     base.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(base)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=base))
+    lock = lock_of(folder)
     try:
+        lock.acquire(blocking=False)
         (folder / "probe").write_bytes(bytes(PROBE_BYTES))
         (folder / "probe").unlink()
     except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove(folder, lock)
         raise
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(remove, folder, lock)
     return folder
+
+
+def lock_of(folder: Path) -> FileLock:
+    """The lock of a process's folder; the system lets go of it when the process ends, even if it is killed."""
+    return FileLock(f"{folder}{LOCK_SUFFIX}", mode=0o600, thread_local=False)
+
+
+def remove(folder: Path, lock: FileLock) -> None:
+    """Delete a process's folder and its lock."""
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()
+    with suppress(OSError):
+        Path(lock.lock_file).unlink()
+
+
+def remove_abandoned(base: Path) -> None:
+    """Delete the folders of processes that are gone: those that crashed, were killed or lost power could not do it themselves."""
+    for path in base.glob(f"{PREFIX}*{LOCK_SUFFIX}"):
+        folder = path.with_suffix("")
+        lock = lock_of(folder)
+        with suppress(Timeout, OSError):  # somebody has it, or it is another user's
+            lock.acquire(blocking=False)
+            remove(folder, lock)
 
 
 def keep_room(folder: Path) -> Path:

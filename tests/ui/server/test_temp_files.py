@@ -1,6 +1,9 @@
 """No file of a visitor outlives its time, whoever has forgotten it."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -42,3 +45,40 @@ def test_the_folder_is_this_process_alone(tmp_path: Path, monkeypatch: pytest.Mo
     folder = own_folder()
     assert folder.parent == tmp_path / "shared" and os.environ["GRADIO_TEMP_DIR"] == str(folder)
     assert own_folder() != folder and oct(folder.stat().st_mode)[-3:] == "700"
+
+
+SERVE = """
+import os, sys, time
+from facevae.ui.serve import end_cleanly
+from facevae.ui.server.temp_files import own_folder
+end_cleanly()
+(own_folder() / "photo.png").write_bytes(b"1")
+print("written", flush=True)
+try:
+    time.sleep(600)
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="these signals are Unix's")
+def test_uploads_go_with_the_process_however_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told to end and hung up it deletes them itself; after a crash the next start does, and leaves those of processes that live."""
+    base = tmp_path / "shared"
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(base))
+
+    def start() -> subprocess.Popen:
+        process = subprocess.Popen([sys.executable, "-c", SERVE], stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None and process.stdout.readline() == "written\n"
+        return process
+
+    alive, *ended = (start() for _ in range(4))
+    for process, number in zip(ended, (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL), strict=True):
+        process.send_signal(number)
+        process.wait()
+    assert len(list(base.glob("*/photo.png"))) == 2  # of the one that lives, and of the one that was killed
+    own = own_folder()
+    assert len(list(base.glob("*/photo.png"))) == 1 and own.is_dir()
+    alive.terminate()
+    alive.wait()
+    assert {path.name for path in base.iterdir()} == {own.name, f"{own.name}.lock"}
