@@ -12,12 +12,16 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from importlib.util import find_spec
 
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 SHAPES_CHECKED = ("facevae.nets", "facevae.latent", "facevae.photo", "train.vae.losses", "train.measure.encodings")
 install_import_hook(SHAPES_CHECKED, "typecheck.check")
 # The hook ignores a name that does not exist: shapes would no longer be checked, and no test would fail.
 assert all(map(find_spec, SHAPES_CHECKED)), f"a module of {SHAPES_CHECKED} does not exist"
+
+from facevae.ui.gradio_patches import write_no_stubs
+
+write_no_stubs()
 
 import pytest
 import torch
@@ -32,7 +36,16 @@ from facevae.nets.residual import ResidualConfig, ResidualVAE
 
 TINY = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6, head_channels=3)
 ATTRIBUTES = ("Smiling", "Blond_Hair", "Black_Hair", "Brown_Hair", "Gray_Hair", "Male", "Young", "Eyeglasses")
+CHAINS = ("ui", "train/bench", "train/evaluate", "train/publish", "train/report", "test_life.py")
+"""Tests of many parts together, each of which is tested elsewhere: there, checking shapes takes as long as the work."""
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shapes(request: pytest.FixtureRequest) -> None:
+    """Shapes are checked in the tests of the parts."""
+    where = request.path.relative_to(Path(__file__).parent).as_posix()
+    config.update("jaxtyping_disable", where.startswith(CHAINS))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from facevae.ui.components import QUEUED, html
 from facevae.ui.edit.tab import EditTab
 from facevae.ui.examples import Examples
 from facevae.ui.generate.tab import GenerateTab
-from facevae.ui.gradio_patches import move_upload_folder, send_whole_values
+from facevae.ui.gradio_patches import move_upload_folder, rest_between_events, send_whole_values
 from facevae.ui.latent_space.tab import LatentSpaceTab
 from facevae.ui.morph.tab import MorphTab
 from facevae.ui.server.api import Api
@@ -77,6 +77,7 @@ def build_page(
         generate.first_visit_at(generate_tab.select)
         if latent is not None:
             latent.first_visit_at(latent_tab.select)
+    rest_between_events(page)
     follow = partial(move_files, weakref.ref(page))  # the page of another checkpoint may be closed
     FOLLOWERS.append(follow)
     weakref.finalize(page, FOLLOWERS.remove, follow)

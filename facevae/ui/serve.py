@@ -57,12 +57,13 @@ def serve(parser: argparse.ArgumentParser, flags: argparse.Namespace) -> None:
 
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"  # read when the library is imported
     from facevae.memory import frozen_objects, limit_malloc, trim_malloc
-    from facevae.ui.gradio_patches import turn_off_statistics
+    from facevae.ui.gradio_patches import turn_off_statistics, write_no_stubs
     from facevae.ui.server.proxies import keep_local_requests_direct
     from facevae.ui.server.temp_files import keep_clean, own_folder
 
     keep_local_requests_direct(flags.host)
     turn_off_statistics()
+    write_no_stubs()
     limit_malloc()
     try:
         keep_clean(own_folder())

@@ -1,9 +1,10 @@
-"""Values that are streamed to a page that is busy: the last one stays."""
+"""Values that are streamed to a page that is busy: the last one stays. And a component writes no stub."""
 
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
 import gradio as gr
+from gradio import component_meta
 from playwright.sync_api import expect
 
 from facevae.ui.gradio_patches import send_whole_values
@@ -33,3 +34,11 @@ def test_the_last_value_of_a_stream_stays_where_the_page_was_busy(browser):
         expect(page.locator("#slider input[type=range]")).to_have_value("3")
     finally:
         blocks.close(verbose=False)
+
+
+def test_a_component_gets_no_stub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/conftest.py calls `write_no_stubs`, as app.py does."""
+    monkeypatch.setattr(component_meta, "create_pyi", lambda *_: pytest.fail("a stub is made"))
+
+    class Shown(gr.HTML):
+        pass

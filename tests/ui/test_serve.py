@@ -62,6 +62,10 @@ def test_an_address_of_ipv6_stands_in_brackets(launched, tmp_path) -> None:
     assert launched["server_name"] == "[::1]"
 
 
+def test_a_page_that_nobody_uses_rests_between_its_looks_for_events(launched) -> None:
+    assert launched["page"]._queue.sleep_when_free >= 0.02
+
+
 def test_a_port_that_cannot_be_had_ends_in_one_sentence(launched, tmp_path, capsys, monkeypatch) -> None:
     def launch(page: gr.Blocks, **options: object) -> None:
         raise OSError("Cannot find empty port in range: 7899-7899. Set GRADIO_SERVER_PORT")
