@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -13,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from few_steps import guide_in_few_steps
 
-from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
+from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.editor import Editor
 from train.__main__ import main
 from train.data.prepared import PreparedData
@@ -32,7 +32,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def checkpoint(place: Path) -> Path:
     """A checkpoint made by the commands alone; the fit is killed after its first tick and started again.
 
-    Directions of four attributes, and the plain guidance that ours is measured against in four steps instead of a hundred: each
+    Directions of two attributes, and guidance, plain and ours, in a few steps instead of a hundred: each
     part of each command runs, and how often is not what is asked here.
     """
     data, run, classifier, aligner, out = (str(place / name) for name in ("data", "run", "classifier", "aligner", "toy"))
@@ -46,14 +46,14 @@ def checkpoint(place: Path) -> Path:
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert main(fit) == 0
-    quick = ["--config.total-nimg=768", "--config.batch-size=64", "--config.tick-nimg=384", "--config.valid-nimg=40", "--config.size=32"]
+    quick = ["--config.total-nimg=256", "--config.batch-size=64", "--config.tick-nimg=128", "--config.valid-nimg=40", "--config.size=32"]
     assert main(["classifier", "--data", data, "--run", classifier, "--vae", run, *quick, "--config.layers", "1", "1", "1", "1"]) == 0
     write_celeba_layout(place / "celeba", 60, seed=0)
     quick = ["--config.total-nimg=256", "--config.batch-size=32", "--config.tick-nimg=128", "--config.valid-nimg=32"]
     assert main(["aligner", "--celeba", str(place / "celeba"), "--run", aligner, *quick]) == 0
-    few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.probe-faces=8", "--config.least-shift=-9"]
+    few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.probe-faces=3", "--config.least-shift=-9"]
     few += ["--config.least-auroc=0", "--config.learned.steps=2", "--judge", classifier, "--config.ladder", "1", "3"]
-    few += ["--only", "Smiling", "Black_Hair", "Blond_Hair", "Male"]
+    few += ["--only", "Smiling", "Blond_Hair"]
     assert main(["directions", "--data", data, "--run", run, "--classifier", classifier, *few]) == 0
     few = ["--config.train-faces=320", "--config.valid-faces=40", "--config.flow-nimg=512", "--config.components", "1", "2"]
     assert main(["prior", "--data", data, "--run", run, *few]) == 0
@@ -62,7 +62,8 @@ def checkpoint(place: Path) -> Path:
         assert main(["evaluate", what, "--checkpoint", out, "--data", data, "--write"]) == 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("train.evaluate.plain_guidance.STEPS", 4)
-        assert main(["evaluate", "edits", "--checkpoint", out, "--data", data, "--faces", "10", "--guided", "1", "--write"]) == 0
+        guide_in_few_steps(patch)
+        assert main(["evaluate", "edits", "--checkpoint", out, "--data", data, "--faces", "4", "--guided", "1", "--write"]) == 0
     return Path(out)
 
 
@@ -121,15 +122,3 @@ def test_mistakes_end_in_one_sentence(argv: list[str], message: str, tmp_path: P
     assert main(argv) == 2
     error = capsys.readouterr().err
     assert message in error and "Traceback" not in error and error.count("\n") == 1
-
-
-def test_a_broken_checkpoint_ends_the_app_in_one_sentence(tiny_checkpoint, tmp_path) -> None:
-    folder = tmp_path / "broken"
-    save_checkpoint(folder, tiny_checkpoint)
-    weights = folder / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-40])
-    run = subprocess.run([sys.executable, "app.py", "--checkpoint", str(folder)], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert run.returncode == 2 and "Traceback" not in run.stderr and not run.stdout
-    assert re.fullmatch(
-        r"app\.py: error: .*model\.safetensors is not the file that config\.json lists.*", run.stderr.strip().splitlines()[-1]
-    )

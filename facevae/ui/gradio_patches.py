@@ -23,8 +23,8 @@ def turn_off_statistics() -> None:
 def write_no_stubs() -> None:
     """Gradio reads and writes no type stubs (.pyi) of its components while it is imported: 1.7 s of 3.5. To be called before.
 
-    Seen in 6.31: `create_or_modify_pyi` parses each component's source twice and writes beside it; where `inspect.getfile` knows no file, it
-    does neither. Drop when importing Gradio no longer writes files.
+    Seen in 6.31: `create_or_modify_pyi` parses each component's source twice and writes beside it, but neither where `inspect.getfile`
+    knows no file. Drop when importing Gradio no longer writes files.
     """
     getfile = inspect.getfile
 

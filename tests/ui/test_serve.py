@@ -1,6 +1,7 @@
 """What app.py and `facevae app` launch, without launching it."""
 
 import os
+import re
 from pathlib import Path
 
 import gradio as gr
@@ -90,3 +91,14 @@ def test_a_checkpoint_that_is_none_ends_in_one_sentence(tmp_path, capsys, monkey
     with pytest.raises(SystemExit, match="2"):
         main(["--checkpoint", str(tmp_path)])
     assert capsys.readouterr().err.endswith(f"the checkpoint {tmp_path} lacks config.json\n")
+
+
+def test_a_broken_checkpoint_ends_the_app_in_one_sentence(launched, tmp_path, capsys) -> None:
+    weights = tmp_path / "tiny" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-40])
+    capsys.readouterr()
+    with pytest.raises(SystemExit, match="2"):
+        main(["--checkpoint", str(tmp_path / "tiny")], "app.py")
+    out, error = capsys.readouterr()
+    assert not out and "Traceback" not in error
+    assert re.fullmatch(r"app\.py: error: .*model\.safetensors is not the file that config\.json lists.*", error.strip().splitlines()[-1])

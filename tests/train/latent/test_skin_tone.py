@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from few_steps import guide_in_few_steps
 
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.latent.directions import hold
@@ -53,7 +54,10 @@ def test_groups_are_spread_over_the_darkest_and_the_lightest_tenth() -> None:
     }
 
 
-def test_how_far_edits_repaint_is_measured_by_group(toy_faces: Callable[[int], PreparedData], tiny_checkpoint: Checkpoint) -> None:
+def test_how_far_edits_repaint_is_measured_by_group(
+    toy_faces: Callable[[int], PreparedData], tiny_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guide_in_few_steps(monkeypatch)
     still = replace(tiny_checkpoint.directions["Young"], sigma=1e-9)
     checkpoint = replace(tiny_checkpoint, directions={"Smiling": tiny_checkpoint.directions["Smiling"], "Young": still})
     section = evaluate_skin(checkpoint, toy_faces(80), "test", 2, 1)

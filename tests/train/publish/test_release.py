@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from few_steps import guide_in_few_steps
 
 from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from facevae.editor import Editor
@@ -65,6 +66,7 @@ def test_a_release_is_measured_whole_and_keeps_what_has_not_changed(
     parts: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("train.evaluate.plain_guidance.STEPS", 4)  # of a hundred, for each goal
+    guide_in_few_steps(monkeypatch)
     save_checkpoint(tmp_path / "before", tiny_checkpoint)
     out = tmp_path / "out"
     checkpoint = make(parts, tmp_path / "before", out)
