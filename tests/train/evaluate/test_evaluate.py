@@ -7,6 +7,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 import torch
+from few_steps import guide_in_few_steps
 
 from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from facevae.nets.judge import Judge, JudgeConfig
@@ -76,6 +77,7 @@ def test_guidance_is_counted_by_guide_and_judge(
     tiny_checkpoint: Checkpoint, data: PreparedData, embedding: IdentityNet, people: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("train.evaluate.plain_guidance.STEPS", 4)  # of a hundred: how far they lead is not what is asked here
+    guide_in_few_steps(monkeypatch)
     torch.manual_seed(0)
     judge = Brightness(tiny_checkpoint.classifier.config.attributes, 1.0)
     section = {"judge": "0123456789ab", "identity": "ba9876543210"} | evaluate_edits(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import train.report.label_guidance
+import train.report.runs
 from facevae.nets.judge import Judge, JudgeConfig
 from train.__main__ import main
 from train.data.prepared import PreparedData
@@ -31,6 +32,7 @@ def nets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", REPORTS)
 def test_report_is_written_whole(name: str, nets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train.report.label_guidance, "PlainConfig", partial(PlainConfig, steps=6))  # of forty
+    monkeypatch.setattr(train.report.runs, "EPOCHS", 3)  # of ten
     shutil.copytree(nets, tmp_path, dirs_exist_ok=True)
     page = run_report(name, "smoke", tmp_path)
     text = page.read_text()
