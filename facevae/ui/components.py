@@ -24,6 +24,7 @@ FACE_SIDE_PX = 512
 FRAME_SEC = 0.12
 """While guidance or refinement runs, a picture is drawn at most this often: the steps themselves are the work."""
 HINT = "Move a slider, or choose what to make it."
+NO_FACE = "There is no face here (any more): open a photo, or choose an example."
 STATE_SEC = 3600
 """Faces of a visitor are forgotten this long after the last change."""
 
@@ -62,7 +63,7 @@ def refusal(sentence: str) -> gr.Error:
 def require_face(face: Face | None) -> Face:
     """The face of this visitor, who may have been away for longer than faces are kept."""
     if face is None:
-        raise refusal("There is no face here (any more): open a photo, or choose an example.")
+        raise refusal(NO_FACE)
     return face
 
 
@@ -197,14 +198,6 @@ def start_download(event: Any, button: gr.DownloadButton) -> None:
     """Once `event` has put a file into a hidden download without an error, the browser saves it."""
     script = f"(file) => {{ if (file) document.querySelector('#{button.elem_id}').click(); }}"
     event.success(None, button, js=script, api_visibility="private")
-
-
-def upload_button(label: str, elem_id: str) -> gr.UploadButton:
-    """A button that takes any file, so that a wrong one ends in our sentence. page.js adds drop and paste.
-
-    Its handlers run with preprocess=False and get `{"path": ...}`: Gradio's own preprocessing leaves an empty file behind.
-    """
-    return gr.UploadButton(label, file_types=None, size="md", variant="primary", elem_id=elem_id, elem_classes="open-photo")
 
 
 def file_stem(face: Face) -> str:

@@ -1,5 +1,5 @@
-// Drop or paste a file anywhere in a .drop-target (the Edit and the Morph tab): it goes the way of the
-// upload button inside, so that a wrong file ends in the same sentence as one that was chosen.
+// Drop or paste files anywhere in a .drop-target (the Edit and the Morph tab): they go the way of the upload button
+// inside (facevae/ui/widgets/upload.js), so that a wrong file ends in the same sentence as one that was chosen.
 (() => {
   const shown = (element) => element && element.offsetParent !== null;
 
@@ -10,40 +10,42 @@
     return all.find((target) => target.matches(":hover")) || all[0] || null;
   }
 
-  function give(target, files) {
-    const input = target && target.querySelector("input.open-photo, .open-photo input[type=file], input[type=file]");
-    if (!input || !files.length) return false;
-    const one = new DataTransfer();
-    one.items.add(files[0]);
-    input.files = one.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
+  function give(target, name, detail) {
+    const field = target && target.querySelector(".open-photo input[type=file]");
+    if (!field) return false;
+    field.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
     return true;
   }
 
   // Fields that take files of their own get them the usual way.
   const ours = (event) => !(event.target instanceof Element && event.target.closest("#own-with, #own-without"));
-  const carriesFiles = (event) => event.dataTransfer && [...event.dataTransfer.types].includes("Files") && ours(event);
+  // A picture dragged from another tab comes as an address; text that is dragged is left alone.
+  const carries = (event) => event.dataTransfer && ours(event) && ["Files", "text/uri-list"].some((type) => event.dataTransfer.types.includes(type));
+  const typing = (target) => target instanceof Element && target.closest("input:not([type=file]):not([type=range]), textarea, [contenteditable]");
+  const isAddress = (text) => /^(https?|file|data|blob):\S+$/i.test(text.trim());
   const mark = (target) => {
     document.querySelectorAll(".drop-over").forEach((element) => element !== target && element.classList.remove("drop-over"));
     if (target) target.classList.add("drop-over");
   };
 
   document.addEventListener("dragover", (event) => {
-    if (!carriesFiles(event)) return;
+    if (!carries(event)) return;
     event.preventDefault(); // without this the browser would leave the page for the dropped file
     mark(targetOf(event));
   }, true);
   document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) mark(null); }, true);
   document.addEventListener("drop", (event) => {
-    if (!carriesFiles(event)) return;
+    if (!carries(event)) return;
     event.preventDefault();
     event.stopPropagation();
     mark(null);
-    give(targetOf(event), [...event.dataTransfer.files]);
+    const files = [...event.dataTransfer.files];
+    give(targetOf(event), files.length ? "facevae-files" : "facevae-address", files);
   }, true);
   document.addEventListener("paste", (event) => {
     const files = event.clipboardData ? [...event.clipboardData.files] : [];
-    if (files.length && give(targetOf(event), files)) event.preventDefault();
+    if (files.length && give(targetOf(event), "facevae-files", files)) event.preventDefault();
+    else if (!typing(event.target) && isAddress(event.clipboardData?.getData("text") || "")) give(targetOf(event), "facevae-address");
   }, true);
 })();
 
@@ -175,4 +177,68 @@
     cancelAnimationFrame(waiting);
     waiting = requestAnimationFrame(drawAll); // once the new style sheet counts
   }).observe(document.documentElement, { childList: true, characterData: true, subtree: true });
+})();
+
+// Touch: a finger that scrolls the page over a slider leaves it where it was. Browsers say that it scrolls by "pointercancel".
+(() => {
+  let touched = null;
+  document.addEventListener("pointerdown", ({ target, pointerType }) => {
+    touched = pointerType === "touch" && target instanceof Element && target.matches("input[type=range]") ? { range: target, value: target.value } : null;
+  }, true);
+  document.addEventListener("pointercancel", () => {
+    if (touched && touched.range.value !== touched.value) {
+      touched.range.value = touched.value;
+      touched.range.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    touched = null;
+  }, true);
+})();
+
+// The page is in English, whatever the browser's language: Gradio would call it the browser's, and translates the footer alone.
+(() => {
+  const root = document.documentElement;
+  const tell = () => { if (root.lang !== "en") root.lang = "en"; };
+  new MutationObserver(tell).observe(root, { attributes: true, attributeFilter: ["lang"] });
+  tell();
+})();
+
+// The camera in front is seen as in a mirror; a photo is never mirrored.
+document.addEventListener("loadedmetadata", ({ target }) => {
+  if (!(target instanceof HTMLVideoElement) || !target.closest("#camera")) return;
+  const facing = target.srcObject?.getVideoTracks?.()[0]?.getSettings().facingMode;
+  target.classList.toggle("mirrored", facing !== "environment");
+}, true);
+
+// Leaving the page with an edit that was not saved asks once; and a page that comes back from a server that was started again
+// says what it has lost.
+(() => {
+  const KEPT = ["#download", "#save-recipe", "#copy-link"], NEW = ["#edit-upload", "#examples", "#camera"];
+  const CHANGES = ["#tab-edit .controls", "#tab-edit #adjust", "#tab-edit #detail"];
+  const within = (target, places) => target instanceof Element && places.some((place) => target.closest(place));
+  const appId = () => String(window.gradio_config?.app_id ?? "");
+  let unsaved = false;
+  const look = ({ target, isTrusted }) => {
+    if (within(target, KEPT) || within(target, NEW)) unsaved = false;
+    else if (isTrusted && within(target, CHANGES) && !target.closest?.("#slider-search")) unsaved = true;
+  };
+  document.addEventListener("input", look, true);
+  document.addEventListener("click", (event) => { if (within(event.target, ["button", ...KEPT, ...NEW])) look(event); }, true);
+  document.addEventListener("facevae-files", () => { unsaved = false; }, true);
+  window.addEventListener("beforeunload", (event) => {
+    sessionStorage.setItem("facevae-left", JSON.stringify({ app: appId(), unsaved }));
+    if (!unsaved) return;
+    unsaved = false;
+    event.preventDefault();
+  });
+  window.addEventListener("load", () => {
+    const left = JSON.parse(sessionStorage.getItem("facevae-left") || "null");
+    sessionStorage.removeItem("facevae-left");
+    if (!left?.unsaved || left.app === appId()) return;
+    const tell = () => {
+      const note = document.querySelector("#edit-upload .note");
+      if (!note) return setTimeout(tell, 500);
+      note.textContent = "The page was started again on its machine: your photo and its edit are gone from it. Open the photo again.";
+    };
+    tell();
+  });
 })();

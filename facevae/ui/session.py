@@ -25,6 +25,8 @@ class Session:
 
     action: int = 0
     """The newest action (open, choose, undo, guide, refine, draw faces …). Race: two actions; results of the older one are ignored."""
+    opening: int = 0
+    """The newest choice of a face to open. Race: a large photo is read for longer than a small one that was chosen after it."""
     stopped: bool = False
     """The Stop button was pressed since the newest action began."""
     reading: int = 0
@@ -72,6 +74,11 @@ class Session:
         self.stopped = False
         self.used()
         return self.action
+
+    def begin_opening(self) -> int:
+        """Number of a new choice; see `opening`."""
+        self.opening += 1
+        return self.opening
 
     def begin_reading(self) -> int:
         """Number of a new reading; see `reading`."""

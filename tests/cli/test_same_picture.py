@@ -55,7 +55,7 @@ class Page(Visitor):
 
     def __init__(self, tab: EditTab, photo: Path) -> None:
         super().__init__(tab)
-        self.take(tab.opening.open_photo(self.session, {"path": str(photo)}))
+        self.take(tab.opening.open_file(self.session, str(photo)))
         self.take(tab.actions.adjust(self.widgets | dict(zip(tab.crop.sliders, (0, 0, 1.2, 0), strict=True))))
         self.session.moved_sec = float("-inf")  # the crop has rested
         for update in tab.crop.refine(self.session, self.held[tab.face], True):
@@ -134,7 +134,7 @@ def test_films_and_sheets_are_the_same_everywhere(tabs, client, call, editor, tm
     assert Path(over_http).read_bytes() == (tmp_path / "line.gif").read_bytes()
     keys = tabs[1].examples_lent()
     for photo in photos:
-        keys = keys.add(tabs[1].opened_from(tabs[1].upload)({tabs[1].upload: {"path": str(photo)}}))
+        keys = keys.add(tabs[1].editor.open_photo(str(photo)))
     on_page = list(tabs[1].film.save(Session(), "gif", 8, 60, keys, "Face", "lerp", "round", True, []))
     path = next(update[tabs[1].film.made] for update in reversed(on_page) if update.get(tabs[1].film.made))
     assert Path(path).read_bytes() == (tmp_path / "line.gif").read_bytes()

@@ -4,6 +4,7 @@ from itertools import product
 
 import gradio as gr
 import pytest
+from PIL import Image
 
 from facevae.ui.session import Session
 
@@ -72,8 +73,23 @@ def test_a_refused_upload_overtakes_nothing(tab, face, tmp_path):
     next(running)
     (tmp_path / "notes.txt").write_text("words")
     with pytest.raises(gr.Error, match=r"notes\.txt"):
-        tab.opening.open_photo(session, {"path": str(tmp_path / "notes.txt")})
+        tab.opening.open_file(session, str(tmp_path / "notes.txt"))
     assert said(tab, running)[-1].startswith("Refined: ")
+
+
+def test_the_last_choice_wins_though_an_earlier_one_takes_longer(tab, face, tmp_path, monkeypatch):
+    session, open_file = Session(), tab.editor.open_file
+    for name in ("large", "small"):
+        Image.new("RGB", (64, 64), "grey").save(tmp_path / f"{name}.png")
+
+    def read(path, face):
+        if path.stem == "large":  # while it is read, another one is chosen, and is there
+            assert "Opened small." in tab.opening.open_file(session, str(tmp_path / "small.png"))[tab.status]
+        return open_file(path, face)
+
+    monkeypatch.setattr(tab.editor, "open_file", read)
+    assert tab.status not in tab.opening.open_file(session, str(tmp_path / "large.png"))
+    assert session.history.now.face.name == "small"
 
 
 def test_stop_keeps_what_was_reached(tab, face):

@@ -179,8 +179,7 @@ class User:
     async def open(self) -> None:
         """The photo, as a file; refinement follows and runs on while other things happen."""
         file = await self.visitor.upload(f"{self.name}.jpg", self.photo)
-        self.visitor.put("edit-upload", file)
-        if await self.finish(self.visitor.fire("edit-upload", "upload")):
+        if await self.finish(self.visitor.fire("edit-upload", "upload", {"path": file["path"], "others": 0})):
             await self.look(self.visitor.value("result"), "opened photo")
             if self.name not in self.visitor.value("edit-status"):
                 self.record.strange.append(f"{self.name} opened a photo, and was told {self.visitor.value('edit-status')!r}")

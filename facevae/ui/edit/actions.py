@@ -13,8 +13,8 @@ from facevae.ui.edit.crop import movable
 from facevae.ui.edit.downloads import Downloads
 from facevae.ui.edit.preview import EDITED, IN_PHOTO
 from facevae.ui.edit.rendering import EditRendering
-from facevae.ui.face_tiles import which
 from facevae.ui.session import Session
+from facevae.ui.widgets.face_tiles import which
 
 RESET = "Back to the photo as it was."
 OTHERS_STAY = "This face is back as it was; the edits of the other faces stay."

@@ -10,8 +10,8 @@ from facevae.editor import NO_FACE, Adjustment, Editor, Face, RefineStep
 from facevae.settings import CROP
 from facevae.ui.components import FRAME_SEC, HINT, QUEUED, ends_silently, html, portrait, reconstruction, say, slider
 from facevae.ui.examples import Examples
-from facevae.ui.face_tiles import which
 from facevae.ui.session import Session
+from facevae.ui.widgets.face_tiles import which
 
 CROP_PX = 256
 CROP_IDS = ("shift-x", "shift-y", "zoom", "turn")

@@ -11,8 +11,8 @@ from facevae.editor import Editor
 from facevae.editor.history import Edit, History
 from facevae.photo.alignment import shrunk
 from facevae.ui.components import html
-from facevae.ui.face_tiles import SCRIPT, data_url
 from facevae.ui.session import Session
+from facevae.ui.widgets.face_tiles import SCRIPT, data_url
 
 SHOWN = 24
 """Steps in the strip; older ones are reached by Undo."""

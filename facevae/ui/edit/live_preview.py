@@ -18,8 +18,8 @@ from facevae.ui.components import LIVE, Widgets, html
 from facevae.ui.edit.preview import COMPARE, EDITED, Preview
 from facevae.ui.edit.rendering import EditRendering
 from facevae.ui.edit.sliders import SliderPanel
-from facevae.ui.face_tiles import data_url
 from facevae.ui.session import Session, find_session
+from facevae.ui.widgets.face_tiles import data_url
 
 GRADIO_QUALITY = 75
 """Of the JPEGs that Gradio makes: the picture may not change when the drag rests."""

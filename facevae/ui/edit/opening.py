@@ -14,8 +14,8 @@ from facevae.ui.edit.custom_directions import CustomDirections
 from facevae.ui.edit.preview import EDITED, IN_PHOTO
 from facevae.ui.edit.rendering import EditRendering
 from facevae.ui.examples import Examples
-from facevae.ui.face_tiles import which
 from facevae.ui.session import Session
+from facevae.ui.widgets.face_tiles import which
 
 FIRST_STRENGTHS = {"Smiling": -5.0}
 FIRST_WORDS = "less cheerful than in the photo: the first slider did that"
@@ -39,7 +39,6 @@ class Opening:
             page.preview.tiles,
             page.preview.view,
             page.preview.show,
-            page.status,
             page.stop,
             page.report,
             *page.readings,
@@ -54,16 +53,29 @@ class Opening:
         face = require_face(face)
         return self.show(session, Opened(face), f"Opened {face.name}. ")
 
-    def open_photo(self, session: Session, file: dict[str, Any] | None, face: Face | None = None) -> dict[Any, Any]:
-        """A dropped, pasted or chosen file: a photo, a picture that was saved here, or a recipe for the face that is open.
+    def open_upload(self, session: Session, face: Face | None, file: gr.EventData) -> dict[Any, Any]:
+        """A chosen, dropped or pasted file; `face` is the one that is open. See `facevae.ui.widgets.upload`."""
+        shown = self.open_file(session, file.path, face)
+        if file.others and self.rendering.status in shown:
+            many = "Another file was" if file.others == 1 else f"{file.others} other files were"
+            shown[self.rendering.status] += f" {many} left: the Morph tab takes several."
+        return shown
 
-        Where it is refused, whatever runs for the photo before goes on.
+    def open_camera(self, session: Session, file: dict[str, Any] | None, face: Face | None) -> dict[Any, Any]:
+        """A photo that was just taken; None where the camera was cleared."""
+        return {self.rendering.preview.view: gr.skip()} if file is None else self.open_file(session, file["path"], face)
+
+    def open_file(self, session: Session, path: str, face: Face | None = None) -> dict[Any, Any]:
+        """A photo, a picture that was saved here, or a recipe for the face that is open.
+
+        Where it is refused, whatever runs for the photo before goes on; where another file was opened meanwhile, that one stays.
         """
-        if file is None:  # the camera was cleared
-            return {self.rendering.preview.view: gr.skip()}
+        opening = session.begin_opening()
         with one_sentence():
-            opened = self.rendering.editor.open_file(Path(file["path"]), face)
+            opened = self.rendering.editor.open_file(Path(path), face)
             self.custom.check_room(session, opened.own)
+        if session.opening != opening:
+            return {self.rendering.preview.view: gr.skip()}
         return self.show(session, opened, f"{opened.message} ")
 
     def open_example(self, session: Session, chosen: gr.SelectData) -> dict[Any, Any]:
@@ -91,6 +103,7 @@ class Opening:
         Locks of the face before go, sliders of the visitor's own stay.
         """
         page, face, detail = self.rendering, opened.face, DETAIL if opened.detail is None else opened.detail
+        session.begin_opening()  # a file that is still being read comes too late
         own = self.custom.join(session, opened.own)
         session.adjustments.clear()
         edit = page.new_edit(session, face, detail, opened.strengths, opened.locks)

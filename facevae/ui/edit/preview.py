@@ -8,7 +8,7 @@ from facevae.editor import Editor, Face
 from facevae.request import EditRequest, render
 from facevae.ui.components import FACE_SIDE_PX, PREVIEW_SIDE_PX, enlarge, picture, segmented
 from facevae.ui.edit.sliders import RequestedEdit
-from facevae.ui.face_tiles import face_tiles
+from facevae.ui.widgets.face_tiles import face_tiles
 
 IN_PHOTO, FACE_ONLY = "Photo", "Face"
 EDITED, ORIGINAL, COMPARE = "Edited", "Original", "Compare"

@@ -8,14 +8,14 @@ import gradio as gr
 
 from facevae.editor import Adjustment, Editor, Face
 from facevae.editor.history import Edit
-from facevae.ui.components import Widgets, require_face, say
+from facevae.ui.components import NO_FACE, Widgets, require_face, say
 from facevae.ui.edit.crop import CropPanel
 from facevae.ui.edit.guidance_report import list_scores
 from facevae.ui.edit.history import HistoryStrip
 from facevae.ui.edit.preview import Preview
 from facevae.ui.edit.sliders import RequestedEdit, SliderPanel
-from facevae.ui.face_tiles import draw_tiles
 from facevae.ui.session import Session
+from facevae.ui.widgets.face_tiles import draw_tiles
 
 SCORES_SEC = 0.4
 """While a slider moves, the classifier is asked at most this often."""
@@ -51,8 +51,8 @@ class EditRendering:
 
     @property
     def readings(self) -> list[Any]:
-        """The outputs of `read`."""
-        return [self.scores, self.panel.marks, self.panel.lock_report, *self.history.outputs]
+        """The outputs of `read`. The last one is the status line: it tells of a step that the widgets have made."""
+        return [self.scores, self.panel.marks, self.panel.lock_report, *self.history.outputs, self.status]
 
     @property
     def redraw(self) -> dict[str, Any]:
@@ -151,6 +151,8 @@ class EditRendering:
         """
         session, face = widgets[self.session], widgets[self.face]
         silence, action, reading = tuple(gr.skip() for _ in self.readings), session.action, session.begin_reading()
+        if face is None:
+            return *silence[:-1], NO_FACE
         time.sleep(wait_sec)
         if session.action != action or not self.current(widgets):
             return silence
@@ -159,7 +161,9 @@ class EditRendering:
         found = self.draw_readings(session, face, requested)
         if session.action != action or session.reading != reading or not self.current(widgets):  # again: reading takes time
             return silence
-        return *found.values(), *self.history.note(session, edit).values()
+        changed = edit.changed(session.history.now) if session.history is not None and not session.step_words else ()
+        words = gr.skip() if not changed or "face" in changed else say(f"{self.history.describe(edit, changed)}.")
+        return *found.values(), *self.history.note(session, edit).values(), words
 
     def read_slowly(self, widgets: Widgets) -> Any:
         """Readings during a drag: waiting first leaves the processor to the pictures; always_last brings the end."""
@@ -169,7 +173,7 @@ class EditRendering:
         return self.read(widgets, SCORES_SEC)
 
     def draw_readings(self, session: Session, face: Face, requested: RequestedEdit) -> dict[Any, Any]:
-        """The readings as an update, in the order of `readings` without the history."""
+        """The readings as an update, in the order of `readings` without history and status."""
         request = requested.request
         seen = requested.editor.probabilities(face, request.strengths, request.detail, request.locks)
         return {

@@ -6,7 +6,7 @@ import gradio as gr
 
 from facevae.editor import Editor
 from facevae.settings import PHOTO_DETAIL
-from facevae.ui.components import LIVE, QUEUED, face_state, heading, html, slider, start_download, status_line, tiles, upload_button
+from facevae.ui.components import LIVE, QUEUED, face_state, heading, html, slider, start_download, status_line, tiles
 from facevae.ui.edit.actions import EditActions
 from facevae.ui.edit.crop import CropPanel
 from facevae.ui.edit.custom_directions import CustomDirections
@@ -20,6 +20,7 @@ from facevae.ui.edit.rendering import EditRendering
 from facevae.ui.edit.sliders import SliderPanel
 from facevae.ui.examples import Examples
 from facevae.ui.session import Session
+from facevae.ui.widgets.upload import upload_button
 
 
 class EditTab:
@@ -63,8 +64,9 @@ class EditTab:
         html('<p class="hint">or drop or paste one here</p>')
         with gr.Accordion("Camera", open=False, elem_id="camera-box"):
             self.camera = gr.Image(
-                sources=["webcam"], label="Camera", show_label=False, format="jpeg", elem_id="camera", elem_classes="picture", buttons=[]
-            )
+                sources=["webcam"], label="Camera", show_label=False, format="jpeg", elem_id="camera", elem_classes="picture", buttons=[],
+                webcam_options=gr.WebcamOptions(mirror=False),  # of the photo; page.js mirrors what is seen while it is taken
+            )  # fmt: skip
         heading("Examples")
         self.gallery = tiles("examples", columns=3)
         self.crop = CropPanel(self.editor, self.examples)
@@ -103,9 +105,9 @@ class EditTab:
     def _wire_opening(self) -> None:
         """The ways to another face, or to another state of it."""
         self.opens = {"outputs": self.opening.outputs, "show_progress_on": self.preview.result, **QUEUED}
-        opening, upload = self.opening, {"preprocess": False, **self.opens}
-        self.opened(self.upload.upload(opening.open_photo, [self.session, self.upload, self.face], **upload))
-        self.opened(self.camera.input(opening.open_photo, [self.session, self.camera, self.face], **upload))
+        opening, upload = self.opening, {"preprocess": False, **self.opens, "trigger_mode": "multiple"}
+        self.opened(self.upload.upload(opening.open_upload, [self.session, self.face], **upload))
+        self.opened(self.camera.input(opening.open_camera, [self.session, self.camera, self.face], **upload))
         self.opened(self.gallery.select(opening.open_example, self.session, **self.opens))
         self.opened(self.preview.tiles.select(self.actions.choose, self.rendering.widgets, **self.opens))
 

@@ -9,7 +9,7 @@ from facevae.editor import Editor, Face
 from facevae.editor.types import Drawn
 from facevae.ui.browser_storage import MOST_FACES, faces_of, with_faces
 from facevae.ui.components import QUEUED, enlarge, heading, refusal, say
-from facevae.ui.picture_rows import KEY_PX, picture_row, tile
+from facevae.ui.widgets.picture_rows import KEY_PX, picture_row, tile
 
 
 class Favourites:

@@ -10,7 +10,7 @@ from facevae.exhibits import views
 from facevae.exhibits.exhibit import Exhibit
 from facevae.ui import charts
 from facevae.ui.components import enlarge
-from facevae.ui.face_tiles import data_url
+from facevae.ui.widgets.face_tiles import data_url
 
 ROWS = 8
 """Dimensions on one sheet; each has seven faces."""

@@ -25,12 +25,12 @@ from facevae.ui.components import (
     segmented,
     slider,
     status_line,
-    upload_button,
 )
 from facevae.ui.examples import Examples
 from facevae.ui.morph.film import Film
-from facevae.ui.picture_rows import KeyRow, draw_examples, draw_strip, picture_row
 from facevae.ui.session import Session
+from facevae.ui.widgets.picture_rows import KeyRow, draw_examples, draw_strip, picture_row
+from facevae.ui.widgets.upload import upload_button
 
 FACE_ONLY, IN_PHOTO = "Face", "In the photo"
 GONE = "The faces are gone after an hour: open a photo, or choose an example."
@@ -45,8 +45,8 @@ class MorphTab:
         self.keys, self.session = gr.State(None, time_to_live=STATE_SEC), gr.State(Session())
         with gr.Row(elem_classes="morph-row"):
             with gr.Column(scale=0, min_width=220, elem_classes="side"):
-                self.upload = upload_button("Add a photo", "morph-upload")
-                html('<p class="hint">or drop or paste one here</p>')
+                self.upload = upload_button("Add photos", "morph-upload", several=True)
+                html('<p class="hint">or drop or paste them here</p>')
                 self.from_edit = gr.Button("Add the face from Edit", elem_id="morph-from-edit", size="md")
                 heading("Examples")
                 self.gallery = picture_row("morph-examples")
@@ -103,8 +103,8 @@ class MorphTab:
         chosen = self.row.row.select(self.choose, [self.session, *self.asked], [self.keys, self.position, *self.row.shown], **LIVE)
         chosen.then(**self.preview_now)
 
-        self.receive(self.upload.upload, self.opened_from(self.upload), {self.upload}, preprocess=False)
-        self.receive(self.row.replace.upload, self.opened_from(self.row.replace), {self.row.replace}, KeyFrames.put, preprocess=False)
+        self.receive_uploads(self.upload, KeyFrames.add)
+        self.receive_uploads(self.row.replace, KeyFrames.put)
         to = {"outputs": self.changed, "show_progress": "hidden", **QUEUED}
         self.drawn_after(self.gallery.select(self.add_example, [self.session, self.keys], trigger_mode="multiple", **to))
         for button, change in (
@@ -120,8 +120,6 @@ class MorphTab:
         event: Callable[..., Any],
         face_of: Callable[[Widgets], Face | None],
         inputs: set[Any],
-        change: Callable[[KeyFrames, Face], KeyFrames] = KeyFrames.add,
-        **options: Any,
     ) -> Any:
         """At an `event` anywhere on the page, `face_of` the values of `inputs` becomes a face of the morph.
 
@@ -130,11 +128,24 @@ class MorphTab:
 
         def take(widgets: Widgets) -> dict[Any, Any]:
             face = face_of(widgets)  # takes its time, in which other faces may come
-            return self.add(widgets[self.session], widgets[self.keys], face, change)
+            return self.add(widgets[self.session], widgets[self.keys], face)
 
-        # Each file that is dropped counts, also while the one before is being read.
-        to = {"outputs": self.changed, "show_progress": "hidden", "trigger_mode": "multiple", **QUEUED, **options}
-        return self.drawn_after(event(take, {self.session, self.keys, *inputs}, **to))
+        return self.drawn_after(event(take, {self.session, self.keys, *inputs}, **self.each))
+
+    def receive_uploads(self, button: gr.HTML, change: Callable[[KeyFrames, Face], KeyFrames]) -> None:
+        """Each file that is uploaded becomes a face of the morph; see `facevae.ui.widgets.upload`."""
+
+        def take(session: Session, keys: KeyFrames | None, file: gr.EventData) -> dict[Any, Any]:
+            with one_sentence():
+                face = self.editor.open_photo(file.path)
+            return self.add(session, keys, face, change)
+
+        self.drawn_after(button.upload(take, [self.session, self.keys], **self.each))
+
+    @property
+    def each(self) -> dict[str, Any]:
+        """Options of events that each count, also while the one before is being worked on."""
+        return {"outputs": self.changed, "show_progress": "hidden", "trigger_mode": "multiple", **QUEUED}
 
     def drawn_after(self, event: Any) -> Any:
         """Where it went well: the face at the position, then the strip of the way."""
@@ -185,15 +196,6 @@ class MorphTab:
         several = f" Its photo shows {len(face.faces)} faces; this is the largest." if len(face.faces) > 1 and face.index == 0 else ""
         place = f"{face.name} is face {changed.chosen + 1} of {len(changed)}.{several}"
         return self.show(session, changed, f"{place} {face.message or in_words(changed)}")
-
-    def opened_from(self, upload: gr.UploadButton) -> Callable[[Widgets], Face]:
-        """What makes a face of a dropped, pasted or chosen file."""
-
-        def open_photo(widgets: Widgets) -> Face:
-            with one_sentence():
-                return self.editor.open_photo(widgets[upload]["path"])
-
-        return open_photo
 
     def add_example(self, session: Session, keys: KeyFrames | None, chosen: gr.EventData) -> dict[Any, Any]:
         """One of the example tiles."""

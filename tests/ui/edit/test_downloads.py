@@ -18,7 +18,7 @@ def test_a_saved_picture_comes_back_with_its_sliders(tab, visitor) -> None:
     visitor.move("Smiling", 2.0)
     file, _ = tab.actions.save(visitor.widgets | {tab.downloads.as_png: True})
     other = Visitor(tab)
-    other.take(tab.opening.open_photo(other.session, {"path": file}, None)).read()
+    other.take(tab.opening.open_file(other.session, file, None)).read()
     assert other.strengths == {"Smiling": 2.0} and other.held[tab.panel.locks] == ["Young"]
     assert "with its edit" in other.held[tab.status]
     assert np.array_equal(
@@ -31,7 +31,7 @@ def test_the_crop_of_a_saved_picture_stays_where_its_recipe_says(tab, visitor) -
     visitor.move("Smiling", 2.0)
     file, _ = tab.actions.save(visitor.widgets | {tab.downloads.as_png: True})
     other = Visitor(tab)
-    shown = tab.opening.open_photo(other.session, {"path": file}, None)
+    shown = tab.opening.open_file(other.session, file, None)
     other.take(shown).read()
     assert [shown[slider]["interactive"] for slider in tab.crop.sliders] == [False] * 4
     assert tab.actions.adjust(other.widgets) == gr.skip()
@@ -52,12 +52,12 @@ def test_a_recipe_is_applied_to_the_face_that_is_open(tab, visitor, tmp_path: Pa
     name, _ = tab.actions.save_recipe(visitor.widgets)
     other = Visitor(tab)
     other.take(tab.opening.open_face(other.session, tab.editor.generate([4])[0])).read()
-    other.take(tab.opening.open_photo(other.session, {"path": name}, other.held[tab.face])).read()
+    other.take(tab.opening.open_file(other.session, name, other.held[tab.face])).read()
     assert other.strengths == {"Smiling": 2.0} and other.held[tab.face].seed == 4
     strange = json.loads(Path(name).read_text()) | {"guidance": [0.0] * 6, "checkpoint": {"name": "other", "sha256": "f" * 64}}
     (tmp_path / "strange.json").write_text(json.dumps(strange))
     with pytest.raises(gr.Error, match="was made with the checkpoint other"):
-        tab.opening.open_photo(other.session, {"path": str(tmp_path / "strange.json")}, other.held[tab.face])
+        tab.opening.open_file(other.session, str(tmp_path / "strange.json"), other.held[tab.face])
     assert other.strengths == {"Smiling": 2.0}
 
 
@@ -69,7 +69,7 @@ def test_a_recipe_brings_its_own_sliders(tab, visitor) -> None:
     visitor.read()
     name, _ = tab.actions.save_recipe(visitor.widgets)
     other = Visitor(tab)
-    other.take(tab.opening.open_photo(other.session, {"path": name}, visitor.held[tab.face])).read()
+    other.take(tab.opening.open_file(other.session, name, visitor.held[tab.face])).read()
     assert other.strengths == {"Light": 2.0} and [d.name for d in other.session.own] == ["Light"]
 
 

@@ -22,7 +22,7 @@ def test_users_at_once_see_their_own_faces_only(url):
     assert not tally.errors
     assert not tally.strange
     assert tally.pictures >= USERS
-    assert {"first_visit", "open_photo edit-upload"} <= set(tally.actions())
+    assert {"first_visit", "open_upload edit-upload"} <= set(tally.actions())
 
 
 @pytest.mark.slow

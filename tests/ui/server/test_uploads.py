@@ -71,7 +71,18 @@ def test_files_are_opened_or_refused_by_the_page(small_url, tmp_path):
     assert not wrong
 
 
-@pytest.mark.parametrize("name", ["cut-at-50.0%.jpg", "<b>bold<!--.png", "over-30-mb.png"])
+def test_a_file_that_is_too_large_is_not_even_sent(laptop):
+    from playwright.sync_api import expect
+
+    sent = []
+    laptop.on("request", sent.append)
+    laptop.locator("#edit-upload input").set_input_files(written() / "over-30-mb.png")
+    expect(laptop.locator("#edit-upload .note")).to_contain_text("over-30-mb.png is too large a file")
+    laptop.remove_listener("request", sent.append)
+    assert not [request.url for request in sent if "upload" in request.url]
+
+
+@pytest.mark.parametrize("name", ["cut-at-50.0%.jpg", "<b>bold<!--.png"])
 def test_a_refused_file_shows_its_sentence_and_the_open_face_stays(laptop, name):
     from playwright.sync_api import expect
 

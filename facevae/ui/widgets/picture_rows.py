@@ -11,7 +11,8 @@ from jaxtyping import UInt8
 from facevae.editor import Editor, Face
 from facevae.editor.morph_types import LEAST_FACES, KeyFrames, MorphPath, strip_positions, strip_step
 from facevae.ui.components import enlarge, html
-from facevae.ui.face_tiles import data_url
+from facevae.ui.widgets.face_tiles import data_url
+from facevae.ui.widgets.upload import upload_button
 
 KEY_PX, CELL_PX = 128, 128
 SCRIPT = (Path(__file__).parent / "picture_rows.js").read_text()
@@ -27,7 +28,7 @@ class KeyRow:
             tool = {"size": "sm", "min_width": 60}
             self.left = gr.Button("Move left", elem_id="key-left", **tool)
             self.right = gr.Button("Move right", elem_id="key-right", **tool)
-            self.replace = gr.UploadButton("Replace …", file_types=None, elem_id="key-replace", **tool)
+            self.replace = upload_button("Replace …", "key-replace", small=True)
             self.remove = gr.Button("Remove", elem_id="key-remove", **tool)
 
     @property

@@ -1,0 +1,1 @@
+"""Widgets of our own: face tiles, rows of pictures, upload."""
