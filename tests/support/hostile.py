@@ -246,12 +246,26 @@ def others() -> list[Case]:
 
 
 @functools.cache
-def written() -> Path:
-    """A folder with the files, for all tests of a run."""
+def own_folder() -> Path:
+    """For the files of all tests of a run."""
     folder = Path(tempfile.mkdtemp(prefix="hostile-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    write(folder)
     return folder
+
+
+def written() -> Path:
+    """A folder with all the files."""
+    for case in corpus():
+        file_of(case)
+    return own_folder()
+
+
+def file_of(case: Case) -> Path:
+    """One of the files, written when it is asked for."""
+    path = own_folder() / case.name
+    if not path.exists():
+        path.write_bytes(case.build())
+    return path
 
 
 @functools.cache

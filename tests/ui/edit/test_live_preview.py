@@ -181,7 +181,7 @@ def drag_to_and_fro(page, slider: str) -> None:
     x, y = box["x"] + 8 + (box["width"] - 16) * at, box["y"] + box["height"] / 2
     page.mouse.move(x, y)
     page.mouse.down()
-    for share in (*np.linspace(0, 0.3, 12), *np.linspace(0.3, -0.1, 12), *np.linspace(-0.1, 0.2, 12)):
+    for share in (*np.linspace(0, 0.3, 6), *np.linspace(0.3, -0.1, 6), *np.linspace(-0.1, 0.2, 6)):
         page.mouse.move(x + share * (box["width"] - 16), y)
     page.mouse.up()
 

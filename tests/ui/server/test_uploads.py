@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from hostile import Case, corpus, written
+from hostile import Case, corpus, file_of
 from PIL import Image
 
 MOST_MB = 600
@@ -47,7 +47,7 @@ def upload(client: Client, case: Case) -> list:
     Path("/proc/self/clear_refs").write_text("5")
     rest = memory_mb("VmRSS")
     try:
-        crop, answer = client.predict(handle_file(written() / case.name), {}, api_name="/open_photo")
+        crop, answer = client.predict(handle_file(file_of(case)), {}, api_name="/open_photo")
         sentence = ""
         assert Image.open(crop).size[0] >= SIDE_PX and set(answer) >= {"message", "probabilities"}
     except AppError as error:
@@ -59,7 +59,6 @@ def upload(client: Client, case: Case) -> list:
 def test_files_are_opened_or_refused_by_the_page(small_url, tmp_path):
     """One of each kind: all of them are opened or refused without a page in tests/photo."""
     client = Client(small_url, verbose=False, download_files=tmp_path)
-    written()
     upload(client, corpus()[0])  # the first call warms up
     wrong = []
     for case in of_each_kind():
@@ -89,7 +88,7 @@ def test_a_refused_file_shows_its_sentence_and_the_open_face_stays(laptop, name)
     case = next(case for case in corpus() if case.name == name)
     picture, toast = laptop.locator("#result img"), laptop.get_by_test_id("toast-body")
     shown = picture.get_attribute("src")
-    laptop.locator("#tab-edit input[type=file]").first.set_input_files(written() / name)
+    laptop.locator("#tab-edit input[type=file]").first.set_input_files(file_of(case))
     expect(toast).to_have_count(1)
     text = toast.inner_text()
     assert re.search("is a text file" if name in RENAMED else case.refused, text), text
