@@ -21,8 +21,22 @@ from PIL import Image, JpegImagePlugin
 from torch import Tensor
 
 from facevae.photo.colours import DEEP_MODES, orientation, turn, upright_srgb, with_edit
+from facevae.photo.extras import lost_parts
 from facevae.photo.formats import SUFFIXES, WHAT_WORKS, open_header
-from facevae.photo.metadata import EDITED, EXIF_IFD, GENERATED, XMP_TAG, clean_exif, png_info, recipe_text, xmp_packet
+from facevae.photo.iptc import TIFF_TAG, noted
+from facevae.photo.metadata import (
+    EDITED,
+    EXIF_IFD,
+    GENERATED,
+    XMP_TAG,
+    Owners,
+    clean_exif,
+    find_owners,
+    jpeg_extra,
+    png_info,
+    recipe_text,
+    xmp_packet,
+)
 from facevae.photo.raw import raw_kind
 from facevae.photo.validation import address_sentence, describe, is_bomb, is_directory_bomb, shown_name
 
@@ -118,9 +132,11 @@ def open_photo(source: str | Path | bytes | Image.Image | np.ndarray, name: str 
     content = source if isinstance(source, bytes) else _read_file(Path(str(source).replace("\0", "\ufffd")), shown)
     _check_bytes(len(content), shown)
     with _open(content, shown) as image:
-        format, remark = _format(image), _remark(image)
+        format, lost = _format(image), _lost_of_picture(image)
         saved_as, recipe = _saved_as(image), recipe_text(image)
         pixels = _decode(_still_webp(image, content) or image, shown)
+        lost += _lost_beside(image, content)  # asked last: to look for EXIF, Pillow decodes a PNG, and hides that it is damaged
+    remark = f"About this file: {', '.join(lost)}." if lost else ""
     return Photo(pixels, content, format, name, remark, saved_as, recipe)
 
 
@@ -196,8 +212,8 @@ def _saved_as(image: Image.Image) -> str:
     return _format(image) if _format(image) in SUFFIXES else "PNG"
 
 
-def _remark(image: Image.Image) -> str:
-    """What a saved edit will not keep of the file, as one sentence."""
+def _lost_of_picture(image: Image.Image) -> list[str]:
+    """What a saved edit will not keep of the picture itself; asked before the pixels are decoded."""
     lost = []
     try:
         if _format(image) != "JPEG" and getattr(image, "is_animated", False):
@@ -213,7 +229,14 @@ def _remark(image: Image.Image) -> str:
         lost.append(f"it is saved as PNG, as {image.format} cannot hold the edit and its note")
     if image.format == "HEIF":
         lost.append(f"it is HEIC and is saved as {_saved_as(image)} where HEIC is not asked for")
-    return f"About this file: {', '.join(lost)}." if lost else ""
+    return lost
+
+
+def _lost_beside(image: Image.Image, content: bytes) -> list[str]:
+    """What a saved edit will not keep of what is in the file beside the picture."""
+    *first, last = lost_parts(image, content) or [""]
+    listed = " and ".join(filter(None, [", ".join(first), last]))
+    return [f"its {listed} {'are' if first or last.endswith('s') else 'is'} not kept"] if listed else []
 
 
 def _still_webp(image: Image.Image, content: bytes) -> Image.Image | None:
@@ -283,14 +306,15 @@ def save_photo(
     transparency stay, lossless formats give them back bit for bit, JPEG is written with the original's quantisation
     tables. What a format or this program cannot keep is in `photo.remark`. Every format says that the picture was
     edited by AI, as EXIF and as XMP, with the recipe (`notes["facevae"]`); of the photo's own EXIF camera, exposure,
-    dates and rights stay, place, thumbnail and maker's notes do not. XMP and IPTC data of others are left out.
+    dates, captions and rights stay, place, thumbnail and maker's notes do not. Captions, credit, rights and keywords
+    in XMP and IPTC, comments and texts stay, with the note behind the caption.
     """
     if edited.shape != photo.pixels.shape:
         raise ValueError(
             f"the edit is {edited.shape[1]} × {edited.shape[0]} px, the photo {photo.pixels.shape[1]} × {photo.pixels.shape[0]}"
         )
     if photo.content is None:
-        return _encode(Image.fromarray(edited), "PNG", {"exif": clean_exif(None, notes, edited.shape[1::-1])}, notes)
+        return _encode(Image.fromarray(edited), "PNG", {"exif": clean_exif(None, notes, edited.shape[1::-1])}, notes, Owners())
     target = target_format(photo, format)
     with _open(photo.content, shown_name(photo.name) or "The picture") as image:
         options = _as_it_was(image, photo.content, target)
@@ -300,7 +324,8 @@ def save_photo(
             original = None
         picture, profile = with_edit(image, photo.pixels, edited)
         options["exif"] = clean_exif(original, notes, picture.size)
-    return _encode(picture, target, options | ({"icc_profile": profile} if profile else {}), notes)
+        owners = find_owners(image, photo.content)
+    return _encode(picture, target, options | ({"icc_profile": profile} if profile else {}), notes, owners)
 
 
 def target_format(photo: Photo, format: str) -> str:
@@ -340,17 +365,21 @@ def _as_it_was(image: Image.Image, content: bytes, target: str) -> dict[str, Any
     return options
 
 
-def _encode(picture: Image.Image, target: str, options: dict[str, Any], notes: Mapping[str, str]) -> tuple[bytes, str]:
-    """The file and its suffix, with the note that says AI-edited."""
+def _encode(picture: Image.Image, target: str, options: dict[str, Any], notes: Mapping[str, str], owners: Owners) -> tuple[bytes, str]:
+    """The file and its suffix, with the note that says AI-edited, and what the owner wrote."""
     file = io.BytesIO()
     if target == "PNG":
-        options |= {"pnginfo": png_info(notes, EDITED), "compress_level": PNG_LEVEL}
+        options |= {"pnginfo": png_info(notes, EDITED, owners), "compress_level": PNG_LEVEL}
     elif target == "TIFF":
         exif = options["exif"]
-        exif[XMP_TAG] = xmp_packet(notes, EDITED)
+        exif[XMP_TAG] = xmp_packet(notes, EDITED, owners.xmp)
+        if block := noted(owners.iptc, notes.get("Comment", "")):
+            exif[TIFF_TAG] = block
         if details := exif.get_ifd(EXIF_IFD):
             exif[EXIF_IFD] = details  # Pillow's TIFF writer looks at these keys alone
     else:
-        options["xmp"] = xmp_packet(notes, EDITED)
+        options["xmp"] = xmp_packet(notes, EDITED, owners.xmp)
+        if target == "JPEG":
+            options["extra"] = jpeg_extra(owners, notes)
     picture.save(file, target, **options)
     return file.getvalue(), SUFFIXES[target]

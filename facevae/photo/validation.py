@@ -4,6 +4,7 @@ import codecs
 import itertools
 import re
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
@@ -192,15 +193,25 @@ def jpeg_segments(content: bytes) -> list[tuple[int, int]]:
 def _too_many_scans(content: bytes) -> bool:
     if content.count(b"\xff\xda") <= MOST_SCANS:
         return False
-    scans, position = 0, 2  # thumbnails and videos in the file have such bytes too: walk from marker to marker
+    return sum(marker == 0xDA for marker, _ in _markers(content)) > MOST_SCANS
+
+
+def jpeg_end(content: bytes) -> int:
+    """Where the first picture of a JPEG ends: behind its last marker, or at the end of the file."""
+    return next((end for marker, end in _markers(content) if marker == 0xD9), len(content))
+
+
+def _markers(content: bytes) -> Iterator[tuple[int, int]]:
+    """(marker, position behind it) to the end of the first picture. Thumbnails and films in the file have such bytes, too."""
+    position, scans = 2, 0
     next_marker = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
     while scans <= MOST_SCANS and (found := next_marker.search(content, position)) is not None:
         marker, position = content[found.start() + 1], found.end()
+        yield marker, position
         if marker == 0xD9:
-            return False
+            return
         scans += marker == 0xDA
         position += int.from_bytes(content[position : position + 2], "big")
-    return scans > MOST_SCANS
 
 
 def _steps_of_png(content: bytes) -> int:

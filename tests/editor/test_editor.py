@@ -255,7 +255,7 @@ def test_animation_goes_there_and_back(editor: Editor, format: str) -> None:
         (lambda e, f: e.choose(e.generate([1])[0], 0), "no others beside it"),
         (lambda e, f: list(e.refine(e.generate([1])[0])), "nothing to refine"),
         (lambda e, f: e.edit(f, {"Smiling": 1.0}, detail=2.0), "photo detail must lie between 0 and 1"),
-        (lambda e, f: e.save(f, format="gif"), "format must be original or png"),
+        (lambda e, f: e.save(f, format="gif"), "format must be original, png or heic"),
         (lambda e, f: e.readjust(e.generate([1])[0], Adjustment()), "no crop to adjust"),
     ],
 )

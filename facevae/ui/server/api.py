@@ -92,7 +92,7 @@ class Api:
         parts, recipe, likeness = (gr.JSON(label=label, visible=False) for label in ("parts", "recipe", "refine, or null"))
         own_face, own_detail = (gr.Number(None, label=f"{label}, or null", visible=False) for label in ("face", "photo detail"))
         refine = gr.Checkbox(True, label="refine", visible=False)
-        kind = gr.Radio(["original", "png"], value="original", label="file format", visible=False)
+        kind = gr.Radio(["original", "png", "heic"], value="original", label="file format", visible=False)
         self.file = gr.File(label="file", visible=False)
         files = gr.File(label="files", file_count="multiple", visible=False)
         answer = gr.JSON(label="answer", visible=False)

@@ -90,7 +90,7 @@ def test_refinement_and_detail_are_part_of_an_edit(client, group):
         ("/edit", {"face": "first"}, "face is a whole number"),
         ("/edit", {"refine": "yes"}, "true or false"),
         ("/edit", {"detail": 2}, "detail is a number from 0 to 1"),
-        ("/edit", {"format": "jpeg"}, "original or png"),
+        ("/edit", {"format": "jpeg"}, "original, png or heic"),
         ("/edit", {"locks": ["Halo"]}, "Halo cannot be locked"),
         ("/guide", {"locks": "Male"}, "JSON"),
         ("/guide", {"locks": {"Male": True}}, "JSON list of names"),
