@@ -65,7 +65,13 @@ class Evaluate:
 class Figures:
     """Draw the pictures of README and docs, of drawn faces and a public-domain photo; write the README's table and docs/milestones.md."""
 
+    what: Annotated[Literal["docs", "gallery"], tyro.conf.Positional] = "docs"
+    """"gallery" draws every look and both ends of every slider on the photos of --photos and on drawn faces, to be judged by a person."""
     out: Path = Path("assets/figures")
+    photos: Path | None = None
+    """A folder of photos for the gallery. Its sheets show them: --out is a folder outside the repository."""
+    tally: Path | None = None
+    """A list of verdicts, which the gallery has written and a person has filled in: prints its table, and draws nothing."""
     checkpoint: Path | None = None
     celeba: Path | None = None
     """With a folder in CelebA's own layout: sheets of its test faces go to --out, and nothing else. They may not be published."""
@@ -75,7 +81,20 @@ class Figures:
         from train.publish.blending import compare_blending
         from train.publish.figures import draw_figures, private_sheets
 
+        if self.what == "gallery":
+            return self.draw_gallery()
         if self.celeba is not None:
             return private_sheets(Editor(self.checkpoint), self.celeba, self.out)
         draw_figures(self.checkpoint, self.out)
         compare_blending(self.out, self.checkpoint)
+
+    def draw_gallery(self) -> None:
+        """The sheets and the list of verdicts, or the table of one."""
+        from facevae.editor import Editor
+        from train.publish.gallery import draw_gallery, photos_of, tally
+
+        if self.tally is not None:
+            return print(tally(self.tally))
+        if self.photos is None or self.out == Figures.out:
+            raise ValueError("the gallery needs --photos, a folder, and --out, a folder outside the repository")
+        print(draw_gallery(Editor(self.checkpoint), photos_of(self.photos), self.out))
