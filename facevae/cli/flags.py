@@ -145,12 +145,15 @@ def strengths_of(flags: argparse.Namespace, known: Summary) -> dict[str, float]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def add_editing(parser: argparse.ArgumentParser, refine: bool | None = True, detail: float | None = PHOTO_DETAIL.default) -> None:
-    """What the page has around the sliders: which face, its crop, the likeness, photo detail. None leaves a default to a recipe."""
+def add_editing(parser: argparse.ArgumentParser, refine: str, detail: float | None = PHOTO_DETAIL.default) -> None:
+    """What the page has around the sliders: which face, its crop, the likeness, photo detail.
+
+    `refine` says what is done without that flag, which is None then; `detail` None leaves it to a recipe.
+    """
     group = parser.add_argument_group("the face in the photo")
     group.add_argument("--face", type=face_of, metavar="N|all", help="which face, the largest being 0, or all of them, one after the other")
     group.add_argument(
-        "--refine", action=argparse.BooleanOptionalAction, default=refine, help="search for a nearer likeness first, as the page does"
+        "--refine", action=argparse.BooleanOptionalAction, help=f"search for a nearer likeness first, as the page does; {refine}"
     )
     add_number(group, PHOTO_DETAIL, detail)
     for setting in CROP:

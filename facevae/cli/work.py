@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from facevae.editor import Editor
 
 
+FIRST = 3
+"""Photos after which the time of the others is told."""
+LEAST_REST_SEC = 20
+
+
 class Task(Protocol):
     """What is done to each photo. It travels to other processes, so it is plain values."""
 
@@ -31,8 +36,19 @@ class Task(Protocol):
         """Do it; `ValueError` or `OSError` where it cannot be done."""
 
 
-def work(jobs: Sequence[Job], task: Task, printer: RowPrinter, checkpoint: str | None, revision: str | None, workers: int = 1) -> int:
-    """Do all of them; the exit code is 1 where anything failed. A stopped run goes on where it was."""
+def work(
+    jobs: Sequence[Job],
+    task: Task,
+    printer: RowPrinter,
+    checkpoint: str | None,
+    revision: str | None,
+    workers: int = 1,
+    remark: str = "",
+) -> int:
+    """Do all of them; the exit code is 1 where anything failed. A stopped run goes on where it was.
+
+    On standard error: `remark`, where there is anything to do, and after the first photos how long the others will take.
+    """
     from tqdm import tqdm
 
     left = []
@@ -42,17 +58,38 @@ def work(jobs: Sequence[Job], task: Task, printer: RowPrinter, checkpoint: str |
         else:
             left.append(job)
     if left:
+        if remark:
+            print(remark, file=sys.stderr)
         rows = (
             in_processes(left, task, checkpoint, revision, min(workers, len(left)))
             if workers > 1
             else in_this_process(left, task, checkpoint, revision)
         )
         with tqdm(total=len(jobs), initial=len(jobs) - len(left), unit="photo", file=sys.stderr, disable=None, leave=False) as bar:
-            for row in rows:
+            begun = time.monotonic()
+            for done, row in enumerate(rows, 1):
                 bar.update()
+                if done == FIRST and (sentence := forecast(time.monotonic() - begun, done, len(left))):
+                    with bar.external_write_mode(file=sys.stderr):
+                        print(sentence, file=sys.stderr)
                 with bar.external_write_mode(file=printer.stream):
                     printer.add(row)
     return printer.end()
+
+
+def forecast(seconds: float, done: int, count: int) -> str:
+    """How long the rest will take if it goes on like this; empty where that is not worth a word."""
+    rest = seconds / done * (count - done)
+    if rest < LEAST_REST_SEC:
+        return ""
+    return f"{done} of {count} photos took {in_words(seconds)}: about {in_words(rest)} for the others."
+
+
+def in_words(seconds: float) -> str:
+    """A length of time, rounded as people say it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def row_without_work(job: Job, task: Task) -> Row | None:

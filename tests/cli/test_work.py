@@ -1,6 +1,8 @@
 """A folder run that is killed goes on; several processes; a process that dies."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cli_photos import PLACED, draw, pixels
+from PIL import Image
 
 from facevae.__main__ import main
 from facevae.cli import work
@@ -62,6 +65,37 @@ def test_a_killed_folder_run_goes_on_where_it_was(folder, rows, tmp_path) -> Non
     assert {Path(row["output"]) for row in found if row["status"] == "skipped"} == set(done)
     assert all(path.stat().st_mtime_ns == before for path, before in done.items())
     assert len([path for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")]) == PHOTOS
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count", "sentence"),
+    [
+        (57, 500, "3 of 500 photos took 57 s: about 2.6 h for the others."),
+        (7.5, 500, "3 of 500 photos took 8 s: about 21 min for the others."),
+        (120, 5, "3 of 5 photos took 2 min: about 80 s for the others."),
+        (3, 5, ""),
+        (300, 3, ""),
+    ],
+)
+def test_the_time_of_the_others_is_told(seconds, count, sentence) -> None:
+    assert work.forecast(seconds, 3, count) == sentence
+
+
+def test_folders_are_told_the_time_and_are_not_refined_unless_asked(call, tmp_path, monkeypatch) -> None:
+    for seed in range(4):
+        draw(tmp_path / "in" / f"{seed}.png", seed)
+    monkeypatch.setattr(work, "LEAST_REST_SEC", 0)
+    for more, refined in (([], False), (["--refine"], True), (["--no-refine"], False)):
+        code, _, err = call("edit", tmp_path / "in", "--smiling", 2, *PLACED, "-o", tmp_path / "out", *more)
+        assert (
+            code == 0 and re.search(r"^3 of 4 photos took .* for the others\.$", err, flags=re.M) if more != ["--no-refine"] else code == 0
+        )
+        assert ("Folders are done without --refine" in err) == (more == [])
+        with Image.open(tmp_path / "out" / "0-facevae.png") as image:
+            assert (json.loads(image.text["facevae"])["refined"] > 0) == refined
+    call("edit", tmp_path / "in" / "0.png", "--smiling", 2, *PLACED, "-o", tmp_path / "one.png")
+    with Image.open(tmp_path / "one.png") as image:
+        assert json.loads(image.text["facevae"])["refined"] > 0
 
 
 class Last:
