@@ -230,15 +230,12 @@ document.addEventListener("loadedmetadata", ({ target }) => {
     unsaved = false;
     event.preventDefault();
   });
-  window.addEventListener("load", () => {
-    const left = JSON.parse(sessionStorage.getItem("facevae-left") || "null");
-    sessionStorage.removeItem("facevae-left");
-    if (!left?.unsaved || left.app === appId()) return;
-    const tell = () => {
-      const note = document.querySelector("#edit-upload .note");
-      if (!note) return setTimeout(tell, 500);
-      note.textContent = "The page was started again on its machine: your photo and its edit are gone from it. Open the photo again.";
-    };
-    tell();
-  });
+  const left = JSON.parse(sessionStorage.getItem("facevae-left") || "null"); // this script runs after the page was loaded
+  sessionStorage.removeItem("facevae-left");
+  const tellLoss = () => {
+    const note = document.querySelector("#edit-upload .note");
+    if (!note) setTimeout(tellLoss, 500);
+    else note.textContent = "The page was started again on its machine: your photo and its edit are gone from it. Open the photo again.";
+  };
+  if (left?.unsaved && left.app !== appId()) tellLoss();
 })();
