@@ -113,4 +113,4 @@ def test_what_is_missing_is_named_before_anything_is_measured(
 
 def test_every_section_can_be_named_on_the_command_line() -> None:
     choices = get_args(get_args(get_type_hints(Evaluate, include_extras=True)["what"])[0])
-    assert set(choices) == {"all", "run", "show", *evaluation.SECTIONS}
+    assert set(choices) == {"all", "run", "parser", "show", *evaluation.SECTIONS}

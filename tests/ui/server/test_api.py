@@ -19,7 +19,7 @@ ENDPOINTS = {"/controls", "/open_photo", "/edit", "/guide", "/morph", "/export_m
 
 @pytest.fixture(scope="module")
 def client(url, tmp_path_factory):
-    return Client(url, verbose=False, download_files=tmp_path_factory.mktemp("answers"))
+    return Client(url, verbose=False, download_files=tmp_path_factory.mktemp("answers"), httpx_kwargs={"timeout": 120})
 
 
 def pixels(path) -> np.ndarray:
@@ -222,7 +222,7 @@ def test_morph_and_its_film(client, astronaut, tmp_path):
 
 
 def test_uploads_and_results_are_deleted_on_schedule(blocks, url, text_file, astronaut):
-    visitor = Client(url, verbose=False, download_files=False)
+    visitor = Client(url, verbose=False, download_files=False, httpx_kwargs={"timeout": 120})
     made = visitor.predict(handle_file(astronaut), {"Smiling": 1}, {}, api_name="/edit")["path"]
     with pytest.raises(AppError):
         visitor.predict(handle_file(text_file), {}, api_name="/open_photo")

@@ -5,6 +5,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,9 @@ from gradio_client import Client
 from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
 from facevae.editor import Editor
 from facevae.ui.server.checkpoint_pages import CheckpointPages, short_name
+
+PATIENCE_SEC = 120
+"""Against what never comes, not a measure of speed."""
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +43,8 @@ def address(tiny_checkpoint: Checkpoint, place: Path) -> Iterator[str]:
 
 
 def test_each_checkpoint_has_its_own_page_and_api(address: str) -> None:
-    one = Client(f"{address}/checkpoints/one--slider/", verbose=False)
-    first = Client(address, verbose=False)
+    open_client = partial(Client, verbose=False, httpx_kwargs={"timeout": PATIENCE_SEC})
+    one, first = open_client(f"{address}/checkpoints/one--slider/"), open_client(address)
     assert [c["name"] for c in one.predict(api_name="/controls")["controls"]] == ["Smiling"]
     assert [c["name"] for c in first.predict(api_name="/controls")["controls"]] == ["Smiling", "Blond_Hair", "Male", "Young"]
     (picture,) = one.predict(seed=1, count=1, api_name="/generate")
@@ -48,7 +52,7 @@ def test_each_checkpoint_has_its_own_page_and_api(address: str) -> None:
 
 
 def test_an_address_without_its_slash_leads_to_the_page(address: str) -> None:
-    found = httpx.get(f"{address}/checkpoints/one--slider?seed=7", follow_redirects=True, timeout=60)
+    found = httpx.get(f"{address}/checkpoints/one--slider?seed=7", follow_redirects=True, timeout=PATIENCE_SEC)
     assert found.status_code == 200 and str(found.url) == f"{address}/checkpoints/one--slider/?seed=7"
 
 
@@ -64,7 +68,7 @@ def test_an_address_without_its_slash_leads_to_the_page(address: str) -> None:
     ],
 )
 def test_what_cannot_be_opened_is_a_sentence_and_a_way_back(address: str, place: Path, slug: str, status: int, words: str) -> None:
-    found = httpx.get(f"{address}/checkpoints/{slug}/", timeout=60)
+    found = httpx.get(f"{address}/checkpoints/{slug}/", timeout=PATIENCE_SEC)
     assert found.status_code == status and words in found.text and 'href="../../"' in found.text
     assert str(place) not in found.text  # where things lie is nobody's business
 
@@ -150,7 +154,7 @@ def test_pages_that_nobody_uses_are_closed_and_leave_the_memory(
     page, options = build_page(Editor(tiny_checkpoint), None, CheckpointPages("tiny", [], [tmp_path]))
     page.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False, server_name="127.0.0.1", **options)
     try:
-        with httpx.Client(base_url=f"{page.local_url}checkpoints/", timeout=60) as http:
+        with httpx.Client(base_url=f"{page.local_url}checkpoints/", timeout=PATIENCE_SEC) as http:
 
             def generate(name: str) -> str:
                 answer = http.post(f"{name}/gradio_api/run/generate", json={"data": [1, 1, 0.8, "fitted", None]})
@@ -172,7 +176,7 @@ def test_pages_that_nobody_uses_are_closed_and_leave_the_memory(
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE_SEC
     while not holds() and time.monotonic() < until:
         time.sleep(0.05)
     assert holds()
@@ -182,6 +186,7 @@ def test_the_picker_leads_from_page_to_page_and_knows_what_came_since(browser, a
     from playwright.sync_api import expect
 
     context = browser.new_context(viewport={"width": 390, "height": 800})
+    context.set_default_timeout(1000 * PATIENCE_SEC)
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address)
