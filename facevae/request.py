@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # torch comes with it
 
 ALL = "all"
 AS_FOUND = Adjustment()
-NO_FACE_FOUND = "no face was found: place the crop by hand, with shift_x, shift_y, zoom and angle_deg"
+NO_FACE_FOUND = "no face was found: say where it is, with at, or place the crop by hand, with shift_x, shift_y, zoom and angle_deg"
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class EditRequest:
     adjustment: Adjustment = AS_FOUND
     face: int | str | None = None
     format: str = "original"
+    at: tuple[float, float] | None = None
+    """A place in the upright photo, in pixels: the face there, instead of `face`."""
 
     @property
     def photo_detail(self) -> float:
@@ -99,8 +101,8 @@ def run_request(editor: "Editor", request: EditRequest, photo: "Photo", fingerpr
 
     recipe = recipe_from(request.recipe) if request.recipe else None
     first = request.face if isinstance(request.face, int) else 0
-    face = editor.open_photo(photo, request.adjustment, index=first)
-    if request.face is None and recipe is not None and (own := face_of_recipe(face, recipe)) != first:
+    face = editor.open_photo(photo, request.adjustment, index=first, at=request.at)
+    if request.face is None and request.at is None and recipe is not None and (own := face_of_recipe(face, recipe)) != first:
         face = editor.open_photo(photo, request.adjustment, index=own)
     refine = request.refine if request.refine is not None else recipe is None or recipe.alignment is None or recipe.refined > 0
     if face.message == NO_FACE and require_face:
@@ -110,7 +112,7 @@ def run_request(editor: "Editor", request: EditRequest, photo: "Photo", fingerpr
         face = edited.editor.choose(edited.face, index, edited.strengths, edited.detail, edited.locks)
         edited = edit_face(editor, request, recipe, editor.refined(face) if refine else face)
     content, suffix = edited.editor.save(edited.face, edited.strengths, request.format, edited.detail, edited.locks, fingerprint)
-    message = " ".join(filter(None, [edited.face.message, photo.remark]))
+    message = " ".join(filter(None, [edited.face.message, edited.face.source.remark if edited.face.source else photo.remark]))
     return RenderedFile(content, suffix, message, edited.face.index, len(edited.face.faces), edited.guidance)
 
 

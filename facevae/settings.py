@@ -4,7 +4,7 @@ Data only, and quick to import: `--help` reads it. The sliders of the attributes
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -81,12 +81,19 @@ class Choice:
 
 PHOTO_DETAIL = Number("detail", "Photo detail", 0, 1, 0.45, 0.05, "how much of the photo's own detail stays where the shape changes")
 CROP = (
-    Number("shift_x", "Left, right", -0.5, 0.5, 0, 0.01, "move the crop right, in crop sides"),
-    Number("shift_y", "Up, down", -0.5, 0.5, 0, 0.01, "move the crop down, in crop sides"),
-    Number("zoom", "Zoom", 0.5, 2, 1, 0.01, "2 shows the face twice as large in the crop"),
-    Number("angle_deg", "Turn, degrees", -45, 45, 0, 0.5, "turn the crop clockwise, in degrees"),
+    Number("shift_x", "Left, right", -1, 1, 0, 0.01, "move the crop right, in crop sides"),
+    Number("shift_y", "Up, down", -1, 1, 0, 0.01, "move the crop down, in crop sides"),
+    Number("zoom", "Zoom", 0.25, 4, 1, 0.01, "2 shows the face twice as large in the crop"),
+    Number("angle_deg", "Turn, degrees", -180, 180, 0, 0.5, "turn the crop clockwise, in degrees"),
 )
 """The fields of `facevae.photo.alignment.Adjustment`, in their order."""
+ANY_CROP = (
+    replace(CROP[0], low=-1000, high=1000),
+    replace(CROP[1], low=-1000, high=1000),
+    replace(CROP[2], low=0.01, high=1000),
+    CROP[3],
+)
+"""What flags and programs may ask for, beyond the sliders: any place of any photo, from any face. The crop has to lie in the photo."""
 
 FRAMES = Number("frames", "Frames", 8, 120, 32, 1, "frames one way")
 DURATION_MS = Number("duration_ms", "ms a frame", 20, 300, 60, 10, "how long each frame is shown, in ms")

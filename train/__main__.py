@@ -23,6 +23,7 @@ COMMANDS = {
     "fit": Command("fit", "Fit", "Train a VAE. The same command resumes."),
     "classifier": Command("networks", "Classifier", "Train the attribute classifier, on photos and on a VAE's reconstructions of them."),
     "identity": Command("networks", "Identity", "Train the identity embedding: is an edited face still the same person?"),
+    "finder": Command("networks", "Finder", "Train the face finder, which sees faces at any angle and size, on CelebA's own frames."),
     "aligner": Command("networks", "Aligner", "Train the alignment net, which corrects a rough crop of a face, on CelebA's own frames."),
     "parser": Command("networks", "Parser", "Train the face parser: which pixels of a crop are hair, skin, lips, glasses, ..."),
     "directions": Command("latents", "Directions", "Find the directions of the attributes and their safe ranges."),

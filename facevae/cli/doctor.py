@@ -144,7 +144,7 @@ def cascade() -> Iterable[Finding]:
     try:
         import cv2
 
-        from facevae.photo.alignment import ALT, DEFAULT, PROFILE
+        from facevae.photo.finding import ALT, DEFAULT, PROFILE
     except ImportError as error:
         yield Finding("face detector", f"cannot be imported: {error}", False)
         return

@@ -10,7 +10,7 @@ from pathlib import Path
 from facevae.attributes import Control
 from facevae.checkpoint.metadata import EMBEDDED, Summary, summarize
 from facevae.cli.names import flag, one_of
-from facevae.settings import CROP, PHOTO_DETAIL, Choice, Number
+from facevae.settings import ANY_CROP, PHOTO_DETAIL, Choice, Number, check_number
 
 SIGNS = (
     "Strengths are in σ of the attribute itself, as in Python and over HTTP: 0 leaves the photo as it is, more is more of what the "
@@ -156,7 +156,8 @@ def add_editing(parser: argparse.ArgumentParser, refine: str, detail: float | No
         "--refine", action=argparse.BooleanOptionalAction, help=f"search for a nearer likeness first, as the page does; {refine}"
     )
     add_number(group, PHOTO_DETAIL, detail)
-    for setting in CROP:
+    group.add_argument("--at", type=place_of, metavar="X,Y", help="the face at this place, in pixels of the upright photo")
+    for setting in ANY_CROP:
         add_number(group, setting, setting.default)
 
 
@@ -195,6 +196,15 @@ def face_of(text: str) -> int | str:
     if not text.isdecimal() or int(text) > 999:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a number from 0 on nor all")
     return int(text)
+
+
+def place_of(text: str) -> tuple[float, float]:
+    """A place in a photo, in pixels."""
+    try:
+        x, y = (check_number(float(part), "a place", 0, 1e6) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no place in a photo: two numbers of pixels such as 1200,800 would work") from None
+    return x, y
 
 
 def groups_of(given: Sequence[str], known: Summary) -> tuple[str, ...]:

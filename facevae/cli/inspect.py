@@ -38,7 +38,7 @@ class InspectTask:
         height, width = photo.pixels.shape[:2]
         count = sum(place.found for place in first.faces)
         counted = f"{count} {'face' if count == 1 else 'faces'}"
-        message = f"{photo.format or 'picture'}, {width} × {height} px, {counted}. {first.message} {photo.remark}"
+        message = f"{photo.format or 'picture'}, {width} × {height} px, {counted}. {first.message} {(first.source or photo).remark}"
         about = {"format": photo.format, "width": width, "height": height, "found": count, "faces": seen}
         lines = tuple(line for values in seen for line in face_lines(values))
         return Row(job.source, "done", "", message.strip(), time.monotonic() - begun, about, lines)

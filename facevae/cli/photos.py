@@ -208,10 +208,12 @@ def edit_values(flags: argparse.Namespace, refine: bool | None = None) -> dict[s
     adjustment = Adjustment(*(getattr(flags, setting.name) for setting in CROP))
     if flags.face == ALL and adjustment != Adjustment():
         raise ValueError("--face all takes every crop as it was found: place a crop for one face at a time")
+    if flags.at is not None and flags.face is not None:
+        raise ValueError("--at and --face both say which face: give one of them")
     named = Path(flags.output).suffix.lower() if flags.output and flags.output != STDIO else ""
     asked = {".png": "png", ".heic": "heic"}.get(SAME_SUFFIX.get(named, named), "original")
     format = flags.format or asked
-    return {"detail": flags.detail, "refine": refine, "adjustment": adjustment, "face": flags.face, "format": format}
+    return {"detail": flags.detail, "refine": refine, "adjustment": adjustment, "face": flags.face, "format": format, "at": flags.at}
 
 
 def refine_by_default(flags: argparse.Namespace) -> bool:

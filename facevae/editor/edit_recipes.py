@@ -14,7 +14,7 @@ from facevae.editor.renderer import SCREEN_SIDE_PX, Renderer
 from facevae.editor.types import Face, Opened
 from facevae.latent.directions import Direction
 from facevae.photo import images
-from facevae.photo.alignment import Alignment, crop, shrunk
+from facevae.photo.alignment import Alignment, check_place, crop, shrunk
 from facevae.photo.compositing import DETAIL
 
 
@@ -115,11 +115,10 @@ class EditRecipes:
             now, then = (f"{w} × {h} px" for w, h in (photo.pixels.shape[1::-1], recipe.size))
             raise ValueError(f"the picture was saved with {then} and has {now} now, so its recipe does not fit it any more")
         alignment = Alignment(np.array(recipe.alignment, np.float64).reshape(2, 3), True, 1.0)
-        height, width = photo.pixels.shape[:2]
-        # A determinant of 0 is no place, and a crop far larger than the photo or far away from it is none that we ever cut.
-        scale = np.linalg.det(alignment.matrix[:, :2]) ** 0.5 * max(height, width) if np.linalg.det(alignment.matrix[:, :2]) > 0 else 0
-        if not 0.1 < scale < 1000 or np.abs(alignment.in_photo(np.array([[0.5, 0.5]])) / (width, height) - 0.5).max() > 1:
-            raise ValueError("the recipe's crop does not lie in the picture")
+        try:
+            check_place(alignment, *photo.pixels.shape[1::-1])
+        except ValueError:
+            raise ValueError("the recipe's crop does not lie in the picture") from None
         pixels, latent = crop(photo.pixels, alignment, self.renderer.size), np.array(recipe.latent, np.float32)
         screen, still = shrunk(photo.pixels, SCREEN_SIDE_PX), np.zeros_like(latent)
         face = Face(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from PIL import Image
 
 from facevae.attributes import GOALS, Control, Goal, list_controls
@@ -138,15 +138,20 @@ class Editor:
         """The alignment net as `facevae.photo.alignment` expects it."""
         return self.photos.aligner(windows)
 
+    def finder(self, picture: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "6 h8 w8"]:
+        """The face finder as `facevae.photo.finding` expects it."""
+        return self.photos.finder(picture)
+
     def open_photo(
         self,
         source: str | Path | bytes | Image.Image | np.ndarray | Photo,
         adjustment: Adjustment = Adjustment(),
         name: str = "",
         index: int = 0,
+        at: tuple[float, float] | None = None,
     ) -> Face:
-        """Read a photo, find its faces, encode one of them (the largest is number 0)."""
-        return self.photos.open_photo(source, adjustment, name, index)
+        """Read a photo, find its faces, encode one of them: the largest is number 0; `at` (pixels) points at one."""
+        return self.photos.open_photo(source, adjustment, name, index, at)
 
     def face_in(self, crop: UInt8[np.ndarray, "s s 3"], name: str) -> Face:
         """A crop without a photo, drawn by another model for example, as this model redraws it."""
@@ -161,6 +166,17 @@ class Editor:
     ) -> Face:
         """Another face of the same photo. The edit of this one (strengths in σ) stays in the photo."""
         return self.photos.choose(face, index, strengths, detail, locks)
+
+    def point(
+        self,
+        face: Face,
+        at: tuple[float, float],
+        strengths: Mapping[str, float] = {},
+        detail: float = DETAIL,
+        locks: Collection[str] = (),
+    ) -> Face:
+        """The face at a place of the photo (pixels), as `choose` gives it, also one that had not been found."""
+        return self.photos.point(face, at, strengths, detail, locks)
 
     def thumbnails(self, face: Face, size_px: int = 96) -> list[UInt8[np.ndarray, "s s 3"]]:
         """The crop of every face of the photo, the largest first."""

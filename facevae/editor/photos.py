@@ -6,18 +6,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 from PIL import Image
 
+from facevae.checkpoint.finder import embedded_finder
 from facevae.editor.renderer import SCREEN_SIDE_PX, Renderer
 from facevae.editor.types import Face, OtherFaceEdit, RefineStep
 from facevae.latent.inversion import InversionConfig
 from facevae.latent.inversion import refine as invert
 from facevae.photo import images
-from facevae.photo.alignment import Adjustment, Alignment, adjust, crop, find_faces, middle, rescaled
+from facevae.photo.alignment import Adjustment, Alignment, adjust, check_place, crop, middle
 from facevae.photo.compositing import DETAIL
+from facevae.photo.finding import find_faces, look_at, nearest
 
 NO_FACE = "No face was found, so this is the middle of the picture: use Adjust crop to place the face."
+NO_FACE_THERE = "No face was recognised at this place, so the crop is around it: use Adjust crop to fit it to the face."
+MAX_FACES = 100
+MORE_FACES = f"The photo shows more than {MAX_FACES} faces: the largest {MAX_FACES} are offered, any other one can be pointed at."
 NOT_SURE = "A face was found, but not for sure: if the crop looks wrong, use Adjust crop."
 SURE = 0.997  # below this confidence of the alignment net, a message asks the user to check the crop
 
@@ -33,21 +38,32 @@ class Photos:
         with self.renderer.lock, torch.inference_mode():
             return self.renderer.checkpoint.aligner(images.to_float(windows)).double().numpy()
 
+    def finder(self, picture: UInt8[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "6 h8 w8"]:
+        """The face finder as `facevae.photo.finding` wants it."""
+        with self.renderer.lock, torch.inference_mode():
+            return embedded_finder()(images.to_float(picture).contiguous(memory_format=torch.channels_last))[0].numpy()
+
     def open_photo(
         self,
         source: str | Path | bytes | Image.Image | np.ndarray | images.Photo,
         adjustment: Adjustment = Adjustment(),
         name: str = "",
         index: int = 0,
+        at: tuple[float, float] | None = None,
     ) -> Face:
-        """Read a photo, find its faces, encode one of them (the largest is number 0).
+        """Read a photo, find its faces, encode one of them: the largest is number 0; `at` (pixels of the upright photo) points at one.
 
-        `ValueError` in one sentence where it is no usable picture or has no face of this number. Where no face is
-        found, the middle of the picture is taken and `message` says so.
+        `ValueError` in one sentence where it is no usable picture, has no face of this number, or ends before `at`. Where no face is
+        found, the middle of the picture is taken, or the place that was pointed at, and `message` says so.
         """
         photo = source if isinstance(source, images.Photo) else images.open_photo(source)
         screen = self.renderer.photo_cache.shrink(photo.pixels, SCREEN_SIDE_PX)
-        found = tuple(rescaled(f, screen, photo.pixels) for f in find_faces(screen, self.aligner)) or (middle(photo.pixels),)
+        found = tuple(find_faces(photo.pixels, self.aligner, self.finder))
+        if len(found) > MAX_FACES:
+            found, photo = found[:MAX_FACES], replace(photo, remark=f"{MORE_FACES} {photo.remark}".strip())
+        found = found or (middle(photo.pixels),)
+        if at is not None:
+            found, index = self._point(photo.pixels, found, at)
         if not 0 <= index < len(found):
             raise ValueError(f"face {index} was asked for, the photo has {len(found)}, counted from 0")
         name = name or Path(photo.name).stem or "photo"
@@ -92,8 +108,37 @@ class Photos:
         photo = self._paste_others(face.source, left)
         screen = self.renderer.photo_cache.shrink(photo, SCREEN_SIDE_PX)
         if again:
-            return replace(again[0], photo=photo, screen=screen, left=left)
+            return replace(again[0], photo=photo, screen=screen, left=left, faces=face.faces)
         return self._place(face.source, photo, screen, face.faces, index, Adjustment(), left, face.name)
+
+    def point(
+        self,
+        face: Face,
+        at: tuple[float, float],
+        strengths: Mapping[str, float] = {},
+        detail: float = DETAIL,
+        locks: Collection[str] = (),
+    ) -> Face:
+        """The face at a place of the photo (pixels), as `choose` gives it. One that had not been found is added behind the others."""
+        if face.source is None or face.applied is not None:
+            raise ValueError("a face can be pointed at in a photo that was opened, not in a drawn face or a saved edit")
+        faces, index = self._point(face.source.pixels, face.faces, at)
+        if len(faces) == 1 and faces[0] is not face.faces[0]:  # nobody had been found: there is no other one to keep
+            screen = self.renderer.photo_cache.shrink(face.source.pixels, SCREEN_SIDE_PX)
+            return self._place(face.source, face.source.pixels, screen, faces, 0, Adjustment(), (), face.name)
+        return self.choose(replace(face, faces=faces), index, strengths, detail, locks)
+
+    def _point(self, photo: np.ndarray, faces: tuple[Alignment, ...], at: tuple[float, float]) -> tuple[tuple[Alignment, ...], int]:
+        """The faces of a photo with the one at a place among them, and its number."""
+        height, width = photo.shape[:2]
+        x, y = at
+        if not (0 <= x <= width and 0 <= y <= height):
+            raise ValueError(f"({x:g}, {y:g}) lies outside of the photo, which has {width} × {height} px")
+        index = nearest(faces, x, y)
+        if index is not None:
+            return faces, index
+        kept = faces if len(faces) > 1 or faces[0].found else ()
+        return (*kept, look_at(photo, x, y, self.aligner)), len(kept)
 
     def thumbnails(self, face: Face, size_px: int = 96) -> list[UInt8[np.ndarray, "s s 3"]]:
         """The crop of every face of the photo, the largest first."""
@@ -152,12 +197,15 @@ class Photos:
     ) -> Face:
         found = faces[index]
         alignment = adjust(found, adjustment)
+        if adjustment != Adjustment():
+            check_place(alignment, *photo.shape[1::-1])
         pixels = crop(photo, alignment, self.renderer.size)
         with self.renderer.lock, torch.inference_mode():
             z = self.renderer.fast_net.encode(images.to_float(pixels)).mode
             start, latent = self.renderer.decode(z[0])[0].numpy(), z[0].numpy()
         looks_right = adjustment != Adjustment() or found.confidence >= SURE
-        message = "" if looks_right else NOT_SURE if found.found else NO_FACE
+        no_face = NO_FACE if not found.confidence and np.array_equal(found.matrix, middle(photo).matrix) else NO_FACE_THERE
+        message = "" if looks_right else NOT_SURE if found.found else no_face
         return Face(
             latent, np.zeros_like(latent), pixels, photo, screen, alignment, start, source, faces, index, left, name=name, message=message
         )

@@ -19,10 +19,11 @@ from facevae.latent.directions import Direction, displacement, from_examples, pr
 from facevae.nets.fast_vae import fast_copy
 from facevae.nets.mkldnn import pack_convolutions
 from facevae.photo import images
-from facevae.photo.alignment import MAX_LOOK_PX, Alignment, rescaled, shrunk, whole
+from facevae.photo.alignment import Alignment, rescaled, shrunk, whole
 from facevae.photo.compositing import DETAIL, ground_of, paste, soft_mask
+from facevae.photo.finding import MAX_LOOK_PX
 
-SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of at most this side, faces found in it
+SCREEN_SIDE_PX = MAX_LOOK_PX  # previews are composed on a copy of the photo of at most this side, large faces found in it
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Layers = tuple[Float32[np.ndarray, "s s 3"], Float32[np.ndarray, "s s 3"]]

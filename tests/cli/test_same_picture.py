@@ -152,7 +152,7 @@ def test_films_and_sheets_are_the_same_everywhere(tabs, client, call, editor, tm
 def test_all_faces_of_a_photo_as_one_would_edit_them_on_the_page(rows, editor, tmp_path, monkeypatch) -> None:
     photo = draw(tmp_path / "photo.png", size=(160, 90))
     places = [Alignment(np.array([[1 / 70, 0, -x / 70], [0, 1 / 70, -10 / 70]]), True, 1.0) for x in (5, 85)]
-    monkeypatch.setattr("facevae.editor.photos.find_faces", lambda pixels, aligner: places)
+    monkeypatch.setattr("facevae.editor.photos.find_faces", lambda *_: places)
     expected = editor.refined(editor.choose(editor.refined(editor.open_photo(photo)), 1, STRENGTHS, locks=LOCKS))
     asked = ("edit", photo, "--smiling", 2.5, "--male", -1.5, "--lock", "young", "-o", tmp_path / "all.png")
     code, [row] = rows(*asked, "--face", "all")
@@ -163,6 +163,9 @@ def test_all_faces_of_a_photo_as_one_would_edit_them_on_the_page(rows, editor, t
     assert rows(*asked, "--face", "all")[1][0]["status"] == "skipped"
     assert rows(*asked)[1][0]["status"] == "done"  # one face is not all of them
     assert rows(*asked, "--face", 2)[0] == 1
+    code, [row] = rows(*asked, "--at", "120,40")
+    assert code == 0 and (row["face"], row["faces"]) == (1, 2)
+    assert rows(*asked, "--at", "120,140")[0] == 1
     # A recipe of the second face goes to the second face of its own photo, and to the largest of others.
     second = editor.refined(editor.open_photo(photo, index=1))
     (tmp_path / "recipe.json").write_text(json.dumps(editor.recipe(second, STRENGTHS).as_json()))

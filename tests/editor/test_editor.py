@@ -206,8 +206,38 @@ def test_a_photo_comes_back_in_its_format_with_the_edit_in_it(editor: Editor, ph
 def pair(editor: Editor, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Face:
     """A photo with two faces, which the tiny alignment net would not see."""
     two = tuple(Alignment(Square(x, 45, 30).matrix(), found=True, confidence=1.0) for x in (17, 53))
-    monkeypatch.setattr("facevae.editor.photos.find_faces", lambda photo, aligner: list(two))
+    monkeypatch.setattr("facevae.editor.photos.find_faces", lambda *_: list(two))
     return editor.open_photo(photo)
+
+
+def test_a_face_that_was_not_found_can_be_pointed_at(editor: Editor, pair: Face, photo: np.ndarray) -> None:
+    assert editor.point(pair, (50, 40)).index == 1 and len(editor.point(pair, (50, 40)).faces) == 2
+    first = editor.edit(pair, {"Smiling": 3.0}).photo
+    third = editor.point(pair, (35, 5), {"Smiling": 3.0})
+    assert third.index == 2 and len(third.faces) == 3 and np.array_equal(third.photo, first)
+    assert third.message.startswith("No face was recognised at this place")
+    assert np.allclose(third.alignment.corners_px.mean(axis=0), (35, 5))
+    back = editor.choose(third, 0)
+    assert len(back.faces) == 3 and back.offset.any()
+    opened = editor.open_photo(photo, Adjustment(angle_deg=180), at=(35, 5))
+    assert opened.index == 2 and opened.message == "" and opened.alignment.matrix[0, 0] < 0
+    with pytest.raises(ValueError, match=r"\(500, 5\) lies outside of the photo, which has"):
+        editor.open_photo(photo, at=(500, 5))
+
+
+def test_where_nobody_was_found_the_place_is_the_only_face(editor: Editor, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("facevae.editor.photos.find_faces", lambda *_: [])
+    face = editor.point(editor.open_photo(photo), (30, 40))
+    assert len(face.faces) == 1 and face.index == 0 and np.allclose(face.alignment.corners_px.mean(axis=0), (30, 40))
+    with pytest.raises(ValueError, match="does not lie in the picture"):
+        editor.readjust(face, Adjustment(shift_x=100))
+
+
+def test_of_a_crowd_the_largest_are_offered_and_told(editor: Editor, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = [Alignment(Square(40, 40, 30).matrix(), found=True, confidence=1.0)] * 101
+    monkeypatch.setattr("facevae.editor.photos.find_faces", lambda *_: crowd)
+    face = editor.open_photo(photo)
+    assert len(face.faces) == 100 and face.source.remark.startswith("The photo shows more than 100 faces")
 
 
 def test_faces_of_a_photo_are_edited_one_after_the_other(editor: Editor, pair: Face, photo: np.ndarray) -> None:

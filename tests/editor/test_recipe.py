@@ -98,7 +98,7 @@ def test_what_was_made_the_start_stays_in_the_photo_with_other_faces(editor: Edi
     from facevae.photo.alignment import Alignment, Square
 
     two = tuple(Alignment(Square(x, 45, 30).matrix(), found=True, confidence=1.0) for x in (17, 53))
-    monkeypatch.setattr("facevae.editor.photos.find_faces", lambda photo, aligner: list(two))
+    monkeypatch.setattr("facevae.editor.photos.find_faces", lambda *_: list(two))
     pair = editor.open_photo(face.photo)
     start = editor.begin_from(pair, {"Smiling": 3.0})
     other = editor.choose(start, 1)

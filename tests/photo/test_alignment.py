@@ -1,11 +1,9 @@
 import math
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
-from skimage import data
 
 from facevae.editor import Editor
 from facevae.photo.alignment import (
@@ -16,10 +14,10 @@ from facevae.photo.alignment import (
     Square,
     adjust,
     crop,
-    find_faces,
     middle,
     refine_alignments,
 )
+from facevae.photo.finding import find_faces
 
 ASTRONAUT = Path(__file__).parents[2] / "assets" / "examples" / "astronaut.jpg"
 EYES = np.array([[205.8, 103.0], [252.6, 104.6]])  # the pupils in the picture, read off by eye
@@ -36,18 +34,6 @@ def place(x: float, y: float, side: float, degrees: float = 0) -> Alignment:
 
 def apply(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     return points @ matrix[:, :2].T + matrix[:, 2]
-
-
-def warp(photo: np.ndarray, degrees: float, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """The picture turned clockwise and scaled about its centre on a canvas of the same proportions."""
-    c, s = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
-    height, width = photo.shape[:2]
-    size = np.rint(np.array([width, height]) * max(scale, 1)).astype(int)
-    linear = np.array([[c, -s], [s, c]])
-    matrix = np.column_stack([linear, size / 2 - linear @ (width / 2, height / 2)])
-    index_map = matrix.copy()
-    index_map[:, 2] += linear.sum(axis=1) / 2 - 0.5
-    return cv2.warpAffine(photo, index_map, tuple(size.tolist()), borderMode=cv2.BORDER_REPLICATE), matrix
 
 
 def eye_error(alignment: Alignment, eyes: np.ndarray) -> float:
@@ -74,33 +60,6 @@ def test_face_lies_in_the_crop_as_in_training(upright):
     # This face is a little wider than the mean of CelebA: a fit of eyes and mouth leaves the pupils outside of the mean places.
     assert eye_error(upright, EYES) < 0.2
     assert np.abs(apply(upright.matrix, EYES).mean(axis=0) - REFERENCE_POINTS[:2].mean(axis=0)).max() < 0.03
-
-
-@pytest.mark.parametrize("degrees, scale", [(0, 2.5), (28, 1), (-25, 0.5)])
-def test_face_is_found_turned_and_scaled(astronaut, upright, aligner, degrees, scale):
-    photo, matrix = warp(astronaut, degrees, scale)
-    (face,) = find_faces(photo, aligner)
-    points = upright.in_photo(REFERENCE_POINTS)
-    moved = apply(face.matrix, apply(matrix, points))
-    eye_distance = np.linalg.norm(REFERENCE_POINTS[0] - REFERENCE_POINTS[1])
-    assert np.linalg.norm(moved - REFERENCE_POINTS, axis=1).mean() / eye_distance < 0.06
-    assert np.allclose(face.matrix[0, 0], face.matrix[1, 1]) and np.allclose(face.matrix[0, 1], -face.matrix[1, 0])
-
-
-def test_all_faces_are_found_the_largest_first(astronaut, aligner):
-    head = astronaut[:256, 100:356]
-    photo = np.full((300, 640, 3), 90, np.uint8)
-    photo[20:276, 20:276] = head
-    photo[60:230, 400:570] = cv2.resize(head[:, ::-1], (170, 170), interpolation=cv2.INTER_AREA)
-    first, second = find_faces(photo, aligner)
-    assert first.side_px > 1.3 * second.side_px
-    assert first.corners_px[:, 0].mean() < 300 < second.corners_px[:, 0].mean()
-
-
-@pytest.mark.parametrize("name", ["text", "rocket", "chelsea"])
-def test_no_face_is_seen_where_there_is_none(aligner, name):
-    picture = getattr(data, name)()
-    assert find_faces(picture if picture.ndim == 3 else np.repeat(picture[:, :, None], 3, axis=2), aligner) == []
 
 
 def test_no_face_gives_the_centre_square():

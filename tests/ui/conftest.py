@@ -44,10 +44,11 @@ def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def find_by_boxes(photo: np.ndarray, aligner) -> list:
+def find_by_boxes(photo: np.ndarray, *_) -> list:
     """Stands in for `find_faces`, so that the page's tests do not wait for the alignment net to be good: Haar's boxes
     alone, and in the group photo the places where its faces were put."""
-    from facevae.photo.alignment import Alignment, Square, proposals
+    from facevae.photo.alignment import Alignment, Square
+    from facevae.photo.finding import proposals
 
     if photo.shape == (GROUP_PX[1], GROUP_PX[0], 3):
         squares = [Square(x + side / 2, y + side / 2, side) for x, y, side in GROUP_BOXES_PX]

@@ -16,7 +16,8 @@ from PIL import Image
 
 from facevae.editor import Editor
 from facevae.files import ASSETS
-from facevae.photo import alignment, images
+from facevae.photo import images
+from facevae.photo.finding import find_faces
 
 ASTRONAUT = ASSETS / "examples" / "astronaut.jpg"
 MEGAPIXELS = 12
@@ -36,7 +37,7 @@ def bench_photo(editor: Editor, rounds: int = 7) -> dict[str, float]:
     small = images.to_float(face.crop)
 
     def models() -> None:
-        alignment.find_faces(pixels, editor.aligner)
+        find_faces(pixels, editor.aligner, editor.finder)
         with torch.inference_mode():
             editor.checkpoint.net.decode(editor.checkpoint.net.encode(small).mode)
 

@@ -1,4 +1,4 @@
-"""Commands `classifier`, `identity`, `aligner`, `parser`: train the nets beside the VAE."""
+"""Commands that train the nets beside the VAE: `classifier`, `aligner`, `finder`, `parser` …"""
 
 import json
 from collections.abc import Sequence
@@ -11,6 +11,7 @@ import tyro
 from train.commands.presets import value_of
 from train.networks.aligner import AlignerTrainConfig
 from train.networks.classifier import CLASSIFIER_PRESETS, ClassifierTrainConfig
+from train.networks.finder import FinderTrainConfig
 from train.networks.identity import IdentityConfig
 from train.networks.parser import ParserTrainConfig
 
@@ -84,6 +85,28 @@ class Aligner:
         from train.networks.aligner import fit_aligner
 
         print(f"state: {fit_aligner(self.config, list_celeba(self.celeba), self.run_dir, self.start)}")
+
+
+@dataclass(frozen=True)
+class Finder:
+    """Train the face finder, which sees where faces are at any angle and size, on CelebA's own frames."""
+
+    celeba: Path
+    """Folder in CelebA's own layout: the frames around the crops are needed, prepared data have lost them."""
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    start: Path | None = None
+    """Run folder whose weights a new run begins with."""
+    publish: Path | None = None
+    """Folder that gets the weights when they are done: assets/finder is what the editor finds faces with."""
+    config: FinderTrainConfig = field(default_factory=FinderTrainConfig)
+
+    def run(self) -> None:
+        from train.data.prepared import list_celeba
+        from train.networks.finder import fit_finder, load_finder, save_finder
+
+        print(f"state: {fit_finder(self.config, list_celeba(self.celeba), self.run_dir, self.start)}")
+        if self.publish is not None:
+            print(f"{self.publish}: {save_finder(self.publish, load_finder(self.run_dir))}")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from facevae.files import write_atomic, write_json
 from facevae.nets.parser import PARTS
 from facevae.photo import images
-from facevae.photo.alignment import Aligner, find_faces
+from facevae.photo.alignment import Aligner
+from facevae.photo.finding import find_faces
 from facevae.photo.images import open_photo
 from train.data.augment import Reconstruct
 from train.data.prepared import CELEBA_CROP_PX, read_table, save_array

@@ -12,8 +12,9 @@ from skimage import data as pictures
 from tqdm import tqdm
 
 from facevae.editor import Editor
-from facevae.photo import alignment, images
-from facevae.photo.alignment import REFERENCE_POINTS, Aligner, Alignment, Square, find_faces, refine_alignments
+from facevae.photo import alignment, finding, images
+from facevae.photo.alignment import REFERENCE_POINTS, Alignment, Square, refine_alignments
+from facevae.photo.finding import find_faces
 from train.data.prepared import CELEBA_CROP_PX, Listing
 from train.networks.aligner import CELEBA_FRAME_PX
 from train.vae.sample_sheets import tile
@@ -38,19 +39,23 @@ def evaluate_alignment(editor: Editor, listing: Listing, split: int = 1, faces: 
     rows: dict[str, list[tuple[float, float] | None]] = {"pipeline": [], "net": [], "haar": [], "start": []}
     for member in tqdm(members, desc="alignment", unit="img", mininterval=10):
         photo, truth = place_frame(cv2.cvtColor(cv2.imread(str(listing.files[member])), cv2.COLOR_BGR2RGB), rng)
-        found = find_faces(photo, editor.aligner)
+        found = find_faces(photo, editor.aligner, editor.finder)
         rows["pipeline"].append(min((errors(face, truth) for face in found), default=None))
         rows["haar"].append(haar_alone(photo, truth))
         start = rough_start(truth, rng)
         rows["start"].append(errors(start, truth))
         rows["net"].append(errors(refine_alignments(photo, [start], editor.aligner)[0], truth))
-    return {"n": len(members), "celeba": {name: summary(row) for name, row in rows.items()}, **evaluate_pictures(editor.aligner)}
+    return {
+        "n": len(members),
+        "celeba": {name: summary(row) for name, row in rows.items()},
+        **evaluate_pictures(editor),
+    }
 
 
-def evaluate_pictures(aligner: Aligner) -> dict[str, Any]:
+def evaluate_pictures(editor: Editor) -> dict[str, Any]:
     """Of 105 variants of scikit-image's astronaut those whose face is found and lies right; faces reported where there are none."""
     photo = pictures.astronaut()
-    truth = find_faces(photo, aligner)
+    truth = find_faces(photo, editor.aligner, editor.finder)
     if not truth:
         return {"astronaut": {"n": 105, "found": 0, "haar": 0}, "faceless": {}}
     found, haar, wrong = 0, 0, []
@@ -58,13 +63,13 @@ def evaluate_pictures(aligner: Aligner) -> dict[str, Any]:
         for scale in ASTRONAUT_SCALES:
             for gain in ASTRONAUT_GAINS:
                 variant, moved = vary(photo, truth[0], turn, scale, gain)
-                best = min((errors(face, moved) for face in find_faces(variant, aligner)), default=(math.inf, 0.0))
+                best = min((errors(face, moved) for face in find_faces(variant, editor.aligner, editor.finder)), default=(math.inf, 0.0))
                 found += best[0] < 25
                 if best[0] >= 25:
                     wrong.append([turn, scale, gain, round(min(best[0], 999.0), 1)])
                 boxes = haar_alone(variant, moved)
                 haar += boxes is not None and boxes[0] < 100
-    faceless = {name: len(find_faces(as_rgb(getattr(pictures, name)()), aligner)) for name in FACELESS}
+    faceless = {name: len(find_faces(as_rgb(getattr(pictures, name)()), editor.aligner, editor.finder)) for name in FACELESS}
     false_boxes = {name: sum(len(look) for look in first_looks(as_rgb(getattr(pictures, name)()))) for name in FACELESS}
     return {
         "astronaut": {"n": 105, "found": found, "haar": haar, "missed": wrong},
@@ -84,7 +89,7 @@ def evaluate_photos(editor: Editor, folder: Path, sheets: Path) -> dict[str, dic
         cells, found, sure = [], 0, []
         for file in files:
             photo = images.open_photo(file).pixels
-            faces = find_faces(photo, editor.aligner)
+            faces = find_faces(photo, editor.aligner, editor.finder)
             found += bool(faces)
             sure += [face.confidence for face in faces[:1]]
             cells.append(
@@ -130,15 +135,15 @@ def errors(face: Alignment, truth: Alignment) -> tuple[float, float]:
 
 def first_looks(photo: UInt8[np.ndarray, "h w 3"]) -> list[list[Square]]:
     """Boxes of the upright picture, cascade by cascade, placed as crops in the picture that was looked at."""
-    looks = alignment.proposals(cv2.cvtColor(alignment.shrunk(photo, alignment.MAX_DETECT_PX), cv2.COLOR_RGB2GRAY))
+    looks = finding.proposals(cv2.cvtColor(alignment.shrunk(photo, finding.MAX_DETECT_PX), cv2.COLOR_RGB2GRAY))
     return [next(looks) for _ in range(3)]
 
 
 def haar_alone(photo: UInt8[np.ndarray, "h w 3"], truth: Alignment) -> tuple[float, float] | None:
     """Errors of the box nearest to the truth in the first look that has any, without the net."""
-    shrink = min(1.0, alignment.MAX_DETECT_PX / max(photo.shape[:2]))
-    grey = cv2.cvtColor(alignment.shrunk(photo, alignment.MAX_DETECT_PX), cv2.COLOR_RGB2GRAY)
-    for squares in alignment.proposals(grey):
+    shrink = min(1.0, finding.MAX_DETECT_PX / max(photo.shape[:2]))
+    grey = cv2.cvtColor(alignment.shrunk(photo, finding.MAX_DETECT_PX), cv2.COLOR_RGB2GRAY)
+    for squares in finding.proposals(grey):
         if squares:
             return min(errors(Alignment(square.matrix() * (shrink, shrink, 1), found=True), truth) for square in squares)
     return None

@@ -8,6 +8,7 @@ import gradio as gr
 from facevae.editor import DETAIL, Face
 from facevae.editor.history import Edit
 from facevae.editor.recipe import link_of
+from facevae.photo.finding import nearest
 from facevae.ui.components import HINT, Widgets, file_stem, one_sentence, refusal, require_face, say, to_file
 from facevae.ui.edit.crop import movable
 from facevae.ui.edit.downloads import Downloads
@@ -44,6 +45,22 @@ class EditActions:
         page.history.remember(session, edit, f"Face {face.index + 1}")
         shown = page.show_edit(session, edit, IN_PHOTO, EDITED, f"{which(face)}{face.message or HINT}")
         return shown | {page.preview.view: IN_PHOTO, page.preview.show: EDITED}
+
+    def point(self, widgets: Widgets, clicked: gr.SelectData) -> Any:
+        """A click in the photo: the face there, also one that had not been found. On the face that is open it does nothing."""
+        page, session, face = self.rendering, widgets[self.rendering.session], widgets[self.rendering.face]
+        view, show = widgets[page.preview.view], widgets[page.preview.show]
+        at = page.preview.place(face, view, show, clicked.index) if face is not None and movable(face) else None
+        if at is None or nearest([face.alignment], *at) is not None or nearest(face.faces, *at) == face.index:
+            return gr.skip()
+        editor, edit = page.begin(widgets)
+        with one_sentence():
+            face = editor.point(edit.face, at, edit.strengths, edit.detail, edit.locks)
+        if len(face.faces) == 1:
+            session.adjustments.clear()
+        edit = page.new_edit(session, face, edit.detail, locks=edit.locks)
+        page.history.remember(session, edit, f"Face {face.index + 1}")
+        return page.show_edit(session, edit, view, show, f"{which(face)}{face.message or HINT}")
 
     def adjust(self, widgets: Widgets) -> Any:
         """The crop was moved. Called many times a second."""

@@ -8,7 +8,7 @@ import gradio as gr
 
 from facevae.editor import NO_FACE, Adjustment, Editor, Face, RefineStep
 from facevae.settings import CROP
-from facevae.ui.components import FRAME_SEC, HINT, QUEUED, ends_silently, html, portrait, reconstruction, say, slider
+from facevae.ui.components import FRAME_SEC, HINT, QUEUED, ends_silently, html, one_sentence, portrait, reconstruction, say, slider
 from facevae.ui.examples import Examples
 from facevae.ui.session import Session
 from facevae.ui.widgets.face_tiles import which
@@ -33,6 +33,7 @@ class CropPanel:
                 html('<p class="caption">Model</p>')
         self.refine_switch = gr.Checkbox(True, label="Refine the likeness", elem_id="refine", elem_classes="bare", container=False)
         with gr.Accordion("Adjust crop", open=False, elem_id="adjust") as self.box:
+            html('<p class="hint">Another face, or one that was not found: click it in the photo.</p>')
             self.sliders = [slider(setting, elem_id, "bipolar") for setting, elem_id in zip(CROP, CROP_IDS, strict=True)]
 
     @staticmethod
@@ -92,8 +93,9 @@ class CropPanel:
     def adjust(self, session: Session, face: Face, x: float, y: float, zoom: float, turn: float) -> Face:
         """Cut the same photo elsewhere. What guidance did belonged to the old crop and goes with it."""
         adjustment = Adjustment(x, y, zoom, turn)
-        action = session.move_crop(face.index, adjustment)
-        return session.show(action, self.editor.readjust(face, adjustment))
+        with one_sentence():
+            moved = self.editor.readjust(face, adjustment)
+        return session.show(session.move_crop(face.index, adjustment), moved)
 
     def settle(self) -> None:
         """Wait until the crop may rest; always_last brings the last one."""

@@ -6,6 +6,7 @@ import gradio as gr
 
 from facevae.editor import Editor, Face
 from facevae.request import EditRequest, render
+from facevae.settings import is_number
 from facevae.ui.components import FACE_SIDE_PX, PREVIEW_SIDE_PX, enlarge, picture, segmented
 from facevae.ui.edit.sliders import RequestedEdit
 from facevae.ui.widgets.face_tiles import face_tiles
@@ -35,6 +36,18 @@ class Preview:
         with gr.Row(elem_classes="views"):
             self.view = segmented([IN_PHOTO, FACE_ONLY], "What is shown", "view")
             self.show = segmented([EDITED, ORIGINAL, COMPARE], "Before or after", "show")
+
+    @staticmethod
+    def place(face: Face, view: str, show: str, at: Any) -> tuple[float, float] | None:
+        """Where a click in the large picture lies in the photo itself, in pixels; None where it shows no photo, or two."""
+        if face.source is None or view != IN_PHOTO or show == COMPARE:
+            return None
+        if not isinstance(at, list | tuple) or len(at) != 2 or not all(is_number(value) for value in at):
+            return None
+        longer = max(face.source.pixels.shape[:2])
+        scale = longer / max(FACE_SIDE_PX, min(longer, PREVIEW_SIDE_PX))
+        height, width = face.source.pixels.shape[:2]
+        return min(max(at[0] * scale, 0.0), float(width)), min(max(at[1] * scale, 0.0), float(height))
 
     def draw(self, face: Face, view: str, show: str, requested: RequestedEdit) -> Any:
         """The picture for one position of the switches."""

@@ -110,6 +110,7 @@ class EditTab:
         self.opened(self.camera.input(opening.open_camera, [self.session, self.camera, self.face], **upload))
         self.opened(self.gallery.select(opening.open_example, self.session, **self.opens))
         self.opened(self.preview.tiles.select(self.actions.choose, self.rendering.widgets, **self.opens))
+        self.opened(self.preview.result.select(self.actions.point, self.rendering.widgets, show_progress="hidden", **self.opens))
 
     def _wire_crop(self) -> None:
         moved = gr.on(

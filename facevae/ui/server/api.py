@@ -29,6 +29,7 @@ from facevae.settings import (
 )
 from facevae.ui.components import file_stem, plain_sentence, to_file
 from facevae.ui.server.api_arguments import (
+    LAST_FACE,
     LAST_SEED,
     MOST_FACES,
     adjustment_of,
@@ -282,8 +283,8 @@ class Api:
                 recipe=json.dumps(edit.as_json()),
                 detail=None if detail is None else PHOTO_DETAIL.check(detail),
                 refine=None if refine is None else flag_of(refine, "refine"),
-                adjustment=adjustment_of(adjustment),
-                face=None if face is None else check_whole(face, "face", 0, MOST_FACES),
+                **adjustment_of(adjustment),
+                face=None if face is None else check_whole(face, "face", 0, LAST_FACE),
                 format=format,
             )
             opened = open_photo(file_of(photo))
@@ -292,15 +293,15 @@ class Api:
 
     def _open(self, photo: dict[str, Any] | None, adjustment: Any = None, face: Any = 0) -> Face:
         """A face of an upload."""
-        index = check_whole(face, "face", 0, MOST_FACES)
-        return self.editor.open_photo(file_of(photo), adjustment_of(adjustment), index=index)
+        index = check_whole(face, "face", 0, LAST_FACE)
+        return self.editor.open_photo(file_of(photo), **adjustment_of(adjustment), index=index)
 
     def _run(
         self, photo: dict[str, Any] | None, adjustment: Any, face: Any, refine: Any, format: str, **changes: Any
     ) -> tuple[str, RenderedFile]:
         """Render an upload with a request of these `changes`; the file that the answer carries, and what was rendered."""
-        index, refine, path = check_whole(face, "face", 0, MOST_FACES), flag_of(refine, "refine"), file_of(photo)
-        request = EditRequest(**changes, refine=refine, adjustment=adjustment_of(adjustment), face=index, format=format)
+        index, refine, path = check_whole(face, "face", 0, LAST_FACE), flag_of(refine, "refine"), file_of(photo)
+        request = EditRequest(**changes, refine=refine, **adjustment_of(adjustment), face=index, format=format)
         opened = open_photo(path)
         rendered = run_request(self.editor, request, opened, require_face=False)
         return self._to_file(rendered, files.file_stem(opened.name)), rendered

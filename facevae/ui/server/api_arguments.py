@@ -10,6 +10,7 @@ from facevae.photo.animation import film_formats
 from facevae.settings import CROP, SEED, check_number, is_number
 
 MOST_FACES = 64
+LAST_FACE = 999
 LAST_SEED = int(SEED.high) - MOST_FACES
 """Seeds of one call are counted from its first one on."""
 
@@ -50,12 +51,20 @@ def names_of(given: Any, what: str) -> tuple[str, ...]:
     return tuple(given)
 
 
-def adjustment_of(given: Any) -> Adjustment:
-    """An adjusted crop, from JSON."""
+def adjustment_of(given: Any) -> dict[str, Any]:
+    """An adjusted crop and the place that was pointed at, from JSON, as `Editor.open_photo` and `EditRequest` take them."""
     given = from_json(given) or {}
-    if not isinstance(given, dict) or not set(given) <= {setting.name for setting in CROP}:
-        raise ValueError(f"an adjustment has {', '.join(setting.name for setting in CROP)}")
-    return Adjustment(**{name: check_number(value, name, -MAX_NUMBER, MAX_NUMBER) for name, value in given.items()})
+    if not isinstance(given, dict) or not set(given) <= {"at", *(setting.name for setting in CROP)}:
+        raise ValueError(f"an adjustment has {', '.join(setting.name for setting in CROP)}, at")
+    numbers = {name: check_number(value, name, -MAX_NUMBER, MAX_NUMBER) for name, value in given.items() if name != "at"}
+    return {"adjustment": Adjustment(**numbers), "at": place_of(given["at"]) if given.get("at") is not None else None}
+
+
+def place_of(given: Any) -> tuple[float, float]:
+    """A place in a photo, from JSON."""
+    if not isinstance(given, list) or len(given) != 2 or not all(is_number(value, MAX_NUMBER) for value in given):
+        raise ValueError("at is a place in the photo, such as [1200, 800], in pixels from its top left")
+    return float(given[0]), float(given[1])
 
 
 def flag_of(given: Any, name: str) -> bool:

@@ -175,6 +175,21 @@ def test_a_moved_crop_is_one_step(tab, visitor) -> None:
     assert visitor.held[tab.face].crop is face.crop and visitor.session.adjustments == {}
 
 
+def test_a_click_in_the_photo_takes_the_face_there(tab, visitor) -> None:
+    visitor.held |= {tab.preview.view: "Photo", tab.crop.sliders[2]: 1.3}
+    visitor.take(tab.actions.adjust(visitor.widgets))
+    for nowhere in (7, [1], ["a", 2], [float("nan"), 2]):
+        assert tab.actions.point(visitor.widgets, gr.SelectData(None, {"index": nowhere, "value": None})) == gr.skip()
+    clicked = gr.SelectData(None, {"index": [128, 256], "value": None})
+    assert tab.actions.point(visitor.widgets | {tab.preview.view: "Face"}, clicked) == gr.skip()
+    visitor.take(tab.actions.point(visitor.widgets, clicked)).read()
+    there = visitor.held[tab.face]
+    assert np.allclose(there.alignment.corners_px.mean(axis=0), (20, 40))  # 80 px are shown as 512
+    assert visitor.words[-1] == "Face 1" and visitor.session.adjustments == {}
+    visitor.do(tab.actions.undo)
+    assert visitor.session.adjustments[0].zoom == 1.3
+
+
 def test_the_first_visit_shows_an_edit(tab) -> None:
     first = Visitor(tab)
     first.take(tab.opening.first_visit(first.session))
