@@ -23,6 +23,7 @@ from facevae.ui.gradio_patches import write_no_stubs
 
 write_no_stubs()
 
+import hypothesis
 import pytest
 import torch
 from hub_server import CHUNK, Hub
@@ -33,6 +34,10 @@ from facevae.latent.priors import GaussianMixture
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
+
+# A busy machine may take its time: no example has a deadline, and drawing examples has none either.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("busy")
 
 TINY = ResidualConfig(size=16, patch=2, widths=(8, 16), encoder_blocks=(0, 1), decoder_blocks=(1, 1), groups=4, latent=6, head_channels=3)
 ATTRIBUTES = ("Smiling", "Blond_Hair", "Black_Hair", "Brown_Hair", "Gray_Hair", "Male", "Young", "Eyeglasses")

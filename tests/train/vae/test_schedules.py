@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch import Tensor
@@ -54,7 +54,6 @@ def test_capacity_asks_for_a_rate_that_grows_and_the_others_for_none() -> None:
     assert all(RateSchedule(shape, ramp_nimg=100).target(50) is None for shape in WEIGHTS if shape != "capacity")
 
 
-@settings(deadline=None)
 @given(
     shape=st.sampled_from(sorted(WEIGHTS)),
     ramp=st.integers(1, 10**7),
