@@ -85,3 +85,6 @@ def test_scrolling_by_touch_moves_no_slider_and_leaving_asks_once(page):
     drag(page, "#slider-smiling", 0.2)
     page.locator("#examples button").first.click()  # another face: there is nothing to lose any more
     assert not page.evaluate(LEAVE)
+    page.reload()  # Gradio's own listener has closed its connection, as if the page had been left
+    page.locator("#result img").wait_for()
+    at_rest(page)

@@ -10,27 +10,36 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from facevae.photo.animation import film_formats
+from tests.ui.conftest import Visitors
 
 PICTURE = "#morph-result"
 KEYS = "#keys [data-index]"  # after a refusal there is one more button, out of sight: Gradio's own
 DECODED = "e => e.decode().then(() => e.naturalWidth)"
 
 
+@pytest.fixture(scope="module")
+def visitor(browser, url):
+    """Not the laptop: the faces that these tests leave would be in the way of others."""
+    visitors = Visitors(browser, url)
+    yield visitors()
+    visitors.leave()
+
+
 @pytest.fixture
-def morph(laptop):
+def morph(visitor):
     """The Morph tab with the two examples that everybody begins with; loaded again where a test has left others there."""
-    laptop.get_by_role("tab", name="Morph").click()
-    at_rest(laptop)
-    labels = laptop.locator(KEYS).evaluate_all("all => all.map((e) => e.getAttribute('aria-label'))")
+    visitor.get_by_role("tab", name="Morph").click()
+    at_rest(visitor)
+    labels = visitor.locator(KEYS).evaluate_all("all => all.map((e) => e.getAttribute('aria-label'))")
     if len(labels) != 2 or not all(label.endswith(", an example") for label in labels):
-        laptop.reload()
-        laptop.locator("#result img").wait_for()
-        laptop.get_by_role("tab", name="Morph").click()
-    expect(laptop.locator(KEYS)).to_have_count(2)
-    expect(laptop.locator("#strip button")).to_have_count(9)
-    source(laptop, PICTURE)
-    at_rest(laptop)
-    return laptop
+        visitor.reload()
+        visitor.locator("#result img").wait_for()
+        visitor.get_by_role("tab", name="Morph").click()
+    expect(visitor.locator(KEYS)).to_have_count(2)
+    expect(visitor.locator("#strip button")).to_have_count(9)
+    source(visitor, PICTURE)
+    at_rest(visitor)
+    return visitor
 
 
 def add_example(page, number: int) -> None:
