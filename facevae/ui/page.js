@@ -229,7 +229,8 @@ document.addEventListener("loadedmetadata", ({ target }) => {
     if (!unsaved) return;
     unsaved = false;
     event.preventDefault();
-  });
+    event.stopImmediatePropagation(); // Gradio's own listener closes its connection, also of those who stay
+  }, true);
   const left = JSON.parse(sessionStorage.getItem("facevae-left") || "null"); // this script runs after the page was loaded
   sessionStorage.removeItem("facevae-left");
   const tellLoss = () => {
