@@ -151,6 +151,7 @@ def test_faces_come_from_files_from_edit_and_from_generate_and_six_are_enough(mo
     morph.locator("#key-right").click()
     expect(morph.locator("#morph-view")).not_to_be_visible()  # the first face has no photo now
     morph.locator("#key-left").click()
+    at_rest(morph)  # two changes at once end in the words of the slower one
     morph.locator("#morph-from-edit").click()
     expect(morph.locator("#morph-status")).to_contain_text("astronaut is face 1 of 2")
     morph.get_by_role("tab", name="Generate").click()
