@@ -77,7 +77,9 @@ def test_what_is_dropped_besides_a_photo_is_told(page):
     assert "image/*" in page.locator("#edit-upload input").get_attribute("accept").split(",")
 
 
-def test_scrolling_by_touch_moves_no_slider_and_leaving_asks_once(page):
+def test_scrolling_by_touch_moves_no_slider_and_leaving_asks_once(visit):
+    page = visit()  # a page that was told it is left is not for other tests
+    at_rest(page)
     page.evaluate(STAY)
     page.evaluate(LEAVE)
     start = value(page, "#slider-smiling")
