@@ -72,6 +72,8 @@ WITHHELD: dict[str, str] = {
     "Rosy_Cheeks": "few faces carry it; its direction is lipstick, and taken away it turns faces green",
 }
 
+PUT_ON = "put on"
+"""Why "Make it …" ended where it did not search: hair colours and make-up are put on at once."""
 HAIR_COLOURS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair")
 
 
@@ -111,15 +113,18 @@ class Goal:
     wanted: dict[str, bool]
 
 
-def _hair(colour: str) -> dict[str, bool]:
-    return {name: name == colour for name in HAIR_COLOURS}
+def _hair(*colours: str) -> dict[str, bool]:
+    return {name: name in colours for name in HAIR_COLOURS}
 
 
 GOALS: tuple[Goal, ...] = (
     Goal("smiling", "Smiling", {"Smiling": True}),
     Goal("serious", "Serious", {"Smiling": False}),
-    Goal("blond", "Blond", _hair("Blond_Hair")),
+    Goal("blond", "Blond hair", _hair("Blond_Hair")),
+    Goal("brown_hair", "Brown hair", _hair("Brown_Hair")),
+    Goal("dark_brown_hair", "Dark brown hair", _hair("Black_Hair", "Brown_Hair")),
     Goal("black_hair", "Black hair", _hair("Black_Hair")),
+    Goal("red_hair", "Red hair", _hair()),
     Goal("gray_hair", "Gray hair", _hair("Gray_Hair")),
     Goal("bangs", "Bangs", {"Bangs": True}),
     Goal("younger", "Younger", {"Young": True}),

@@ -33,6 +33,7 @@ from facevae.latent.directions import Direction
 from facevae.latent.priors import GaussianMixture
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
+from facevae.nets.parser import PARTS, FaceParser, ParserConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 
 # A busy machine may take its time: no example has a deadline, and drawing examples has none either.
@@ -71,6 +72,8 @@ def tiny_checkpoint() -> Checkpoint:
         spread = torch.randn(2, 6, 6).tril() * 0.1 + torch.eye(6)
         means = torch.randn(2, 6)
         aligner = AlignmentNet(AlignerConfig(widths=(4, 4, 4), hidden=4)).eval().requires_grad_(False)
+        parser = FaceParser(ParserConfig(size=32, widths=(4, 8))).eval().requires_grad_(False)
+        parser.sharpen.bias[PARTS.index("skin")] += 20  # it sees skin everywhere: an edit shows in all of a crop
     directions = {
         name: Direction(name, "centroid", vectors[i], sigma=1.5, low=-3.0, high=4.0, auroc=0.9)
         for i, name in enumerate(("Smiling", "Blond_Hair", "Male", "Young"))
@@ -79,11 +82,13 @@ def tiny_checkpoint() -> Checkpoint:
         net=net,
         classifier=classifier,
         aligner=aligner,
+        parser=parser,
         directions=directions,
         prior=GaussianMixture(torch.tensor([0.3, 0.7]), means, spread),
         variance=torch.full((16, 16), 0.01),
         labels=LabelStatistics(torch.eye(len(ATTRIBUTES)), torch.ones(len(ATTRIBUTES)), torch.ones(len(ATTRIBUTES))),
         skin=torch.zeros(3, 6),  # of six dimensions, guidance needs all: it holds none
+        hair=torch.outer(torch.tensor([10.0, 2.0, 4.0]), torch.tensor([0.1, -0.3, 0.2, 0.0, 0.9, 0.2])),  # one of six dimensions
         evaluation={"training": {"nimg": 0}},
         card="# tiny",
         name="tiny",

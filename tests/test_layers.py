@@ -28,7 +28,8 @@ LAYERS = (
     ("facevae.editor",),
     ("facevae.exhibits",),
     ("facevae.checkpoint",),
-    ("facevae.latent", "facevae.nets", "facevae.photo"),
+    ("facevae.latent", "facevae.photo"),
+    ("facevae.nets",),
     ("facevae.settings", "facevae.attributes", "facevae.files", "facevae.memory"),
     ("facevae.version",),
 )

@@ -26,10 +26,17 @@ COMMANDS = {
     "finder": Command("networks", "Finder", "Train the face finder, which sees faces at any angle and size, on CelebA's own frames."),
     "aligner": Command("networks", "Aligner", "Train the alignment net, which corrects a rough crop of a face, on CelebA's own frames."),
     "parser": Command("networks", "Parser", "Train the face parser: which pixels of a crop are hair, skin, lips, glasses, ..."),
+    "detail": Command("networks", "Detail", "Train the detail net: what the decoder draws into a photo gets as sharp as the photo."),
+    "part-judge": Command("networks", "PartJudge", "Train the part judge: it sees only the part of a face that an attribute is about."),
     "directions": Command("latents", "Directions", "Find the directions of the attributes and their safe ranges."),
     "prior": Command("latents", "Prior", "Fit the prior that new faces are drawn from to encodings of the train split."),
+    "flow": Command(
+        "latents", "Flow", "Train the latent flow, a prior of faces that can be told labels, and compare it with the present one."
+    ),
     "ablation": Command("studies", "Ablation", "Train and measure the variants of the ablation, one change at a time."),
-    "export": Command("checkpoints", "Export", "Put run, classifier, alignment net, directions and prior together to a checkpoint folder."),
+    "export": Command("checkpoints", "Export", "Put run, helper nets, directions and prior together to a checkpoint folder."),
+    "hair": Command("checkpoints", "Hair", "Give a checkpoint a face parser, and find what in its latent space colours hair."),
+    "decoder": Command("checkpoints", "Decoder", "Give a checkpoint the decoder of a run that kept its encoder."),
     "push": Command("checkpoints", "Push", "Send a checkpoint to the Hugging Face Hub, with a card that shows what it is."),
     "release": Command("checkpoints", "Release", "From a finished run to what the editor ships: directions, prior, export, figures."),
     "evaluate": Command("measuring", "Evaluate", "Measure a checkpoint on held-out faces and print the tables."),

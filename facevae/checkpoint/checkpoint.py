@@ -5,9 +5,12 @@ config.json            format, nets, attributes, and SHA-256 of the files below;
 model.safetensors      the VAE, float16 on disk
 classifier.safetensors the attribute classifier, float16 on disk
 aligner.safetensors    the alignment net, float16 on disk
-directions.json/.safetensors, prior.safetensors (a mixture or a flow, as config.json says), likelihood.safetensors
+parser.safetensors     the face parser, float16 on disk
+directions.json/.safetensors, prior.safetensors (a mixture, or a flow in float16, as config.json says), likelihood.safetensors
 labels.safetensors     how labels go together in the data, and how far logits spread over photos
 skin.safetensors       the moves that change the tone of skin, which guidance holds
+hair.safetensors       how far a move changes the colour of the hair
+detail.safetensors     optional: the detail net, float16 on disk
 judge.safetensors      optional: the classifier that reports on edits and never guides, float16 on disk
 evaluation.json        what was measured
 README.md              the model card
@@ -54,20 +57,25 @@ from facevae.checkpoint.serialization import (
     fill,
     half_where_exact,
     prior_from,
-    prior_tensors,
+    prior_on_disk,
     read_directions,
 )
 from facevae.files import write_atomic, write_json, write_tensors
+from facevae.latent.conditional_flow import ConditionalFlow
 from facevae.latent.directions import Direction
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.nets.architectures import config_from
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
+from facevae.nets.detail import DetailConfig, DetailNet
 from facevae.nets.judge import Judge, JudgeConfig
+from facevae.nets.parser import FaceParser, ParserConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
 
-FORMAT = 5
+FORMAT = 6
 SKIN_STEPS = 3  # lightness and two of hue
-KEYS = {"format", "net", "classifier", "aligner", "prior", "judge", "files"}
+NETS = ("net", "classifier", "aligner", "parser")
+OPTIONAL_NETS = ("judge", "detail")
+KEYS = {"format", *NETS, *OPTIONAL_NETS, "prior", "files"}
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ class Checkpoint:
     net: ResidualVAE
     classifier: AttributeClassifier
     aligner: AlignmentNet
+    parser: FaceParser
     directions: dict[str, Direction]
     prior: Prior
     variance: Tensor
@@ -96,6 +105,8 @@ class Checkpoint:
     labels: LabelStatistics
     skin: Float[Tensor, "k d"]
     """Moves that make skin lighter, redder and yellower."""
+    hair: Float[Tensor, "3 d"]
+    """Change of the hair's colour in CIELAB (L*, a*, b*) for a move of z: hair @ move."""
     evaluation: dict[str, Any]
     card: str
     name: str = "unsaved"
@@ -103,6 +114,8 @@ class Checkpoint:
     """SHA-256 of config.json, which holds those of all other files."""
     judge: Judge | None = None
     """Answers for the same attributes as `classifier`, in the same order."""
+    detail: DetailNet | None = None
+    """Sharpens what the decoder draws into a photo."""
 
     @cached_property
     def cholesky(self) -> Float[Tensor, "d d"]:
@@ -141,13 +154,13 @@ def read_config(folder: Path) -> tuple[dict[str, Any], bytes]:
     if version != FORMAT or not isinstance(version, int):
         advice = "update facevae" if isinstance(version, int) and version > FORMAT else "export it again"
         raise ValueError(f"{folder} has checkpoint format {version!r:.40}, this version of facevae reads {FORMAT}: {advice}")
-    if missing := [key for key in ("net", "classifier", "aligner", "prior", "files") if key not in config]:
+    if missing := [key for key in (*NETS, "prior", "files") if key not in config]:
         raise ValueError(f"{path} lacks {', '.join(missing)}")
     if unknown := sorted(set(config) - KEYS):
         raise ValueError(f"{path} has unknown keys: {', '.join(unknown)[:200]}")
     if not isinstance(config["files"], dict) or not set(config["files"]) <= {*FILES, *OPTIONAL}:
         raise ValueError(f"{path}: files must list files of a checkpoint and their SHA-256")
-    for key in ("net", "classifier", "aligner", "judge", "prior"):
+    for key in (*NETS, *OPTIONAL_NETS, "prior"):
         check_described(config.get(key, {}), f"{path}: {key}")
     return config, raw
 
@@ -173,21 +186,25 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
     vae_config = config_from(ResidualConfig, config["net"], f"{where}: net")
     classifier_config = config_from(ClassifierConfig, config["classifier"], f"{where}: classifier")
     aligner_config = config_from(AlignerConfig, config["aligner"], f"{where}: aligner")
+    parser_config = config_from(ParserConfig, config["parser"], f"{where}: parser")
     # The small ones first: most faults are found before the large ones are read through.
     names = sorted((file for file in raw if file.endswith(".safetensors")), key=lambda file: len(raw[file]))
     tensors = {file: tensors_from(raw[file], folder / file) for file in names}
-    for file in ("directions.safetensors", "prior.safetensors", "likelihood.safetensors", "labels.safetensors", "skin.safetensors"):
-        check_floating(tensors.get(file, {}), folder / file)
-    net, classifier, aligner = (
+    for part in ("directions", "prior", "likelihood", "labels", "skin", "hair"):
+        check_floating(tensors.get(f"{part}.safetensors", {}), folder / f"{part}.safetensors")
+    net, classifier, aligner, parser = (
         fill(build(lambda: make(its), f"{where}: {key}"), tensors[file], folder / file)  # noqa: B023 (called at once)
         for key, make, its, file in (
             ("net", ResidualVAE, vae_config, "model.safetensors"),
             ("classifier", AttributeClassifier, classifier_config, "classifier.safetensors"),
             ("aligner", AlignmentNet, aligner_config, "aligner.safetensors"),
+            ("parser", FaceParser, parser_config, "parser.safetensors"),
         )
     )
     d, s = vae_config.latent, vae_config.size
     prior = prior_from(config["prior"], tensors["prior.safetensors"], d, folder / "prior.safetensors", where)
+    if isinstance(prior, ConditionalFlow) and prior.config.labels != len(classifier_config.attributes):
+        raise ValueError(f"{where}: the prior knows {prior.config.labels} labels, the classifier {len(classifier_config.attributes)}")
     variance = tensors["likelihood.safetensors"]
     check_shapes(variance, {"variance": (s, s)}, folder / "likelihood.safetensors")
     check_above_zero(variance, ("variance",), folder / "likelihood.safetensors")
@@ -200,16 +217,19 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         net=net,
         classifier=classifier,
         aligner=aligner,
+        parser=parser,
         directions=directions,
         prior=prior,
         variance=variance["variance"],
         labels=labels_from(tensors["labels.safetensors"], len(attributes), folder / "labels.safetensors"),
         skin=skin_from(tensors["skin.safetensors"], d, folder / "skin.safetensors"),
+        hair=hair_from(tensors["hair.safetensors"], d, folder / "hair.safetensors"),
         evaluation=parse_json(raw["evaluation.json"], folder / "evaluation.json"),
         card=raw["README.md"].decode("utf-8", errors="replace"),
         name=name or folder.name,
         digest=digest,
         judge=judge_from(folder, config, tensors.get("judge.safetensors"), attributes),
+        detail=detail_from(folder, config, tensors.get("detail.safetensors")),
     )
 
 
@@ -226,6 +246,12 @@ def skin_from(tensors: dict[str, Tensor], latent: int, path: Path) -> Float[Tens
     return tensors["steps"]
 
 
+def hair_from(tensors: dict[str, Tensor], latent: int, path: Path) -> Float[Tensor, "3 d"]:
+    """How far a move changes the hair's colour; `ValueError` names what does not fit."""
+    check_shapes(tensors, {"slopes": (3, latent)}, path)
+    return tensors["slopes"]
+
+
 def judge_from(folder: Path, config: dict[str, Any], tensors: dict[str, Tensor] | None, attributes: tuple[str, ...]) -> Judge | None:
     """The judge, where the folder has one; `ValueError` where it answers for other attributes than the classifier's."""
     if tensors is None:
@@ -237,35 +263,43 @@ def judge_from(folder: Path, config: dict[str, Any], tensors: dict[str, Tensor] 
     return fill(build(lambda: Judge(judge_config), where), tensors, folder / "judge.safetensors")
 
 
+def detail_from(folder: Path, config: dict[str, Any], tensors: dict[str, Tensor] | None) -> DetailNet | None:
+    """The detail net, where the folder has one."""
+    if tensors is None:
+        return None
+    where = f"{folder / 'config.json'}: detail"
+    detail_config = config_from(DetailConfig, config.get("detail", {}), where)
+    return fill(build(lambda: DetailNet(detail_config), where), tensors, folder / "detail.safetensors")
+
+
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:
     """Write a checkpoint folder, config.json and the manifest last; gives its digest. Weights are rounded to float16."""
     parse_json(json.dumps(checkpoint.evaluation).encode(), folder / "evaluation.json")  # NaN could not be read again
     (folder / MANIFEST).unlink(missing_ok=True)  # what it lists is about to change
-    nets = {"model": checkpoint.net, "classifier": checkpoint.classifier, "aligner": checkpoint.aligner, "judge": checkpoint.judge}
+    extra = {name: net for name in OPTIONAL_NETS if (net := getattr(checkpoint, name)) is not None}
+    nets = {"model": checkpoint.net} | {name: getattr(checkpoint, name) for name in ("classifier", "aligner", "parser")} | extra
     for name, net in nets.items():
-        if net is not None:
-            write_tensors(folder / f"{name}.safetensors", half_where_exact(net.state_dict()))
-    if checkpoint.judge is None:
-        (folder / "judge.safetensors").unlink(missing_ok=True)  # of another checkpoint that was here
+        write_tensors(folder / f"{name}.safetensors", half_where_exact(net.state_dict()))
+    for name in set(OPTIONAL_NETS) - set(extra):
+        (folder / f"{name}.safetensors").unlink(missing_ok=True)  # of another checkpoint that was here
     write_tensors(folder / "labels.safetensors", vars(checkpoint.labels))
     write_tensors(folder / "skin.safetensors", {"steps": checkpoint.skin})
+    write_tensors(folder / "hair.safetensors", {"slopes": checkpoint.hair})
     write_json(folder / "directions.json", {name: describe_direction(d) for name, d in checkpoint.directions.items()})
     write_tensors(folder / "directions.safetensors", direction_tensors(checkpoint.directions))
-    write_tensors(folder / "prior.safetensors", half_where_exact(prior_tensors(checkpoint.prior), ("weights", "means", "mean")))
+    write_tensors(folder / "prior.safetensors", prior_on_disk(checkpoint.prior))
     write_tensors(folder / "likelihood.safetensors", {"variance": checkpoint.variance})
     write_json(folder / "evaluation.json", checkpoint.evaluation)
     write_atomic(folder / "README.md", lambda p: p.write_text(checkpoint.card))
     config = {
         "format": FORMAT,
-        "net": asdict(checkpoint.net.config),
-        "classifier": asdict(checkpoint.classifier.config),
-        "aligner": asdict(checkpoint.aligner.config),
+        **{name: asdict(getattr(checkpoint, name).config) for name in NETS},
         "prior": describe_prior(checkpoint.prior),
-        **({"judge": asdict(checkpoint.judge.config)} if checkpoint.judge is not None else {}),
+        **{name: asdict(net.config) for name, net in extra.items()},
         "files": {
             name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
             for name in KNOWN
-            if name in FILES or (name in OPTIONAL and checkpoint.judge is not None)
+            if name in FILES or (name in OPTIONAL and name.removesuffix(".safetensors") in extra)
         },
     }
     write_json(folder / "config.json", config)

@@ -1,7 +1,7 @@
 """Files of a checkpoint folder, manifest.json, and reading them without trusting them.
 
 manifest.json lists every other file with its size and SHA-256, config.json among them:
-{"format": 1, "checkpoint": 5, "files": {"config.json": {"bytes": 3097, "sha256": "…"}, …}}. config.json lists the SHA-256 of the
+{"format": 1, "checkpoint": 6, "files": {"config.json": {"bytes": 3097, "sha256": "…"}, …}}. config.json lists the SHA-256 of the
 others once more, since recipes name a checkpoint by the hash of config.json; the card alone may change without it. Nothing here
 executes anything, and nothing is opened whose name is not in the tables below.
 """
@@ -37,10 +37,13 @@ KNOWN = (
     "judge.safetensors",
     "labels.safetensors",
     "skin.safetensors",
+    "parser.safetensors",
+    "hair.safetensors",
+    "detail.safetensors",
 )
 """What a manifest may list, in the order of every list of files, and all that is ever fetched from the Hub with it."""
-OPTIONAL = ("judge.safetensors",)
-"""Directions that an ordinary classifier chose have no judge to report on them."""
+OPTIONAL = ("judge.safetensors", "detail.safetensors")
+"""Directions that an ordinary classifier chose have no judge to report on them; checkpoints from before there was a detail net lack it."""
 FILES = tuple(name for name in KNOWN if name != "config.json" and name not in OPTIONAL)
 """What config.json must list."""
 MAX_FILE_BYTES = 200 * 2**20

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from facevae.checkpoint.manifest import check_shapes
+from facevae.latent.conditional_flow import ConditionalFlow
 from facevae.latent.directions import Direction
-from facevae.latent.flow import CouplingFlow, FlowConfig
 from facevae.latent.priors import GaussianMixture
 from facevae.nets.architectures import config_from
+from facevae.nets.velocity import VelocityConfig
 from facevae.settings import is_number
 
-Prior = GaussianMixture | CouplingFlow
+Prior = GaussianMixture | ConditionalFlow
 READER = "{} reader"
 LISTS = ("widths", "detail_widths", "encoder_blocks", "decoder_blocks")
 MAX_VALUE, MAX_SIDE_PX, MAX_BLOCKS = 4096, 1024, 32
@@ -53,7 +54,7 @@ def check_described(values: Any, where: str) -> None:
             if len(set(names)) != len(names):
                 raise ValueError(f"{where}: an attribute is named twice")
             continue
-        if key in ("architecture", "kind", "dropout"):
+        if key in ("architecture", "kind"):
             continue  # whoever reads them says what is wrong with them
         least = 0 if "blocks" in key else 1
         most = MAX_BLOCKS if "blocks" in key or key == "layers" else MAX_SIDE_PX if key == "size" else MAX_VALUE
@@ -161,10 +162,16 @@ def describe_prior(prior: Prior) -> dict[str, Any]:
 
 
 def prior_tensors(prior: Prior) -> dict[str, Tensor]:
-    """What prior.safetensors holds, in full precision."""
+    """All that a prior knows, in full precision."""
     if isinstance(prior, GaussianMixture):
         return {"weights": prior.weights, "means": prior.means, "cholesky": prior.cholesky}
     return prior.state_dict()
+
+
+def prior_on_disk(prior: Prior) -> dict[str, Tensor]:
+    """What prior.safetensors holds: `prior_tensors`, in float16 what may be rounded."""
+    exact = ("mean", "cholesky", "label_weights") if isinstance(prior, ConditionalFlow) else ("weights", "means")
+    return half_where_exact(prior_tensors(prior), exact)
 
 
 def prior_from(values: Any, tensors: dict[str, Tensor], latent: int, path: Path, where: str) -> Prior:
@@ -179,15 +186,28 @@ def prior_from(values: Any, tensors: dict[str, Tensor], latent: int, path: Path,
     if kind == "mixture":
         if rest:
             raise ValueError(f"{where}: prior has unknown keys: {', '.join(sorted(rest))}")
-        k = tensors["weights"].shape[0] if "weights" in tensors else 0
+        k = components_of(tensors, "weights")
         check_shapes(tensors, {"weights": (k,), "means": (k, latent), "cholesky": (k, latent, latent)}, path)
-        check_above_zero({"diagonal of cholesky": tensors["cholesky"].diagonal(dim1=1, dim2=2)}, ("diagonal of cholesky",), path)
-        if not k or tensors["weights"].min() < 0 or abs(float(tensors["weights"].sum()) - 1) > 1e-3:
-            raise ValueError(f"{path}: weights must be at least one share, together 1")
-        return GaussianMixture(**tensors)
-    config = config_from(FlowConfig, rest, f"{where}: prior")
+        return checked_mixture(GaussianMixture(**tensors), path)
+    config = config_from(VelocityConfig, rest, f"{where}: prior")
     if config.latent != latent:
         raise ValueError(f"{where}: the prior has latents of {config.latent} values, the net has {latent}")
-    flow = fill(CouplingFlow(config), tensors, path)  # on a device at once: what it knows by itself is not in the file
+    k = components_of(tensors, "label_weights")
+    flow = fill(build(lambda: ConditionalFlow(config, max(k, 1)), f"{where}: prior"), tensors, path)
     check_above_zero({"diagonal of cholesky": flow.cholesky.diagonal()}, ("diagonal of cholesky",), path)
+    checked_mixture(flow.label_logits, path, "label_")
     return flow
+
+
+def components_of(tensors: Mapping[str, Tensor], name: str) -> int:
+    """How many components a mixture has by its weights, of this name; 0 where there are none."""
+    return len(tensors[name]) if name in tensors and tensors[name].ndim else 0
+
+
+def checked_mixture(mixture: GaussianMixture, path: Path, prefix: str = "") -> GaussianMixture:
+    """The mixture; `ValueError` where its shares or its covariances are none."""
+    diagonal = f"diagonal of {prefix}cholesky"
+    check_above_zero({diagonal: mixture.cholesky.diagonal(dim1=1, dim2=2)}, (diagonal,), path)
+    if not len(mixture.weights) or mixture.weights.min() < 0 or abs(float(mixture.weights.sum()) - 1) > 1e-3:
+        raise ValueError(f"{path}: {prefix}weights must be at least one share, together 1")
+    return mixture

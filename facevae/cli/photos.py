@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from facevae.attributes import GOALS
+from facevae.attributes import GOALS, PUT_ON
 from facevae.checkpoint.metadata import Summary
 from facevae.cli.files import Job, is_given_folder, plan, write_result
 from facevae.cli.flags import SIGNS, Parser, add_attributes, add_editing, add_general, add_locks, add_output, strengths_of
@@ -87,8 +87,8 @@ def about_of(made: RenderedFile) -> dict[str, Any]:
 
 
 def guidance_message(guidance: GuidanceResult | None) -> str:
-    """How sure guidance made the classifier, in words."""
-    if guidance is None:
+    """How sure guidance made the classifier, in words; nothing where there was no search."""
+    if guidance is None or guidance.last.reason == PUT_ON:
         return ""
     ended = {"target": "", "plateau": "; it got no further", "steps": "; these were all the steps it may take"}[guidance.last.reason]
     return f"the classifier is {guidance.last.probability:.0%} sure{ended}."

@@ -8,7 +8,7 @@ from typing import Literal
 
 from facevae.editor.edit_recipes import EditRecipes
 from facevae.editor.photos import Photos
-from facevae.editor.recipe import drop_other_faces, recipe_from
+from facevae.editor.recipe import recipe_from, shorten
 from facevae.editor.renderer import Renderer
 from facevae.editor.types import Face, Opened
 from facevae.photo import images
@@ -64,7 +64,7 @@ class EditFiles:
         notes = {
             "Software": f"facevae {__version__}",
             "Comment": f"{'AI-edited' if face.source is not None else 'AI-generated (AI-edited)'} with facevae",
-            "facevae": json.dumps(drop_other_faces(recipe).as_json()),
+            "facevae": json.dumps(shorten(recipe).as_json()),
         }
         if face.source is None:
             return images.png_bytes(result.photo, notes), ".png"

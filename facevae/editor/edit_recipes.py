@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from facevae.checkpoint.direction_files import direction_of
+from facevae.editor.edit_parts import merged, offset_parts, total
 from facevae.editor.generation import Generation
 from facevae.editor.recipe import Recipe, rounded
 from facevae.editor.renderer import SCREEN_SIDE_PX, Renderer
-from facevae.editor.types import Face, Opened
+from facevae.editor.types import EditPart, Face, Opened
 from facevae.latent.directions import Direction
 from facevae.photo import images
 from facevae.photo.alignment import Alignment, check_place, crop, shrunk
@@ -28,8 +29,9 @@ class EditRecipes:
         """The edit as a recipe, with all values of the user's own directions. The photo itself is not in it."""
         checkpoint, directions = self.renderer.checkpoint, self.renderer.directions
         own = [name for name in (*strengths, *locks) if name in directions.keys() - checkpoint.directions]
-        baked = np.zeros_like(face.latent) if face.baked is None else face.baked
+        baked = total(face.baked, len(face.latent))
         moved = face.offset + baked
+        *earlier, last = merged([*(face.baked or ()), *offset_parts(face)]) or (EditPart(moved),)
         placed = {}
         if face.alignment is not None and face.photo is not None:
             placed = {
@@ -47,6 +49,8 @@ class EditRecipes:
             locks=tuple(sorted(locks)),
             directions={name: rounded(directions[name].step.numpy()) for name in own},
             guidance=rounded(moved) if moved.any() else None,
+            about=last.about,
+            earlier=tuple((part.about, rounded(part.move)) for part in earlier),
             latent=None if face.drawn is not None else rounded(face.latent - baked),
             drawn=face.drawn,
             **placed,
@@ -60,14 +64,13 @@ class EditRecipes:
         """
         self._check_checkpoint(recipe)
         d = self.renderer.latent_size
-        vectors = {"latent": recipe.latent, "guidance": recipe.guidance}
+        vectors = {"latent": recipe.latent}
         for name, values in (*vectors.items(), *recipe.directions.items()):
             if values is not None and len(values) != d:
                 raise ValueError(f"the recipe's {name} has {len(values)} values, the checkpoint expects {d}")
         own, renderer = self._with_own(recipe)
-        offset = np.zeros(d, np.float32) if recipe.guidance is None else np.array(recipe.guidance, np.float32)
         if recipe.drawn is not None:
-            face = self.generation.generate([recipe.drawn.seed], recipe.drawn.temperature, recipe.drawn.prior)[0]
+            face = self.generation.redraw(recipe.drawn)
         elif recipe.alignment is None:
             with self.renderer.lock, torch.inference_mode():
                 face = self.renderer.draw_face(torch.tensor(recipe.latent), "face")
@@ -75,10 +78,10 @@ class EditRecipes:
             raise ValueError("this recipe belongs to a photo, which is not in it: drop the picture that was saved, or open a photo first")
         else:
             face = self._cut_out(recipe, photo)
-        face = replace(face, offset=offset)
-        move = renderer.move(face, recipe.strengths, recipe.locks)  # refuses by name what is not known here
+        face = guided(face, recipe)
+        renderer.move(face, recipe.strengths, recipe.locks)  # refuses by name what is not known here
         if face.photo is not None:
-            face = replace(face, applied=move.numpy(), start=None)
+            face = replace(face, applied=renderer.parts(face, recipe.strengths, recipe.locks), start=None)
             face = replace(face, start=self.renderer.start_picture(face)[0].numpy())
         return Opened(face, dict(recipe.strengths), recipe.locks, recipe.detail, own)
 
@@ -90,10 +93,7 @@ class EditRecipes:
         if not recipe.by_names:
             self._check_checkpoint(recipe)
         own, renderer = self._with_own(recipe)
-        offset = np.zeros_like(face.latent) if recipe.guidance is None else np.array(recipe.guidance, np.float32)
-        if offset.shape != face.latent.shape:
-            raise ValueError(f"the recipe's guidance has {len(offset)} values, the checkpoint expects {len(face.latent)}")
-        face = replace(face, offset=offset)
+        face = guided(face, recipe)
         renderer.move(face, recipe.strengths, recipe.locks)  # refuses by name what is not known here
         return Opened(face, dict(recipe.strengths), recipe.locks, recipe.detail, own)
 
@@ -125,3 +125,14 @@ class EditRecipes:
             latent, still, pixels, photo.pixels, screen, alignment, source=photo, faces=(alignment,), name=Path(photo.name).stem or "photo"
         )
         return replace(face, refined=recipe.refined)
+
+
+def guided(face: Face, recipe: Recipe) -> Face:
+    """The face with the guidance of a recipe; `ValueError` where it was made for latents of another size."""
+    vectors = [recipe.guidance, *(move for _, move in recipe.earlier)]
+    for values in vectors:
+        if values is not None and len(values) != len(face.latent):
+            raise ValueError(f"the recipe's guidance has {len(values)} values, the checkpoint expects {len(face.latent)}")
+    offset = np.zeros_like(face.latent) if recipe.guidance is None else np.array(recipe.guidance, np.float32)
+    earlier = tuple(EditPart(np.array(move, np.float32), about) for about, move in recipe.earlier)
+    return replace(face, offset=offset, earlier=earlier, about=recipe.about)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64, UInt8
 from PIL import Image
 
@@ -55,7 +56,8 @@ class Editor:
         self.photos = Photos(renderer)
         self.generation = Generation(renderer)
         self.guidance = Guidance(renderer)
-        self.morphing = Morphing(renderer)
+        self.hair = self.guidance.hair
+        self.morphing = Morphing(renderer, self.photos)
         self.recipes = EditRecipes(renderer, self.generation)
         self.files = EditFiles(renderer, self.photos, self.recipes)
 
@@ -63,6 +65,12 @@ class Editor:
         """This editor with the user's own directions besides the checkpoint's; nets, lock and caches are shared."""
         other = copy.copy(self)
         other._use(self.renderer.knowing(own))
+        return other
+
+    def quick(self) -> "Editor":
+        """This editor without the detail net, for pictures that are gone a moment later."""
+        other = copy.copy(self)
+        other._use(self.renderer.without_detail())
         return other
 
     # Renderer ---------------------------------------------------------------------------------------------------------
@@ -123,6 +131,10 @@ class Editor:
     def reset(self, face: Face) -> Face:
         """The face as it was before any guidance."""
         return self.renderer.reset(face)
+
+    def slide(self, latent: Float32[np.ndarray, " d"], name: str, strength: float) -> Float32[np.ndarray, " d"] | None:
+        """What a slider adds to a latent where it follows the latent flow; None where it is a straight line."""
+        return self.renderer.displace(torch.from_numpy(latent), {name: strength}).numpy() if self.renderer.is_curved(name) else None
 
     def bake(self, face: Face, strengths: Mapping[str, float], locks: Collection[str] = ()) -> Face:
         """The face with these strengths in its offset, so that all sliders start from zero again."""
@@ -192,9 +204,18 @@ class Editor:
 
     # Generation, guidance, morphing -----------------------------------------------------------------------------------
 
-    def generate(self, seeds: Sequence[int], temperature: float = 0.8, prior: Literal["fitted", "normal"] = "fitted") -> list[Face]:
-        """Draw a new face for each seed; the same seed is the same face in any batch."""
-        return self.generation.generate(seeds, temperature, prior)
+    def generate(
+        self,
+        seeds: Sequence[int],
+        temperature: float = 0.8,
+        prior: Literal["fitted", "normal"] = "fitted",
+        wanted: Mapping[str, bool] = {},
+    ) -> list[Face]:
+        """Draw a new face for each seed; the same seed is the same face in any batch.
+
+        A fitted prior that is a flow can be told labels: the same seed is the same person with and without them.
+        """
+        return self.generation.generate(seeds, temperature, prior, wanted)
 
     def search(
         self,
@@ -225,6 +246,12 @@ class Editor:
         """Search for the wanted labels by gradient steps in latent space, step by step."""
         return self.guidance.guide(face, wanted, strengths, target, steps, detail, locks)
 
+    def dye(
+        self, face: Face, shade: str, amount: float | None = 1.0, strengths: Mapping[str, float] = {}, locks: Collection[str] = ()
+    ) -> Face:
+        """The face with its hair on the way from its own colour (0) to a named shade (1)."""
+        return self.hair.dye(face, shade, amount, strengths, locks)
+
     def report(
         self,
         before: Face,
@@ -238,7 +265,7 @@ class Editor:
         return self.guidance.report(before, strengths, after, wanted, detail, locks)
 
     def morph(self, a: Face, b: Face, positions: Sequence[float], path: Literal["slerp", "lerp"] = "slerp") -> UInt8[np.ndarray, "n s s 3"]:
-        """Decoded faces at the given positions (0 is a, 1 is b) of the way between two faces."""
+        """Crops at the given positions (0 is a, 1 is b) of the way between two faces."""
         return self.morphing.morph(a, b, positions, path)
 
     def morph_through(
@@ -246,7 +273,7 @@ class Editor:
         faces: Sequence[Face],
         positions: Sequence[float],
         way: MorphPath = MorphPath(),
-        where: Literal["face", "crop", "photo"] = "face",
+        where: Literal["face", "photo"] = "face",
         max_side_px: int | None = None,
         detail: float = DETAIL,
     ) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
@@ -256,7 +283,7 @@ class Editor:
     def morphed(
         self, faces: Sequence[Face], position: float, way: MorphPath = MorphPath(), where: Literal["face", "photo"] = "face"
     ) -> Face:
-        """The face at one position of the way: without a photo, or in the first face's photo."""
+        """The face at one position of the way, to go on with."""
         return self.morphing.morphed(faces, position, way, where)
 
     def morph_film(self, faces: Sequence[Face], way: MorphPath = MorphPath(), film: FilmConfig = FilmConfig()) -> Iterator[FilmStep]:

@@ -1,4 +1,4 @@
-"""Generation: faces from seeds, by rejection for wanted labels, or near a face."""
+"""Generation: faces from seeds, with wanted labels, or near a face."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from facevae.editor.renderer import Renderer
 from facevae.editor.types import Drawn, Face
+from facevae.latent.conditional_flow import ROWS, ConditionalFlow
 from facevae.latent.paths import noise_from_seed
 from facevae.latent.priors import standard_normal
 from facevae.settings import SEED
@@ -18,6 +19,8 @@ MAX_FACES = 64
 MAX_TRIES = 1000
 """Half a minute on a laptop; what is rarer than one face in a few hundred is better guided to than waited for."""
 MAX_NEIGHBOURS = 2**16
+PERSON = ("Male", "Young")
+"""These do not follow what goes with them: a beard that is wanted makes no other person of a seed."""
 NEIGHBOUR_SEEDS = 2**40
 """Where the noise of neighbours begins: far beyond the seeds of faces, so that no step of a walk is a face's own noise."""
 
@@ -78,19 +81,47 @@ class Generation:
     def __init__(self, renderer: Renderer) -> None:
         self.renderer = renderer
 
-    def generate(self, seeds: Sequence[int], temperature: float = 0.8, prior: Literal["fitted", "normal"] = "fitted") -> list[Face]:
-        """Draw a new face for each seed; the same seed is the same face in any batch."""
+    def generate(
+        self,
+        seeds: Sequence[int],
+        temperature: float = 0.8,
+        prior: Literal["fitted", "normal"] = "fitted",
+        wanted: Mapping[str, bool] = {},
+    ) -> list[Face]:
+        """Draw a new face for each seed; the same seed is the same face in any batch.
+
+        The prior is told the labels `wanted`; `ValueError` where it cannot be. A face need not have them all: see `search`.
+        """
         if not 1 <= len(seeds) <= MAX_FACES:
             raise ValueError(f"{len(seeds)} faces were asked for; 1 to {MAX_FACES} can be drawn at once")
-        recipes = [Drawn(int(seed), float(temperature), prior) for seed in seeds]
-        d, fitted = self.renderer.latent_size, self.renderer.checkpoint.prior.from_seed
-        draw = fitted if prior == "fitted" else lambda seed, t: standard_normal(seed, d, t)
+        if wanted and not self.told(wanted, prior):
+            raise ValueError("this prior cannot be told labels: search among its faces")
+        recipes = [Drawn(int(seed), float(temperature), prior, tuple(wanted.items())) for seed in seeds]
         with self.renderer.lock, torch.inference_mode():
-            faces = []
-            for drawn in recipes:
-                face = self.renderer.draw_face(draw(drawn.seed, temperature), f"face-{drawn.seed}")
-                faces.append(replace(face, seed=drawn.seed, drawn=drawn))
-        return faces
+            latents = self._latents([drawn.seed for drawn in recipes], temperature, prior, wanted)
+            return [self._face(drawn, z) for drawn, z in zip(recipes, latents, strict=True)]
+
+    def redraw(self, drawn: Drawn) -> Face:
+        """The same face as when it was drawn first."""
+        return self.generate([drawn.seed], drawn.temperature, drawn.prior, dict(drawn.labels))[0]
+
+    def told(self, wanted: Mapping[str, bool], prior: str) -> bool:
+        """Whether this prior draws faces under these labels."""
+        known = self.renderer.checkpoint.classifier.config.attributes
+        return prior == "fitted" and isinstance(self.renderer.checkpoint.prior, ConditionalFlow) and set(wanted) <= set(known)
+
+    def _latents(self, seeds: Sequence[int], temperature: float, prior: str, wanted: Mapping[str, bool]) -> Float[Tensor, "b d"]:
+        checkpoint = self.renderer.checkpoint
+        if prior == "normal":
+            return torch.stack([standard_normal(seed, self.renderer.latent_size, temperature) for seed in seeds])
+        if not isinstance(checkpoint.prior, ConditionalFlow):
+            return checkpoint.prior.from_seeds(seeds, temperature)
+        names = checkpoint.classifier.config.attributes
+        held = [names.index(name) for name in PERSON if name in names]
+        return checkpoint.prior.from_seeds(seeds, temperature, {names.index(name): want for name, want in wanted.items()}, held)
+
+    def _face(self, drawn: Drawn, z: Float[Tensor, " d"]) -> Face:
+        return replace(self.renderer.draw_face(z, f"face-{drawn.seed}"), seed=drawn.seed, drawn=drawn)
 
     def search(
         self,
@@ -103,16 +134,25 @@ class Generation:
     ) -> Iterator[Search]:
         """Draw the seeds from `first` on and keep the faces in which the classifier sees what is wanted, and not what is unwanted.
 
-        A step for each try; ends with `count` faces, or after so many tries with fewer. The same call finds the same faces.
+        A prior that can be told labels is: most faces have them then. A step for each try; ends with `count` faces, or after so many
+        tries with fewer. The same call finds the same faces.
         """
         self.renderer.check_attributes(wanted)
         if not 1 <= count <= MAX_FACES:
             raise ValueError(f"{count} faces were asked for; 1 to {MAX_FACES} can be searched for at once")
         SEED.check(first)
         seeds = range(first, min(first + tries, int(SEED.high) + 1))
+        told = wanted if self.told(wanted, prior) else {}
+        ahead: dict[int, Tensor] = {}  # a flow draws a block of latents in the time of one
 
         def draw(seed: int) -> Face:
-            return self.generate([seed], temperature, prior)[0]
+            drawn = Drawn(seed, float(temperature), prior, tuple(told.items()))
+            with self.renderer.lock, torch.inference_mode():
+                if seed not in ahead:
+                    block = seeds[seed - first : seed - first + ROWS]
+                    ahead.clear()
+                    ahead.update(zip(block, self._latents(block, temperature, prior, told), strict=True))
+                return self._face(drawn, ahead[seed])
 
         yield from keep_fitting(draw, self.renderer.probabilities, wanted, seeds, count)
 

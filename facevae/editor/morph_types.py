@@ -12,9 +12,11 @@ MOST_FRAMES = 240
 STRIP_CELLS = 8
 """A film strip shows at least so many pictures after the first."""
 FILM_FACE_PX = 256
-"""Least side of a film of bare faces: at the model's own size browsers would enlarge it without any smoothing."""
+"""Least side of a film of faces: browsers would enlarge a smaller one without any smoothing."""
 FILM_SIDE_PX = {"gif": 640, "webp": 960, "mp4": 1280}
-"""Longest side of a film in the photo: GIF spends ten times the bytes of MP4 on a picture."""
+"""Longest side of a film: GIF spends ten times the bytes of MP4 on a picture."""
+MOST_CROP_PX = 1024
+"""Largest side of a face that is drawn without its photo."""
 KEPT_BYTES = 64 * 2**20
 """Frames that the way back shows again are kept as far as they fit; the others are drawn again."""
 
@@ -49,6 +51,13 @@ class MorphPath:
     def segments(self, faces: int) -> int:
         """Stretches from face to face."""
         return faces if self.closed else faces - 1
+
+    def place(self, position: float, faces: int) -> tuple[int, float]:
+        """On which stretch a position of the way lies, and which share of it is behind; 0 and 1 are the faces themselves."""
+        at = position * self.segments(faces)
+        k = min(int(at), self.segments(faces) - 1)
+        share = at - k
+        return k, share * share * (3 - 2 * share) if self.smooth else share
 
     def share_of(self, index: int, faces: int) -> float:
         """Where on the way, 0 to 1, one of the faces is reached."""

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Float64, UInt8
 from PIL import Image
 
 from facevae.checkpoint.finder import embedded_finder
+from facevae.editor.edit_parts import merged, offset_parts, total, with_offset
 from facevae.editor.renderer import SCREEN_SIDE_PX, Renderer
 from facevae.editor.types import Face, OtherFaceEdit, RefineStep
 from facevae.latent.inversion import InversionConfig
@@ -222,7 +223,9 @@ class Photos:
         if face.baked is None or face.source is None or face.alignment is None:
             return face
         pixels = crop(face.source.pixels, face.alignment, self.renderer.size)
-        plain = replace(face, latent=face.latent - face.baked, offset=face.baked + face.offset, crop=pixels, start=None, baked=None)
+        baked, parts = total(face.baked, len(face.latent)), merged([*face.baked, *offset_parts(face)])
+        plain = replace(face, latent=face.latent - baked, crop=pixels, start=None, baked=None)
+        plain = with_offset(plain, baked + face.offset, parts)
         return replace(plain, start=self.renderer.start_picture(plain)[0].numpy())
 
     def _paste_edit(self, photo: np.ndarray, face: Face, detail: float) -> np.ndarray:
@@ -230,5 +233,5 @@ class Photos:
         assert face.alignment is not None
         if not face.offset.any():
             return photo
-        _, layers = self.renderer.decode_layers(face, torch.from_numpy(face.offset), detail)
-        return photo if layers is None else self.renderer.paste(photo, *layers, face.alignment, detail)
+        layers = self.renderer.decode_layers(face, offset_parts(face), detail)
+        return photo if layers is None else self.renderer.paste(photo, layers, face.alignment, detail)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from facevae.checkpoint.direction_files import MAX_NAME
 from facevae.editor.types import Drawn
-from facevae.settings import PRIOR, TEMPERATURE, is_number
+from facevae.settings import is_number
 from facevae.version import __version__
 
 FORMAT = 1
@@ -42,6 +42,10 @@ class Recipe:
     directions: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     """Steps of the user's own, of one σ."""
     guidance: tuple[float, ...] | None = None
+    about: tuple[str, ...] | None = None
+    """The attributes that the guidance is about, but for its `earlier` parts; None where it may be about any."""
+    earlier: tuple[tuple[tuple[str, ...] | None, tuple[float, ...]], ...] = ()
+    """Parts of the guidance that were there before its last one: what each is about, and how far it moves the latent."""
     latent: tuple[float, ...] | None = None
     drawn: Drawn | None = None
     alignment: tuple[float, ...] | None = None
@@ -70,11 +74,13 @@ class Recipe:
             "strengths": dict(self.strengths),
         }
         optional: dict[str, Any] = {
-            "drawn": self.drawn and asdict(self.drawn),
+            "drawn": self.drawn and self.drawn.as_json(),
             "locks": list(self.locks),
             "directions": {name: list(step) for name, step in self.directions.items()},
             "latent": self.latent and list(self.latent),
             "guidance": self.guidance and list(self.guidance),
+            "about": self.about and list(self.about),
+            "earlier": [{"about": about and list(about), "move": list(move)} for about, move in self.earlier],
             "asked": self.asked or None,
         }
         if self.alignment is not None:
@@ -108,14 +114,19 @@ def recipe_from(given: str | bytes | Mapping[str, Any]) -> Recipe:
     return _read(given, nested=False)
 
 
-def drop_other_faces(recipe: Recipe) -> Recipe:
-    """The same without the other faces, where they would make it too long for the metadata of a JPEG."""
-    return recipe if len(json.dumps(recipe.as_json())) <= MAX_JPEG else replace(recipe, left=())
+def shorten(recipe: Recipe) -> Recipe:
+    """The same, no longer than fits in the metadata of a JPEG: without the other faces, and then with its guidance as one part."""
+    for shorter in (recipe, replace(recipe, left=())):
+        if len(json.dumps(shorter.as_json())) <= MAX_JPEG:
+            return shorter
+    names = [recipe.about, *(about for about, _ in recipe.earlier)]
+    about = None if None in names else tuple(sorted({name for some in names for name in some or ()}))
+    return replace(recipe, left=(), earlier=(), about=about)
 
 
 def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
-    known = {"facevae", "format", "checkpoint", "source", "strengths", "drawn", "locks", "directions", "latent", "guidance"}
-    known |= {"alignment", "size", "face", "refined", "detail", "left", "asked"}
+    known = {"facevae", "format", "checkpoint", "source", "strengths", "drawn", "locks", "directions", "latent", "guidance", "about"}
+    known |= {"earlier", "alignment", "size", "face", "refined", "detail", "left", "asked"}
     if given.get("format") != FORMAT:
         raise ValueError(f"this recipe has format {given.get('format')!r}, this version of facevae reads {FORMAT}: save it again")
     if unknown := sorted(set(map(str, given)) - known):
@@ -138,6 +149,9 @@ def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
     locks = given.get("locks", [])
     if not isinstance(locks, list) or len(locks) > MOST_LOCKS or not all(isinstance(name, str) for name in locks):
         raise ValueError("the recipe's locks are not a list of names")
+    earlier = given.get("earlier", [])
+    if not isinstance(earlier, list) or len(earlier) > MOST_LOCKS or not all(isinstance(part, Mapping) for part in earlier):
+        raise ValueError("the earlier parts of the recipe's guidance cannot be read")
     return Recipe(
         checkpoint=str(checkpoint.get("sha256", ""))[:64],
         name=str(checkpoint.get("name", ""))[:200],
@@ -145,6 +159,8 @@ def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
         locks=tuple(dict.fromkeys(locks)),
         directions={str(name): _numbers(directions, name) or () for name in directions},
         guidance=_numbers(given, "guidance"),
+        about=_about(given),
+        earlier=tuple((_about(part), _numbers(part, "move") or ()) for part in earlier),
         latent=latent,
         drawn=None if drawn is None else _drawn(drawn),
         alignment=alignment,
@@ -155,6 +171,13 @@ def _read(given: Mapping[str, Any], nested: bool) -> Recipe:
         left=tuple(_read(entry, nested=True) for entry in left),
         asked=str(given.get("asked", ""))[:64],
     )
+
+
+def _about(given: Mapping[str, Any]) -> tuple[str, ...] | None:
+    about = given.get("about")
+    if about is not None and not (isinstance(about, list) and len(about) <= MOST_LOCKS and all(isinstance(name, str) for name in about)):
+        raise ValueError("what the recipe's guidance is about is not a list of names")
+    return None if about is None else tuple(about)
 
 
 def _numbers(given: Mapping[str, Any], key: str, count: int | None = None) -> tuple[float, ...] | None:
@@ -188,15 +211,14 @@ def _share(given: Mapping[str, Any], key: str) -> float | None:
 
 
 def _drawn(given: Any) -> Drawn:
-    values = given if isinstance(given, Mapping) else {}
     try:
-        return Drawn(values.get("seed"), values.get("temperature", TEMPERATURE.default), values.get("prior", PRIOR.default))
+        return Drawn.read(given)
     except ValueError as error:
         raise ValueError(f"the recipe's face cannot be drawn: {error}") from None
 
 
 def link_of(recipe: Recipe) -> str:
-    """The recipe of a drawn face as the query of a link: "seed=7&temperature=0.8&prior=fitted&Smiling=2&lock=Male".
+    """The recipe of a drawn face as the query of a link: "seed=7&temperature=0.8&prior=fitted&with=Eyeglasses&Smiling=2&lock=Male".
 
     `ValueError` in one sentence where there is more to it than fits in a link.
     """
@@ -205,6 +227,7 @@ def link_of(recipe: Recipe) -> str:
     if recipe.guidance is not None or recipe.directions:
         raise ValueError("guidance and sliders of your own do not fit in a link: save the recipe instead")
     pairs = [("seed", str(recipe.drawn.seed)), ("temperature", f"{recipe.drawn.temperature:g}"), ("prior", recipe.drawn.prior)]
+    pairs += [("with" if want else "without", name) for name, want in recipe.drawn.labels]
     pairs += [(name, f"{strength:g}") for name, strength in recipe.strengths.items()]
     return urlencode([*pairs, *(("lock", name) for name in recipe.locks), ("checkpoint", recipe.checkpoint[:DIGEST])])
 
@@ -226,8 +249,9 @@ def recipe_of_link(query: str, checkpoint: str, name: str, attributes: Collectio
         given.pop(key, [default])[-1] for key, default in (("seed", ""), ("temperature", "0.8"), ("prior", "fitted"))
     )
     locks = given.pop("lock", [])
+    labels = {name: key == "with" for key in ("with", "without") for name in given.pop(key, [])}
     try:
-        drawn = _drawn({"seed": int(seed), "temperature": float(temperature), "prior": prior})
+        drawn = _drawn({"seed": int(seed), "temperature": float(temperature), "prior": prior, "labels": labels})
         strengths = {attribute: float(values[-1]) for attribute, values in given.items() if attribute in attributes}
     except ValueError:
         raise ValueError("this link does not say which face it means: its numbers cannot be read") from None

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -10,12 +11,15 @@ from jaxtyping import Float32, UInt8
 from facevae.latent.directions import Direction
 from facevae.photo.alignment import Alignment
 from facevae.photo.images import Photo
-from facevae.settings import ANY_TEMPERATURE, PRIOR, SEED
+from facevae.settings import ANY_TEMPERATURE, PRIOR, SEED, TEMPERATURE
+
+MOST_LABELS, MAX_LABEL = 200, 40
+LABELS = f"labels are at most {MOST_LABELS} names, each true or false"
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """How a face was drawn: `Editor.generate([seed], temperature, prior)` draws it again.
+    """How a face was drawn: `Editor.generate([seed], temperature, prior, dict(labels))` draws it again.
 
     `ValueError` in one sentence where a value is not of its kind or out of range.
     """
@@ -23,11 +27,42 @@ class Drawn:
     seed: int
     temperature: float
     prior: str
+    labels: tuple[tuple[str, bool], ...] = ()
+    """What the prior was told: each label that the face should have, or should not, in the order of their names."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seed", SEED.check(self.seed))
         object.__setattr__(self, "temperature", float(ANY_TEMPERATURE.check(self.temperature)))
         PRIOR.check(self.prior)
+        if len(self.labels) > MOST_LABELS or not all(
+            isinstance(name, str) and 0 < len(name) <= MAX_LABEL and isinstance(want, bool) for name, want in self.labels
+        ):
+            raise ValueError(LABELS)
+        object.__setattr__(self, "labels", tuple(sorted(dict(self.labels).items())))
+
+    def as_json(self) -> dict[str, Any]:
+        """As `json.dumps` takes it and `read` reads it."""
+        values = {"seed": self.seed, "temperature": self.temperature, "prior": self.prior}
+        return values | ({"labels": dict(self.labels)} if self.labels else {})
+
+    @classmethod
+    def read(cls, given: Any) -> "Drawn":
+        """What `as_json` wrote, from wherever it comes; without a temperature or a prior, the page's own."""
+        values = given if isinstance(given, Mapping) else {}
+        labels = values.get("labels", {})
+        if not isinstance(labels, Mapping):
+            raise ValueError(LABELS)
+        return cls(
+            values.get("seed"), values.get("temperature", TEMPERATURE.default), values.get("prior", PRIOR.default), tuple(labels.items())
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class EditPart:
+    """What one edit among several does to a latent, and the attributes that it is about; None where it may be about any."""
+
+    move: Float32[np.ndarray, " d"]
+    about: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +92,13 @@ class Face:
     """Steps of refinement behind `latent`."""
     seed: int | None = None
     drawn: Drawn | None = None
-    applied: Float32[np.ndarray, " d"] | None = None
-    """The move that `photo` already shows, where it is a reopened saved edit; `start` is G(latent + applied) then."""
-    baked: Float32[np.ndarray, " d"] | None = None
+    about: tuple[str, ...] | None = None
+    """The attributes that `offset` is about, but for its `earlier` parts; None where it may be about any."""
+    earlier: tuple[EditPart, ...] = ()
+    """The parts of `offset` that were there before its last one, each of which is laid on where it is about."""
+    applied: tuple[EditPart, ...] | None = None
+    """What `photo` already shows of an edit, where it is a reopened saved one; `start` is G(latent + their sum) then."""
+    baked: tuple[EditPart, ...] | None = None
     """What of `latent` is an edit that was made the new start; `photo` shows it."""
     name: str = "face"
     message: str = ""
@@ -88,11 +127,16 @@ class Opened:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """An edit: as the bare decoder draws it, in the crop, and in the photo. The last two are drawn when they are first read."""
+    """An edit: as the bare decoder draws it, in the crop, and in the photo, each drawn when it is first read."""
 
-    decoded: UInt8[np.ndarray, "s s 3"]
+    draw_decoded: Callable[[], UInt8[np.ndarray, "s s 3"]]
     draw_crop: Callable[[], UInt8[np.ndarray, "s s 3"]]
     draw_photo: Callable[[], UInt8[np.ndarray, "h w 3"]]
+
+    @cached_property
+    def decoded(self) -> UInt8[np.ndarray, "s s 3"]:
+        """The face as the decoder draws it."""
+        return self.draw_decoded()
 
     @cached_property
     def crop(self) -> UInt8[np.ndarray, "s s 3"]:
@@ -119,7 +163,7 @@ class GuideStep:
     loss: float
     done: bool
     reason: str
-    """Why the search ended: "target", "plateau" or "steps"; "" before that."""
+    """Why the search ended: "target", "plateau" or "steps", `PUT_ON` where it was a hair colour or make-up; "" before that."""
 
 
 @dataclass(frozen=True)

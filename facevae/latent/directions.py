@@ -225,27 +225,13 @@ def leave_one_out(white: Float[Tensor, "n k"], labels: Bool[Tensor, " n"]) -> fl
     return float(((pairs > 0).double() + 0.5 * (pairs == 0)).mean())
 
 
-def displacement(
-    directions: Mapping[str, Direction],
-    strengths: Mapping[str, float],
-    locked: Float[Tensor, "k d"] | None = None,
-    locks: Sequence[str] = (),
-    cholesky: Float[Tensor, "d d"] | None = None,
-) -> Float[Tensor, " d"]:
-    """Σ strength · direction; `ValueError` names an attribute without a direction or a strength that is no number.
-
-    With `locked` steps (those of the attributes `locks`, and any others), what the other attributes ask for is held back
-    from them (see `hold`); a locked attribute's own strength stays as it was set.
-    """
-    dimensions = next(iter(directions.values())).vector.shape[0]
-    free, own = torch.zeros(dimensions), torch.zeros(dimensions)
+def displacement(directions: Mapping[str, Direction], strengths: Mapping[str, float]) -> Float[Tensor, " d"]:
+    """Σ strength · direction. `ValueError` names an attribute without a direction or a strength that is no number."""
+    total = torch.zeros(next(iter(directions.values())).vector.shape[0])
     for name, strength in strengths.items():
         if name not in directions:
             raise ValueError(f"there is no attribute {name!r}; the checkpoint has {', '.join(sorted(directions))}")
         if not np.isfinite(strength):
             raise ValueError(f"the strength of {name} must be a number, not {strength}")
-        step = float(strength) * directions[name].step
-        free, own = (free, own + step) if name in locks else (free + step, own)
-    if locked is None or cholesky is None or not free.any():
-        return free + own
-    return hold(free, locked, cholesky) + own
+        total = total + float(strength) * directions[name].step
+    return total

@@ -11,11 +11,6 @@ from torch import Tensor
 MOMENTUM = (0.8, 0.95)  # Adam's: of the gradient, and of its length
 SHIFT = 0.03  # of the picture's side
 LIGHT = 0.15  # of the contrast
-TONE_STEPS = 2  # of Newton's method, before a start is begun with
-LEAST_RESPONSE = 0.05  # of the strongest: ways in which the tone hardly answers (all but one, in a grey photo) are not used ...
-LEAST_ANSWER = 0.005  # ... nor those where it does not answer at all, being black or white already
-TONE_ENOUGH = 0.004  # nearer to its level than this the tone is not put back: a grey level
-MOST_TONE = 3.0  # longest move that puts the tone back, in standard deviations of the encodings
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,7 @@ class GuidanceConfig:
     prior: float = 0.002
     """Weight of half the squared Mahalanobis length of the move."""
     radius: float = 7.0
-    """Longest move, but for what puts a tone back, in standard deviations of the encodings: further away skin turns golden with the hair
+    """Longest move, in standard deviations of the encodings: further away skin turns golden with the hair
     and eyes go black."""
     views: int = 2
     """Pictures a step: the one that the user gets, and others near it."""
@@ -92,14 +87,6 @@ class Wish:
         return cls(wanted, mask, (1 - correlation[mask].abs().amax(dim=0)).clamp(min=0) / spread.square() * ~mask)
 
 
-@dataclass(frozen=True)
-class Tone:
-    """What guidance leaves as it is besides labels: `read` finds it in pictures (b, c, h, w) -> (b, k), moves along `steps` put it back."""
-
-    read: Callable[[Tensor], Tensor]
-    steps: Float[Tensor, "m d"]
-
-
 def guide(
     render: Callable[[Tensor], Tensor],
     embed: Callable[[Tensor], Tensor],
@@ -111,26 +98,24 @@ def guide(
     generator: torch.Generator,
     project: Callable[[Tensor], Tensor] | None = None,
     config: GuidanceConfig = GuidanceConfig(),
-    tone: Tone | None = None,
 ) -> Iterator[SearchStep]:
     """Yield moves of z, from `origin` on, towards the wish.
 
     `render` gives the pictures (b, c, h, w) of moves (b, d), `embed` a classifier's features of them, `head` the logits of
     features. What guidance adds to `origin` is project(L·u), with L Lᵀ the covariance of the encodings, so that steps on u
-    walk where faces differ from each other. It begins with the gentlest of `starts` (in that order) that reaches the target,
-    before any tone is put back, else with that of the least loss. The loss is
+    walk where faces differ from each other. It begins with the gentlest of `starts` (in that order) that reaches the target, else with
+    that of the least loss. The loss is
 
         summed cross-entropy of the wanted labels + keep · change of the other logits + identity · change of the features + prior · |u|²/2,
 
     the mean over the picture itself and views of it, moved at random in z, shifted, mirrored, in other light and noisy: what
-    convinces the classifier in all of them is more likely to convince others. Where a `tone` is given, each step begins with the
-    move along its steps that takes back, to first order, what the step before has done to it; the last one is put back, too. Weights of
-    the networks stay as they are; works from any thread and any gradient mode; the same generator state gives the same steps.
+    convinces the classifier in all of them is more likely to convince others. Weights of the networks stay as they are; works from any
+    thread and any gradient mode; the same generator state gives the same steps.
     """
     with torch.inference_mode(False), torch.no_grad():
         # Tensors born under inference_mode cannot take part in a gradient: the search works on its own copies.
         wish = Wish(wish.wanted.clone(), wish.mask.clone(), wish.keep.clone())
-        objective = _Objective(render, embed, head, origin.clone(), cholesky.clone(), wish, project, config, tone)
+        objective = _Objective(render, embed, head, origin.clone(), cholesky.clone(), wish, project, config)
         u = objective.choose(starts)
         walk, length = torch.zeros_like(u), torch.zeros(())
     best: list[float] = []
@@ -143,11 +128,6 @@ def guide(
             best.append(max([probability, *best[-1:]]))
             stuck = index >= config.patience and best[-1] < best[-1 - config.patience] + config.gain
             reason = "target" if probability >= config.target else "steps" if index == config.steps else "plateau" if stuck else ""
-            if reason:
-                with torch.no_grad():
-                    logits, reached = objective.finish(u.detach(), logits[:1], config.target if reason == "target" else 0.0)
-                probability = objective.probability(logits)[0].item()
-                reason = reason if reached else "steps" if index == config.steps else ""
             if not reason:
                 (gradient,) = torch.autograd.grad(loss, [u])
             move = objective.move(u.detach()[None])[0]
@@ -160,7 +140,6 @@ def guide(
             length = MOMENTUM[1] * length + (1 - MOMENTUM[1]) * gradient.square().mean()
             mean, scale = walk / (1 - MOMENTUM[0] ** (index + 1)), (length / (1 - MOMENTUM[1] ** (index + 1))).sqrt()
             u = objective.within(u.detach() - config.rate * mean / (scale + 1e-12))
-            objective.settle(objective.seen[0])
 
 
 class _Objective:
@@ -176,52 +155,16 @@ class _Objective:
         wish: Wish,
         project: Callable[[Tensor], Tensor] | None,
         config: GuidanceConfig,
-        tone: Tone | None = None,
     ) -> None:
         self.render, self.embed, self.head, self.origin, self.cholesky = render, embed, head, origin, cholesky
         self.wish, self.project, self.config = wish, project, config
-        nothing = Tone(lambda x: x.new_zeros(len(x), 1), cholesky.new_zeros(0, len(origin)))
-        self.tone = nothing if tone is None else Tone(tone.read, tone.steps.clone())
-        before = render(origin[None])
-        self.features = embed(before)
+        self.features = embed(render(origin[None]))
         self.logits = head(self.features)
-        self.level = self.tone.read(before)[0]
-        self.seen = self.level[None]
-        """The tone in the pictures that were looked at last."""
-        self.back = torch.zeros(len(self.tone.steps))
-        """What takes the tone back to its level, along its steps."""
-        if len(self.back):
-            up, down = self.tone.read(render(origin + torch.cat([self.tone.steps, -self.tone.steps]))).chunk(2)
-            self.inverse = torch.linalg.pinv((up - down) / 2, atol=LEAST_ANSWER, rtol=LEAST_RESPONSE)  # of (m, k)
 
     def move(self, u: Float[Tensor, "b d"]) -> Float[Tensor, "b d"]:
         added = u @ self.cholesky.T
         added = added if self.project is None else torch.stack([self.project(row) for row in added])
-        return self.origin + added + self.back @ self.tone.steps
-
-    def settle(self, seen: Float[Tensor, " k"]) -> None:
-        """One step of Newton's method towards the tone's level, from what was seen."""
-        if len(self.back):
-            back = self.back - (seen - self.level) @ self.inverse
-            self.back = back * (MOST_TONE / back.norm().clamp(min=1e-12)).clamp(max=1)
-
-    def finish(self, u: Float[Tensor, " d"], logits: Float[Tensor, "1 a"], target: float) -> tuple[Float[Tensor, "1 a"], bool]:
-        """Put the tone of the last picture back, where that helps: the logits then, and whether they still reach the target."""
-        away, back = self.away(self.seen[0]), self.back
-        if not len(back) or away < TONE_ENOUGH:
-            return logits, True
-        self.settle(self.seen[0])
-        pictures = self.render(self.move(u[None]))
-        seen = self.tone.read(pictures)
-        if self.away(seen[0]) >= away:
-            self.back = back
-            return logits, True
-        self.seen, logits = seen, self.head(self.embed(pictures))
-        return logits, self.probability(logits)[0].item() >= target
-
-    def away(self, seen: Float[Tensor, " k"]) -> float:
-        """How far a tone is from its level."""
-        return float((seen - self.level).norm())
+        return self.origin + added
 
     def within(self, u: Float[Tensor, "*b d"]) -> Float[Tensor, "*b d"]:
         """Cut to the longest move."""
@@ -233,15 +176,7 @@ class _Objective:
         losses, logits = self(u)
         reached = (self.probability(logits) >= self.config.target).nonzero()[:, 0]
         chosen = reached[0] if len(reached) else losses.argmin()
-        start, seen = u[chosen].clone(), self.seen[chosen]
-        for _ in range(TONE_STEPS if len(self.back) and start.any() else 0):
-            back, before = self.back, seen
-            self.settle(before)
-            seen = self.tone.read(self.render(self.move(start[None])))[0]
-            if self.away(seen) >= self.away(before):  # where levels are clipped, no straight line is right
-                self.back = back
-                break
-        return start
+        return u[chosen].clone()
 
     def probability(self, logits: Float[Tensor, "b a"]) -> Float[Tensor, " b"]:
         """That of the hardest wanted label."""
@@ -251,7 +186,6 @@ class _Objective:
     def __call__(self, u: Float[Tensor, "b d"], generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
         """Losses (b,) and logits (b, a); with a generator all pictures but the first are roughened."""
         pictures, config, wish = self.render(self.move(u)), self.config, self.wish
-        self.seen = self.tone.read(pictures.detach())
         if generator is not None and len(pictures) > 1:
             pictures = torch.cat([pictures[:1], _roughen(pictures[1:], generator, config.grain)])
         features = self.embed(pictures)

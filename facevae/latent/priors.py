@@ -1,6 +1,7 @@
 """Priors of latents: N(0, I), or a Gaussian mixture fitted to encodings."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,7 +45,14 @@ class GaussianMixture:
 
     def from_seed(self, seed: int, temperature: float = 1.0) -> Float[Tensor, " d"]:
         """The latent of this seed. Temperature scales the spread inside a component, not its mean."""
-        noise = noise_from_seed(seed, self.means.shape[1] + 1)
+        return self.point(noise_from_seed(seed, self.means.shape[1] + 1), temperature)
+
+    def from_seeds(self, seeds: Sequence[int], temperature: float = 1.0) -> Float[Tensor, "b d"]:
+        """The latents of these seeds, each as `from_seed` gives it."""
+        return torch.stack([self.from_seed(seed, temperature) for seed in seeds])
+
+    def point(self, noise: Float[Tensor, " n"], temperature: float) -> Float[Tensor, " d"]:
+        """The point of this standard normal noise, d + 1 values."""
         # The last value, turned into a uniform one, picks the component.
         share = 0.5 * (1 + torch.erf(noise[-1] / 2**0.5))
         k = int(torch.searchsorted(self.weights.cumsum(0), share).clamp(max=len(self.weights) - 1))

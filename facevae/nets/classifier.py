@@ -34,6 +34,9 @@ class AttributeClassifier(nn.Module):
     Use it in eval mode everywhere but in training: BatchNorm must not see the other pictures of a batch.
     """
 
+    feature_channels = (64, 64, 128, 256, 512)
+    """Of what `features` gives, at most."""
+
     def __init__(self, config: ClassifierConfig) -> None:
         super().__init__()
         self.config = config

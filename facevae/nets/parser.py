@@ -22,7 +22,7 @@ class ParserConfig:
     The first has half the picture's grid already and one convolution each way where the others have two: most of the time goes there.
     """
 
-    size: int = 128
+    size: int = 192
     widths: tuple[int, ...] = (32, 48, 96, 128)
 
     def __post_init__(self) -> None:
@@ -46,9 +46,9 @@ class FaceParser(nn.Module):
         self.sharpen = nn.Conv2d(len(PARTS) + 3, len(PARTS), 3, padding=1)
 
     def forward(self, x: Float[Tensor, "b 3 s s"]) -> Float[Tensor, "b k s s"]:
-        """See the class; `ValueError` for crops of another size."""
-        if x.shape[-1] != self.config.size:
-            raise ValueError(f"the crop has {x.shape[-1]} px, the face parser expects {self.config.size}")
+        """See the class. Views of more than the crop are read, too, at the crop's scale; `ValueError` for sides that cannot be halved."""
+        if any(side % 2 ** len(self.config.widths) for side in x.shape[-2:]):
+            raise ValueError(f"{x.shape[-1]} x {x.shape[-2]} px cannot be halved {len(self.config.widths)} times")
         x = (x - PIXEL_MEAN) / PIXEL_STD
         h, levels = x, []
         for down in self.down:

@@ -174,12 +174,17 @@ def crop(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size_px: int) 
         shrink = 2.0
     # Oversample so that no photo pixel is skipped, then reduce as the training pictures were reduced (train/data/prepared.py).
     over = size_px * max(1, math.ceil(shrink))
-    index_map = matrix * over
-    index_map[:, 2] += index_map[:, :2].sum(axis=1) * 0.5 - 0.5  # pixel centres: i + 0.5 here, i in OpenCV
-    large = cv2.warpAffine(photo, index_map, (over, over), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    large = cv2.warpAffine(photo, pixel_map(matrix * over), (over, over), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     if over == size_px:
         return large
     return np.array(Image.fromarray(large).resize((size_px, size_px), Image.Resampling.LANCZOS))
+
+
+def pixel_map(matrix: np.ndarray) -> Float64[np.ndarray, "2 3"]:
+    """A map of continuous coordinates as one of OpenCV's pixel indices: pixel i has its centre at i + 0.5 there, at i here."""
+    matrix = np.array(matrix[:2], np.float64)
+    matrix[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5
+    return matrix
 
 
 def _around(photo: np.ndarray, alignment: Alignment, margin_px: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,51 +1,50 @@
-"""Composite an edited crop into the photo: only the change of the model is added.
+"""Composite an edited crop into the photo: only the model's change is added, on the face.
 
-A decoder of 128 px is blurry; the photo is not. So the photo is kept and only the change `G(z') - G(z)` is laid over it,
-in one of two ways:
+A decoder of 128 px is blurry; the photo is not. So the photo is kept. Its hair is dyed (facevae.photo.recolour), make-up is a tint
+(facevae.photo.makeup), and of the rest only the change `G(z') - G(z)` is laid over the parts of the face, in one of three ways:
 
-- A *recolouring* (hair, skin, light) is what a local linear map of the photo's own colours can express. The guided filter
-  (He, Sun and Tang 2010; on small pictures as in He and Sun 2015) carries it to the photo's edges: it does not bleed over
-  the outline of the hair and leaves every strand.
+- A *recolouring* (skin, light) is what a local linear map of the photo's own colours can express. The guided filter
+  (He, Sun and Tang 2010; on small pictures as in He and Sun 2015) carries it to the photo's edges.
 - What no such map expresses is *structural*: a mouth closes, glasses come or go. There the change is laid on as it is,
   and the photo's own detail gives way to the decoder's, or the old teeth would shine through.
+- Where the part itself is another one, hair on a forehead, a forehead where hair was, or dark glasses, the decoder's picture takes its
+  place, in the photo's colours.
 
-All of this is decided on layers of the crop's size; the photo itself is touched once, strip by strip.
+An edit that is about one part (`about`, see facevae.photo.regions) changes that part alone, and not the light or tone of the skin
+that moves outside of it as well. All of this is decided on layers of the crop's size; the photo itself is touched once, strip by strip.
 """
 
-import weakref
-from collections import OrderedDict
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Collection, Sequence
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from facevae.photo import guided_filter
-from facevae.photo.alignment import Alignment, crop
+from facevae.photo.alignment import Alignment
+from facevae.photo.crop_background import CropBackground, contrast
+from facevae.photo.detail import AddDetail, sharpness_of
+from facevae.photo.filters import blur, border_mask, draw_large, largest_near, rms
+from facevae.photo.glasses import draw_glasses, glasses_put_on
 from facevae.photo.guided_filter import apply_guided_filter, enlarge, repeated
+from facevae.photo.makeup import Makeup, apply_makeup
+from facevae.photo.new_hair import beard_strands, draw_new_hair
+from facevae.photo.ovals import EYES, FEATURES, smooth_step
+from facevae.photo.part_changes import EYES_APART, REACH, hair_grown, kept_eyes, new_cover, skin_grain
+from facevae.photo.parts import FACE, SURE, Parser, Shares, median_colour, share_of
+from facevae.photo.recolour import Dye, dye_hair, dye_of
+from facevae.photo.regions import (
+    edit_region,
+    grows_beard,
+    keeps_tone,
+    moves_eyes,
+    moves_hair,
+    moves_mouth,
+    near_mouth,
+    puts_glasses_on,
+    redraws_mouth,
+)
+from facevae.photo.strips import strips
 from facevae.settings import PHOTO_DETAIL
-
-
-@dataclass(frozen=True)
-class Oval:
-    """A feathered ellipse in the unit crop; `feather` is the share of the radius over which it falls from 1 to 0."""
-
-    x: float
-    y: float
-    radius_x: float
-    radius_y: float
-    feather: float
-
-    @lru_cache(maxsize=24)  # noqa: B019 (ovals are the few constants below)
-    def draw(self, size_px: int) -> Float32[np.ndarray, "s s"]:
-        """The same array for the same size, never written to."""
-        at = (np.arange(size_px) + 0.5) / size_px
-        radius = np.hypot((at[None, :] - self.x) / self.radius_x, (at[:, None] - self.y) / self.radius_y)
-        drawn = 1 - _step(radius, 1 - self.feather / 2, 1 + self.feather / 2)
-        drawn.setflags(write=False)
-        return drawn
-
 
 DETAIL = PHOTO_DETAIL.default
 """How much of the photo's own detail stays where the change is structural, 0 ... 1.
@@ -53,119 +52,224 @@ DETAIL = PHOTO_DETAIL.default
 At 0.6 teeth and frames shine through in most faces, at 0.3 cheeks and eyes go soft: looked at on 25 photos, mouths closed,
 glasses taken off and put on, at 0.6 of the sliders' range and at their ends.
 """
-STRIP_PX = 2**18  # a float copy of a 50 MP photo would take 600 MB; a strip takes a few, and previews are one
-MOST_GROUNDS = 8
-MAX_LAYER_PX = 512  # layers are made no larger: the photo's own pixels carry the detail beyond
+PartialEdit = tuple[tuple[str, ...] | None, Float32[np.ndarray, "s s 3"]]
+"""What one edit among several is about, and the decoder's picture after it and those before it."""
 
 # Where in the unit crop; eyes lie at y = 0.51, the mouth at 0.74, the chin at 0.86.
-FACE = Oval(0.5, 0.6, 0.26, 0.33, 0.5)  # every change is laid on here
-HEAD = Oval(0.5, 0.54, 0.38, 0.46, 0.5)  # where head and hair usually are; the photo's outlines decide
-FEATURES = Oval(0.5, 0.585, 0.24, 0.35, 0.35)  # detail gives way here; strands of hair and the background never do
-EYES = (Oval(0.39, 0.515, 0.09, 0.06, 0.5), Oval(0.61, 0.515, 0.09, 0.06, 0.5))
-BORDER = (0.008, 0.12)  # in crop sides: the mask is 0 up to the first, free from the second
 SUPERELLIPSE = (0.495, 0.74, 3.5)  # radius, share of it that is solid, exponent: the corners are outside
 
 # All lengths are in crop sides (1 px of 128 is 0.008), all contrasts in [0, 1] pixels.
-GUIDE_RADIUS, OUTLINE_RADIUS = 0.0625, 0.22  # windows of the guided filter, for the change and for the head's outline
-WIDEN = (0.3, 0.75)  # outside the head: of the largest change, what is left out and what is laid on in full ...
-WIDEN_FLOOR = 0.05  # ... a change of less than this is never the large one
-OUTLINE = (0.45, 0.75)  # share of head among similar colours nearby: left out, and laid on in full
+GUIDE_RADIUS = 0.0625  # windows of the guided filter
 STRUCTURE = (0.1, 0.35)  # how structural a change must be at detail 0, and what detail 0.5 adds to that
 CONTRAST_FLOOR = 0.03  # of the old contrast: below, it is noise
 SMOOTH_SIGMA = 0.047  # what is smoother than this is light or make-up, not structure
+REDRAWN = 5.0  # so much more structural counts what an edit changes at the mouth, or the old smile shines through the new one
 EYES_KEEP = 0.35  # the decoder draws no eye as well as the photo has it, so less of a change counts as structural there
-REACH = 0.016  # the photo's teeth and frames lie up to this far from where the decoder drew them
-TONE_SIGMA = 0.094  # where detail gives way, the photo's light and colour stay at this scale
-SHARPEN, SHARPEN_SIGMA = 0.5, 0.012  # the decoder's picture where nothing of the sharp photo is under it
-GRID_SIGMA = 0.0055  # enough to hide the grid of the decoder's pixels in large photos
+SHARPEN, SHARPEN_SIGMA = 1.3, 0.012  # the decoder's picture where nothing of the sharp photo is under it
+LEAST_OUTSIDE = 0.02  # in squared crop sides
+OUTSIDE_SIGMA, OUTSIDE_FLOOR = 0.1, 0.02  # the tone that moves outside an edit's region is that of the face so far around
+SKIN_COUNTS = 0.7  # of an edit's own region: the skin there may have got a fold
+SOFT_GLASSES, MOST_SOFT = 0.003, 2.0  # glasses in a photo a standard deviation softer than most are softer by so much
 RANGE_KNEE = 0.7  # share of the room up to black or white that is used freely
-
-
-class CropBackground:
-    """What a change is laid over: a photo where the crop lies, at the layer's size (t) and at the decoder's (s).
-
-    It holds for any number of changes, and remembers what depends on the picture before, which is the same all through a drag.
-    """
-
-    def __init__(self, photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size: int) -> None:
-        side = int(np.clip(np.ceil(alignment.side_px), size, max(size, MAX_LAYER_PX)))
-        pixels = crop(photo, alignment, side)
-        self.fine: Float32[np.ndarray, "t t 3"] = pixels.astype(np.float32) / 255
-        self.small: Float32[np.ndarray, "s s 3"] = cv2.resize(self.fine, (size, size), interpolation=cv2.INTER_AREA)
-        red, green, blue = cv2.split(pixels)
-        self.grey = np.array_equal(red, green) and np.array_equal(green, blue)
-        self._known: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-
-    def look(self, before: Float32[np.ndarray, "s s 3"]) -> tuple[Float32[np.ndarray, "s s"], Float32[np.ndarray, "s s 3"]]:
-        """The contrast of the picture before, and that picture in the photo's light."""
-        known = self._known
-        if known is None or not np.array_equal(known[0], before):
-            known = self._known = before, contrast(before), before + _blur(self.small - before, TONE_SIGMA)
-        return known[1:]
 
 
 def paste(
     photo: UInt8[np.ndarray, "h w 3"],
     before: Float32[np.ndarray, "s s 3"],
     after: Float32[np.ndarray, "s s 3"],
+    hair: Float32[np.ndarray, " 3"],
     alignment: Alignment,
+    parser: Parser,
     detail: float = DETAIL,
     ground: CropBackground | None = None,
+    makeup: Makeup = Makeup(),
+    about: Collection[str] | None = None,
+    earlier: Sequence[PartialEdit] = (),
+    add_detail: AddDetail | None = None,
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The photo with the change from `before` = G(z) to `after` = G(z') in it, a new array; both lie in [0, 1].
 
-    `detail` 1 keeps all of the photo's own detail; at 0 it gives way wherever the change is structural. Where before
-    equals after, and outside the crop, the photo's own levels come back bit for bit; only the crop's bounding box is
-    computed. A grey photo stays grey. Rounded to the nearest level. `ground`, that of this photo and alignment, saves
-    looking at the photo again. `ValueError` for a detail outside 0 ... 1.
+    `hair` is how far the colour of the hair changes, in CIELAB, `makeup` how much of it is added. `detail` 1 keeps all of the photo's
+    own detail; at 0 it gives way wherever the change is structural. Where before equals after, and on background and clothes, but
+    where a hat comes, the photo's own levels come back bit for bit. A grey photo stays grey. Rounded to the nearest level.
+    `about` names the attributes that the edit is about, none where it may be about any; where several edits lead to `after`, those before
+    the last are `earlier`, and each changes its own part alone. `ground`, that of this photo and alignment, saves looking at the
+    photo again. `add_detail` sharpens what was drawn. `ValueError` for a detail outside 0 ... 1.
     """
     if not 0 <= detail <= 1:
         raise ValueError(f"the photo detail must lie between 0 and 1, not {detail:g}")
-    change = after - before
-    if not change.any():
-        return photo.copy()
-    size = len(change)
-    ground = CropBackground(photo, alignment, size) if ground is None else ground
+    result = photo.copy()
+    ground = CropBackground(photo, alignment, len(before), parser) if ground is None else ground
+    own = ground.parts.hair_colour
+    dye = None if own is None else dye_of(own, hair)
+    if dye is not None:
+        dye_hair(result, ground.parts, dye, ground.grey)
+    if makeup:
+        apply_makeup(result, ground.parts, alignment, makeup, ground.grey)
+    if not np.array_equal(before, after):
+        layer = change_layer(ground, before, after, own if dye is None else dye.wanted, detail, about, earlier)
+        if add_detail is not None:
+            sharpen_layer(ground, layer, add_detail)
+        lay_over(result, layer, alignment)
+    return result
+
+
+def change_layer(
+    ground: CropBackground,
+    before: Float32[np.ndarray, "s s 3"],
+    after: Float32[np.ndarray, "s s 3"],
+    hair_colour: tuple[float, float, float] | None,
+    detail: float,
+    about: Collection[str] | None = None,
+    earlier: Sequence[PartialEdit] = (),
+) -> Float32[np.ndarray, "t t 4"]:
+    """What `lay_over` lays over the photo, but for the colour of its own hair: `hair_colour` is what new hair gets, in CIELAB."""
     fine, small, side = ground.fine, ground.small, len(ground.fine)
+    old_contrast, lit, old = ground.look(before)
+    edits = [*earlier, (about, after)]
+    if earlier:
+        after, new, near = lay_together(ground, before, edits)
+        region = np.ones_like(near)
+    else:
+        new = ground.parse(after)
+        region, after = kept_to_part(ground, before, after, about, old, new)
+        near = where_redrawn(region, about, (ground.shares, old, new))
     if ground.grey:  # a black and white photo gets no coloured mouth
         before, after = (np.repeat(x.mean(axis=2, keepdims=True), 3, axis=2) for x in (before, after))
-        change = after - before
-    old_contrast, lit = ground.look(before)
-    structure = structural(before, after, old_contrast)
-    mask = change_mask(change, small, fine)
-    raw = enlarge(_giving_way(structure, min(detail, DETAIL)), side).clip(0, 1)
-    gives = mask * (raw if detail <= DETAIL else enlarge(_giving_way(structure, detail), side).clip(0, 1))
-    mask3, raw3, gives3 = (repeated(x, 3) for x in (mask, raw, gives))
+    shown = (lit + after - before).clip(0, 1)  # what the decoder draws, in the photo's light
+    puts_on = near.any() and any(puts_glasses_on(names) for names, _ in edits)
+    glasses = glasses_put_on(ground.shares, old, new, shown) if puts_on else None
+    apart = 0 if any(moves_eyes(names) for names, _ in edits) else EYES_APART
+    eyes = kept_eyes(ground.shares, old, new, apart)
+    still = eyes if glasses is None else np.maximum(eyes, glasses.still)
+    changing = ground.face_share * (1 - still) * region
+    hair_moves, beard = (any(does(names) for names, _ in edits) for does in (moves_hair, grows_beard))
+    if not hair_moves and not beard:
+        changing = changing * (1 - hair_grown(old, new))
+    change = (after - before) * changing[:, :, None]
+    structure = structural(before, before + change, old_contrast)
+    if any(redraws_mouth(names) for names, _ in edits):
+        structure = structure * (1 + REDRAWN * near_mouth((ground.shares, old, new)))
+    raw = enlarge(near * _giving_way(structure, min(detail, DETAIL)), side).clip(0, 1)
+    face = ground.face * (1 - enlarge(still, side).clip(0, 1))
+    gives = face * (raw if detail <= DETAIL else enlarge(near * _giving_way(structure, detail), side).clip(0, 1))
+    mask3, raw3, gives3 = (repeated(x, 3) for x in (face, raw, gives))
     recoloured = apply_guided_filter(small, change, fine, GUIDE_RADIUS)
-    layer = recoloured + raw3 * (_draw(change, side) - recoloured)  # (side, side, 3)
-    # What the photo's own pixels give way to: the decoder's face, a little sharper, in the photo's light.
-    tone = _draw(lit + SHARPEN * (after - _blur(after, SHARPEN_SIGMA)), side)
+    layer = recoloured + raw3 * (draw_large(change, side) - recoloured)  # (side, side, 3)
+    # What the photo's own pixels give way to: the decoder's face, a little sharper, in the photo's light and with the grain of its skin.
+    tone = draw_large(lit + SHARPEN * (after - blur(after, SHARPEN_SIGMA)), side)
+    tone += min(1.0, detail / DETAIL) * skin_grain(ground.fine, (ground.shares, old, new))
     layer = mask3 * _within_range(fine + gives3 * (tone - fine), layer) + gives3 * tone
-    return _lay_over(photo, cv2.merge((*cv2.split(layer * 255), gives)), alignment)
+    if beard:
+        layer += repeated(face * beard_strands(before, before + change, share_of(ground.shares, ("skin",)), side), 3)
+    hair, covered = (x * region for x in new_cover(ground.shares, old, new, ground.face_share, hair_moves))
+    if covered.any():
+        drawn = in_own_colours(after, share_of(new, ("hair",)), hair_colour, small - before, ground.face_share)
+        share = enlarge(covered, side).clip(0, 1) * border_mask(side)
+        layer, gives = over(layer, gives, repeated(share, 3) * draw_large(drawn, side), share)
+    if hair.any():
+        own = hair_colour or median_colour(np.rint(small * 255).astype(np.uint8), share_of(ground.shares, ("hair",)) > SURE)
+        head = share_of(ground.shares, (*FACE, "hair", "hat"))
+        layer, gives = over(layer, gives, *draw_new_hair(hair, head, shown, share_of(new, ("hair",)), own, side))
+    if glasses is not None:
+        softness = SOFT_GLASSES * float(np.clip(-sharpness_of(fine), 0, MOST_SOFT))
+        layer, gives = over(layer, gives, *draw_glasses(glasses, side, softness))
+    if ground.grey:  # the light of the face, and hair that was drawn, come from coloured pictures
+        layer = repeated(layer.mean(axis=2), 3)
+    return cv2.merge((*cv2.split(layer * 255), gives))
 
 
-_grounds: OrderedDict[tuple[int, bytes, int], tuple[weakref.ref, CropBackground]] = OrderedDict()
+def over(
+    layer: Float32[np.ndarray, "t t 3"],
+    gives: Float32[np.ndarray, "t t"],
+    picture: Float32[np.ndarray, "t t 3"],
+    hides: Float32[np.ndarray, "t t"],
+) -> tuple[Float32[np.ndarray, "t t 3"], Float32[np.ndarray, "t t"]]:
+    """A layer with a picture over it that hides so much of what is behind, and by so much was multiplied."""
+    return layer * repeated(1 - hides, 3) + picture, gives + hides * (1 - gives)
 
 
-def ground_of(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, size: int) -> CropBackground:
-    """The ground of a photo that is never written to, for decoders of `size` pixels; remembered while the photo is there.
+def sharpen_layer(ground: CropBackground, layer: Float32[np.ndarray, "t t 4"], add_detail: AddDetail) -> None:
+    """Give what was drawn in a layer the photo's detail, in place."""
+    drawn = layer[:, :, 3].clip(0, 1)
+    added = add_detail(ground.fine, ground.fine * (1 - drawn)[:, :, None] + layer[:, :, :3] / 255, drawn)
+    layer[:, :, :3] += 255 * (repeated(added.mean(axis=2), 3) if ground.grey else added)
 
-    Of so many photos as people may be dragging sliders over at the same time.
+
+def kept_to_part(
+    ground: CropBackground,
+    before: Float32[np.ndarray, "s s 3"],
+    after: Float32[np.ndarray, "s s 3"],
+    about: Collection[str] | None,
+    old: Shares,
+    new: Shares,
+) -> tuple[Float32[np.ndarray, "s s"], Float32[np.ndarray, "s s 3"]]:
+    """The region of an edit, whose pictures show the parts `old` and `new`, and the picture after it in the tone from before it."""
+    region = edit_region(about, (ground.shares, old, new))
+    if keeps_tone(about):
+        still = 1 - region
+        if moves_mouth(about):  # the skin around a mouth keeps its tone, too
+            still = np.maximum(
+                still, SKIN_COUNTS * np.minimum.reduce([share_of(shares, ("skin",)) for shares in (ground.shares, old, new)])
+            )
+        after = after - tone_outside(after - before, ground.face_share * still, ground.face_share)
+    return region, after
+
+
+def lay_together(
+    ground: CropBackground, before: Float32[np.ndarray, "s s 3"], edits: Sequence[PartialEdit]
+) -> tuple[Float32[np.ndarray, "s s 3"], Shares, Float32[np.ndarray, "s s"]]:
+    """The picture before with the change of each edit in its own region, its parts, and where the photo may give way."""
+    *_, old = ground.look(before)
+    result, parts, there, near = before, old, before, np.zeros_like(ground.face_share)
+    for about, picture in edits:
+        new = ground.parse(picture)
+        region, after = kept_to_part(ground, there, picture, about, old, new)
+        if not moves_hair(about) and not grows_beard(about):
+            region = region * (1 - hair_grown(old, new))
+        result, parts = result + region[:, :, None] * (after - there), parts + region * (new - old)
+        near = np.maximum(near, where_redrawn(region, about, (ground.shares, old, new)))
+        old, there = new, picture
+    return result.clip(0, 1), parts.clip(0, 1), near
+
+
+def where_redrawn(
+    region: Float32[np.ndarray, "s s"], about: Collection[str] | None, pictures: Sequence[Shares]
+) -> Float32[np.ndarray, "s s"]:
+    """Where in its region an edit may take the photo's own pixels away: one that moves a mouth only at the mouth.
+
+    Beside it the decoder's folds and the photo's would lie side by side, like scars.
     """
-    key = id(photo), alignment.matrix.tobytes(), size
-    of, found = _grounds.pop(key, (None, None))
-    if of is None or found is None or of() is not photo:
-        of, found = weakref.ref(photo, lambda _: _grounds.pop(key, None)), CropBackground(photo, alignment, size)
-    _grounds[key] = of, found
-    while len(_grounds) > MOST_GROUNDS:
-        _grounds.popitem(last=False)
-    return found
+    return region * near_mouth(pictures) if moves_mouth(about) else region
 
 
-def forget() -> None:
-    """Let go of what is remembered of faces."""
-    _grounds.clear()
-    guided_filter.forget()
+def tone_outside(
+    change: Float32[np.ndarray, "s s 3"], outside: Float32[np.ndarray, "s s"], face: Float32[np.ndarray, "s s"]
+) -> Float32[np.ndarray, "s s 3"]:
+    """How a change moves the light and colour of the face outside of its region, carried on into the region.
+
+    Far from what lies outside, and where the region is the whole face, it is the change of the face as a whole.
+    """
+    counted = outside if outside.sum() > LEAST_OUTSIDE * outside.size else face
+    mean = (change * counted[:, :, None]).sum((0, 1)) / max(float(counted.sum()), 1.0)
+    near = blur(outside, OUTSIDE_SIGMA)[:, :, None]
+    return (blur(change * outside[:, :, None], OUTSIDE_SIGMA) + OUTSIDE_FLOOR * mean) / (near + OUTSIDE_FLOOR)
+
+
+def in_own_colours(
+    after: Float32[np.ndarray, "s s 3"],
+    hair: Float32[np.ndarray, "s s"],
+    own_hair: tuple[float, float, float] | None,
+    difference: Float32[np.ndarray, "s s 3"],
+    face: Float32[np.ndarray, "s s"],
+) -> Float32[np.ndarray, "s s 3"]:
+    """The decoder's picture with its hair in the colour of the photo's, and all else in the light of its face: `difference` there is the
+    photo's."""
+    light = (difference * face[:, :, None]).sum((0, 1)) / max(float(face.sum()), 1.0)
+    lit, drawn_hair = (after + light).clip(0, 1), median_colour(np.rint(after * 255).astype(np.uint8), hair > 0.8)
+    if drawn_hair is None or own_hair is None:
+        return lit
+    return lit + hair[:, :, None] * (Dye(drawn_hair, own_hair)(after) - lit)
 
 
 def soft_mask(size_px: int) -> Float32[np.ndarray, "s s"]:
@@ -173,38 +277,10 @@ def soft_mask(size_px: int) -> Float32[np.ndarray, "s s"]:
     radius, solid, exponent = SUPERELLIPSE
     away = np.abs((np.arange(size_px) + 0.5) / size_px - 0.5) / radius
     reach = (away[None, :] ** exponent + away[:, None] ** exponent) ** (1 / exponent)  # (s, s)
-    mask = 1 - _step(reach, solid, 1)
+    mask = 1 - smooth_step(reach, solid, 1)
     mask[[0, -1]] = 0  # crops of a few pixels have their outermost centres inside the radius
     mask[:, [0, -1]] = 0
     return mask
-
-
-_soft_mask = lru_cache(maxsize=4)(soft_mask)  # what others get they may write to
-
-
-def change_mask(
-    change: Float32[np.ndarray, "s s 3"], small: Float32[np.ndarray, "s s 3"], fine: Float32[np.ndarray, "t t 3"]
-) -> Float32[np.ndarray, "t t"]:
-    """Where a change is laid on: on the head, and around it where the change is large (hair), 0 at the crop's border.
-
-    An ellipse and the large changes say roughly what is head; the photo's outlines say exactly. `small` and `fine` are
-    the photo's crop at the change's size and at the mask's.
-    """
-    size, side = len(change), len(fine)
-    amount = _rms(change, 0.023)
-    largest = max(float(np.percentile(amount, 97)), WIDEN_FLOOR)
-    roughly = np.maximum(HEAD.draw(size), _step(amount / largest, *WIDEN) * _soft_mask(size))
-    outlined = apply_guided_filter(small, roughly[:, :, None], fine, OUTLINE_RADIUS)[:, :, 0]
-    mask = np.maximum(_step(outlined, *OUTLINE), FACE.draw(side))
-    at = (np.arange(side) + 0.5) / side
-    border = _step(np.minimum(at, 1 - at), *BORDER)
-    border[[0, -1]] = 0  # the outermost centres of small crops lie further inside
-    return mask * border[:, None] * border[None, :]
-
-
-def contrast(picture: Float32[np.ndarray, "s s 3"]) -> Float32[np.ndarray, "s s"]:
-    """How much of it is edges and marks, nearby."""
-    return _rms(picture - _blur(picture, 0.031), 0.023)
 
 
 def structural(
@@ -217,8 +293,8 @@ def structural(
     """
     change = after - before
     unexplained = change - apply_guided_filter(before, change, before, GUIDE_RADIUS)
-    unexplained = unexplained - _blur(unexplained, SMOOTH_SIGMA)
-    return _rms(unexplained, 0.016) / ((contrast(before) if old_contrast is None else old_contrast) + CONTRAST_FLOOR)
+    unexplained = unexplained - blur(unexplained, SMOOTH_SIGMA)
+    return rms(unexplained, 0.016) / ((contrast(before) if old_contrast is None else old_contrast) + CONTRAST_FLOOR)
 
 
 def _giving_way(structure: np.ndarray, detail: float) -> np.ndarray:
@@ -228,9 +304,8 @@ def _giving_way(structure: np.ndarray, detail: float) -> np.ndarray:
     size = len(structure)
     counted = structure * (1 - EYES_KEEP * np.maximum(EYES[0].draw(size), EYES[1].draw(size)))
     start = STRUCTURE[0] + STRUCTURE[1] * detail / (1 - detail)
-    reach = 2 * round(REACH * size) + 1
-    near = cv2.dilate(_step(counted, start, 2 * start), cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    return _blur(near * FEATURES.draw(size), REACH)
+    near = largest_near(smooth_step(counted, start, 2 * start), REACH)
+    return blur(near * FEATURES.draw(size), REACH)
 
 
 def _within_range(base: np.ndarray, change: np.ndarray) -> np.ndarray:
@@ -244,65 +319,12 @@ def _within_range(base: np.ndarray, change: np.ndarray) -> np.ndarray:
     return weakened
 
 
-def _lay_over(photo: np.ndarray, layer: np.ndarray, alignment: Alignment) -> np.ndarray:
-    """photo · (1 - warp(layer[3])) + warp(layer[:3]), rounded; the layer (s, s, 4) is in levels, its last channel in 0 ... 1."""
-    result = photo.copy()
+def lay_over(photo: UInt8[np.ndarray, "h w 3"], layer: Float32[np.ndarray, "s s 4"], alignment: Alignment) -> None:
+    """photo · (1 - warp(layer[3])) + warp(layer[:3]), rounded, in place; the layer is in levels, its last channel in 0 ... 1."""
     if not layer.any():
-        return result
-    layer = np.ascontiguousarray(layer, np.float32)
-    if alignment.side_px < len(layer):  # the face is smaller than the layer: average, or single pixels would be picked
-        small = max(1, round(alignment.side_px))
-        layer = cv2.resize(layer, (small, small), interpolation=cv2.INTER_AREA)
-    height, width = photo.shape[:2]
-    corners = alignment.corners_px  # (4, 2)
-    left, top = np.clip(np.floor(corners.min(axis=0)), 0, (width, height)).astype(int).tolist()
-    right, bottom = np.clip(np.ceil(corners.max(axis=0)), 0, (width, height)).astype(int).tolist()
-    rows = max(1, STRIP_PX // max(right - left, 1))
-    for start in range(top, bottom, rows):
-        strip = result[start : min(start + rows, bottom), left:right]
-        if not strip.size:
-            continue
-        *added, gives = cv2.split(
-            cv2.warpAffine(
-                layer,
-                _index_map(alignment.matrix, len(layer), (left, start)),
-                (strip.shape[1], strip.shape[0]),
-                flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_CONSTANT,
-            )
-        )
+        return
+    for strip, warped in strips(photo, layer, alignment):
+        *added, gives = cv2.split(warped)
         stays = 1 - gives
         own = (cv2.multiply(plane, stays, dtype=cv2.CV_32F) for plane in cv2.split(np.ascontiguousarray(strip)))
         strip[...] = cv2.merge([cv2.add(kept, new, dtype=cv2.CV_8U) for kept, new in zip(own, added, strict=True)])  # rounds and saturates
-    return result
-
-
-def _index_map(matrix: np.ndarray, size_px: int, origin: tuple[int, int]) -> np.ndarray:
-    """Pixel indices of a window of the photo at `origin` -> pixel indices in the layer, (2, 3).
-
-    Continuous coordinates put pixel i's centre at i + 0.5, OpenCV puts it at i: half a pixel in, half a pixel out.
-    """
-    index_map = matrix * size_px
-    index_map[:, 2] += index_map[:, :2] @ (np.array(origin) + 0.5) - 0.5
-    return index_map
-
-
-def _step(x: np.ndarray, start: float, stop: float) -> np.ndarray:
-    """0 up to `start`, 1 from `stop`, smooth (C1) between, float32."""
-    t = np.clip((x - start) / (stop - start), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
-
-
-def _blur(x: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian; `sigma` in crop sides."""
-    return cv2.GaussianBlur(x, (0, 0), sigma * len(x), borderType=cv2.BORDER_REPLICATE)
-
-
-def _rms(x: np.ndarray, sigma: float) -> np.ndarray:
-    """Root mean square of (s, s, c) over the channels and nearby."""
-    return np.sqrt(_blur((x**2).mean(axis=2), sigma))
-
-
-def _draw(x: np.ndarray, side_px: int) -> np.ndarray:
-    """The decoder's picture or change, enlarged without its faint grid (nets/residual.py), which shows at full size."""
-    return _blur(enlarge(x, side_px), GRID_SIGMA)

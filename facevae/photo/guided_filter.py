@@ -21,19 +21,22 @@ def apply_guided_filter(
 
     `fine` is the same view as the guide at any size.
     """
+    maps = [guided_map(guide, plane, radius) for plane in cv2.split(values)]  # NumPy is slow where the last axis is three long
+    side, count = len(fine), len(maps)
+    result = enlarge(merged(found[3] for found in maps), side)
+    for i, colour in enumerate(cv2.split(fine)):
+        result += enlarge(merged(found[i] for found in maps), side) * repeated(colour, count)
+    return result
+
+
+def guided_map(guide: Float32[np.ndarray, "s s 3"], plane: Float32[np.ndarray, "s s"], radius: float) -> list[Float32[np.ndarray, "s s"]]:
+    """The linear map itself: slopes for red, green and blue, and the offset, at each place."""
     size, width = len(guide), 2 * max(1, round(radius * len(guide))) + 1
     colours, colour_means, inverse = _look(np.ascontiguousarray(guide, np.float32).tobytes(), size, width)
-    slopes, offsets = [], []
-    for plane in cv2.split(values):  # NumPy is slow where the last axis is three long
-        plane_mean = _mean(plane, width)
-        x, y, z = (_mean(colours[i] * plane, width) - colour_means[i] * plane_mean for i in range(3))
-        slopes.append([_combined((inverse[min(i, j), max(i, j)] for j in range(3)), (x, y, z)) for i in range(3)])
-        offsets.append(plane_mean - _combined(colour_means, slopes[-1]))
-    side, count = len(fine), len(offsets)
-    result = enlarge(merged(_mean(x, width) for x in offsets), side)
-    for i, colour in enumerate(cv2.split(fine)):
-        result += enlarge(merged(_mean(of_plane[i], width) for of_plane in slopes), side) * repeated(colour, count)
-    return result
+    plane_mean = _mean(plane, width)
+    x, y, z = (_mean(colours[i] * plane, width) - colour_means[i] * plane_mean for i in range(3))
+    slopes = [_combined((inverse[min(i, j), max(i, j)] for j in range(3)), (x, y, z)) for i in range(3)]
+    return [_mean(found, width) for found in (*slopes, plane_mean - _combined(colour_means, slopes))]
 
 
 @lru_cache(maxsize=8)

@@ -5,10 +5,7 @@ from functools import lru_cache
 import numpy as np
 from jaxtyping import Float32
 
-from facevae.photo.compositing import Oval
-
-CHEEKS = (Oval(0.33, 0.63, 0.06, 0.06, 0.5), Oval(0.67, 0.63, 0.06, 0.06, 0.5))
-"""In the unit crop."""
+from facevae.photo.ovals import CHEEKS
 
 
 @lru_cache(maxsize=4)

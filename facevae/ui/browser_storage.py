@@ -1,6 +1,5 @@
 """Contents of the browser's local storage: presets, favourite faces, switches; validated."""
 
-from dataclasses import asdict
 from typing import Any
 
 from facevae.editor.types import Drawn
@@ -17,7 +16,7 @@ def checked(stored: Any) -> dict[str, Any]:
     kept = [face for face in map(_face, faces if isinstance(faces, list) else []) if face is not None]
     return {
         "looks": {str(name)[:MAX_NAME]: _look(look) for name, look in (looks if isinstance(looks, dict) else {}).items() if _is_look(look)},
-        "faces": [asdict(face) for face in dict.fromkeys(kept)][:MOST_FACES],
+        "faces": [face.as_json() for face in dict.fromkeys(kept)][:MOST_FACES],
         "refine": bool(stored.get("refine", True)),
         "png": bool(stored.get("png", False)),
     }
@@ -25,12 +24,12 @@ def checked(stored: Any) -> dict[str, Any]:
 
 def faces_of(stored: Any) -> list[Drawn]:
     """The faces that were kept, the last one first."""
-    return [Drawn(**face) for face in checked(stored)["faces"]]
+    return [Drawn.read(face) for face in checked(stored)["faces"]]
 
 
 def with_faces(stored: Any, faces: list[Drawn]) -> dict[str, Any]:
     """The storage with these faces in it."""
-    return checked(checked(stored) | {"faces": [asdict(face) for face in faces]})
+    return checked(checked(stored) | {"faces": [face.as_json() for face in faces]})
 
 
 def _is_look(look: Any) -> bool:
@@ -46,9 +45,7 @@ def _look(look: dict[str, Any]) -> dict[str, Any]:
 
 def _face(given: Any) -> Drawn | None:
     """A face of a seed; None where it is none."""
-    if not isinstance(given, dict):
-        return None
     try:
-        return Drawn(given.get("seed"), given.get("temperature"), given.get("prior"))
+        return Drawn.read(given)
     except ValueError:
         return None

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
-from facevae.editor import Adjustment, Direction, Editor, Face
+from facevae.editor import Adjustment, Direction, Editor, Face, morphing
 from facevae.editor.history import History
 from facevae.editor.morph_types import KeyFrames
-from facevae.photo import compositing
+from facevae.editor.renderer import forget_faces
 
 
 @dataclass(eq=False)
@@ -163,9 +163,10 @@ def find_session(key: str) -> Session | None:
 def forget_idle(age_sec: float) -> None:
     """Forget the photos of visitors who did nothing for so long: a `gr.State` that is never written is never deleted.
 
-    What compositing remembers of faces goes at each call, whosever it is.
+    What compositing and the latent flow remember of faces goes at each call, whosever it is.
     """
-    compositing.forget()
+    forget_faces()
+    morphing.forget()
     for session in list(SESSIONS):
         if time.monotonic() - session.used_sec > age_sec:
             session.forget()

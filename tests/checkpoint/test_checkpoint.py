@@ -13,8 +13,12 @@ from facevae.checkpoint.checkpoint import EMBEDDED, FILES, FORMAT, OPTIONAL, Che
 from facevae.checkpoint.manifest import read_manifest, write_manifest
 from facevae.checkpoint.verify import verify
 from facevae.editor import Editor
-from facevae.latent.flow import CouplingFlow, FlowConfig
+from facevae.latent.conditional_flow import ConditionalFlow
+from facevae.nets.detail import DetailConfig, DetailNet
 from facevae.nets.judge import Judge, JudgeConfig
+from facevae.nets.velocity import VelocityConfig
+
+FLOW = VelocityConfig(latent=6, labels=8, width=8, hidden=8, blocks=2)
 
 
 @pytest.fixture
@@ -38,11 +42,13 @@ def test_save_load_save_is_equal(folder: Path, tmp_path: Path) -> None:
     digest = save_checkpoint(tmp_path / "again", once)
     twice = Checkpoint.from_pretrained(tmp_path / "again")
     assert digest == once.digest == twice.digest
-    for a, b in ((once.net, twice.net), (once.classifier, twice.classifier), (once.aligner, twice.aligner)):
-        assert all(torch.equal(v, b.state_dict()[k]) for k, v in a.state_dict().items())
+    for name in ("net", "classifier", "aligner", "parser"):
+        a, b = getattr(once, name), getattr(twice, name)
+        assert a.config == b.config and all(torch.equal(v, b.state_dict()[k]) for k, v in a.state_dict().items())
     assert once.directions["Smiling"].high == 4.0
     assert torch.equal(once.directions["Male"].vector, twice.directions["Male"].vector)
     assert torch.equal(once.prior.cholesky, twice.prior.cholesky)
+    assert once.hair.any() and torch.equal(once.hair, twice.hair)
 
 
 @pytest.mark.parametrize("name", ["config.json", "manifest.json", *FILES])
@@ -93,8 +99,8 @@ def test_wrong_weights_are_named(folder: Path, change, message: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 5: update facevae"),
-        (lambda c: c.update(format=4), "checkpoint format 4, this version of facevae reads 5: export it again"),
+        (lambda c: c.update(format=99), "checkpoint format 99, this version of facevae reads 6: update facevae"),
+        (lambda c: c.update(format=5), "checkpoint format 5, this version of facevae reads 6: export it again"),
         (lambda c: c.pop("prior"), "lacks prior"),
         (lambda c: c["prior"].update(kind="oracle"), "there is no prior of kind 'oracle'; known are mixture and flow"),
         (lambda c: c["prior"].update(layers=3), "prior has unknown keys: layers"),
@@ -103,6 +109,8 @@ def test_wrong_weights_are_named(folder: Path, change, message: str) -> None:
         (lambda c: c["net"].update(widths=[7, 16]), "not multiples of groups"),
         (lambda c: c.pop("classifier"), "lacks classifier"),
         (lambda c: c["aligner"].update(size=60), "size 60 cannot be halved 3 times"),
+        (lambda c: c.pop("parser"), "lacks parser"),
+        (lambda c: c["parser"].update(size=30), "size 30 cannot be halved 2 times"),
     ],
 )
 def test_wrong_config_is_named(folder: Path, change, message: str) -> None:
@@ -117,7 +125,7 @@ def test_wrong_config_is_named(folder: Path, change, message: str) -> None:
 @pytest.fixture
 def flow_folder(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Path:
     """A checkpoint whose prior is a flow that is far from new."""
-    flow = CouplingFlow(FlowConfig(latent=6, layers=3, width=5, dropout=0.1)).eval().requires_grad_(False)
+    flow = ConditionalFlow(FLOW, components=3).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     for parameter in flow.parameters():
         parameter.copy_(0.3 * torch.randn(parameter.shape, generator=generator))
@@ -132,11 +140,12 @@ def test_flow_comes_back_as_it_was_saved(flow_folder: Path, tmp_path: Path) -> N
     digest = save_checkpoint(tmp_path / "again", once)
     twice = Checkpoint.from_pretrained(tmp_path / "again")
     assert digest == once.digest == twice.digest
-    assert isinstance(once.prior, CouplingFlow) and once.prior.config == twice.prior.config == FlowConfig(6, 3, 5, 0.1)
+    assert isinstance(once.prior, ConditionalFlow) and once.prior.config == twice.prior.config == FLOW
     assert not once.prior.training
     assert all(torch.equal(v, twice.prior.state_dict()[k]) for k, v in once.prior.state_dict().items())
     assert torch.equal(once.prior.from_seed(3), twice.prior.from_seed(3))
-    assert {v.dtype for k, v in load_file(flow_folder / "prior.safetensors").items() if k != "mean"} == {torch.float16}
+    exact = [k for k, v in load_file(flow_folder / "prior.safetensors").items() if v.dtype != torch.float16]
+    assert sorted(exact) == ["cholesky", "label_weights", "mean"]
 
 
 @pytest.mark.parametrize(
@@ -146,9 +155,14 @@ def test_flow_comes_back_as_it_was_saved(flow_folder: Path, tmp_path: Path) -> N
         (lambda t: t.update(extra=torch.zeros(1)), r"prior\.safetensors.*Unexpected key.*extra"),
         (lambda t: t.update(mean=torch.zeros(5)), r"prior\.safetensors.*size mismatch for mean"),
         (
-            lambda t: t["layers.1.out.bias"].fill_(float("nan")),
-            r"prior\.safetensors: layers\.1\.out\.bias holds values that are not finite",
+            lambda t: t["net.outlet.bias"].fill_(float("nan")),
+            r"prior\.safetensors: net\.outlet\.bias holds values that are not finite",
         ),
+        (lambda t: t["cholesky"].fill_(0), r"prior\.safetensors: diagonal of cholesky must be above 0"),
+        (lambda t: t["label_cholesky"].fill_(0), r"prior\.safetensors: diagonal of label_cholesky must be above 0"),
+        (lambda t: t["label_weights"].fill_(0.5), r"prior\.safetensors: label_weights must be at least one share, together 1"),
+        (lambda t: t.update(label_weights=torch.ones(1)), r"prior\.safetensors.*size mismatch for label_means"),
+        (lambda t: t.pop("label_weights"), r"prior\.safetensors.*Missing key.*label_weights"),
     ],
 )
 def test_wrong_flow_is_named(flow_folder: Path, change, message: str) -> None:
@@ -164,10 +178,12 @@ def test_wrong_flow_is_named(flow_folder: Path, change, message: str) -> None:
     ("values", "message"),
     [
         ({"latent": 7}, "the prior has latents of 7 values, the net has 6"),
-        ({"layers": 4}, r"prior\.safetensors.*Missing key"),
-        ({"layers": "4"}, "prior: layers must be whole numbers"),
+        ({"labels": 7}, r"prior\.safetensors.*size mismatch"),
+        ({"blocks": 4}, r"prior\.safetensors.*Missing key"),
+        ({"blocks": "4"}, "prior: blocks must be whole numbers"),
+        ({"width": 8192}, "prior: width must be whole numbers from 1 to 4096"),
         ({"depth": 4}, "prior has unknown keys: depth"),
-        ({"kind": "mixture"}, "prior has unknown keys: dropout, latent, layers, width"),
+        ({"kind": "mixture"}, "prior has unknown keys: blocks, hidden, labels, latent, width"),
     ],
 )
 def test_wrong_flow_config_is_named(flow_folder: Path, values: dict, message: str) -> None:
@@ -198,6 +214,13 @@ def test_numbers_beyond_float16_are_saved_exactly(tiny_checkpoint: Checkpoint, t
     net.decoder.stem.weight.view(-1)[0] = 1e5
     save_checkpoint(tmp_path / "large", replace(tiny_checkpoint, net=net))
     assert Checkpoint.from_pretrained(tmp_path / "large").net.decoder.stem.weight.view(-1)[0] == 1e5
+
+
+@pytest.mark.parametrize("name", ["skin", "hair"])
+def test_moves_of_another_latent_are_refused(tiny_checkpoint: Checkpoint, tmp_path: Path, name: str) -> None:
+    save_checkpoint(tmp_path / "odd", replace(tiny_checkpoint, **{name: torch.zeros(3, 5)}))
+    with pytest.raises(ValueError, match=rf"{name}\.safetensors: \w+ has shape \(3, 5\), expected \(3, 6\)"):
+        Checkpoint.from_pretrained(tmp_path / "odd")
 
 
 def test_what_is_measured_must_be_readable_again(tiny_checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -237,17 +260,19 @@ def whole(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Path:
     a = len(attributes)
     labels = LabelStatistics(torch.eye(a), torch.ones(a), torch.full((a,), 2.0))
     judge = Judge(JudgeConfig(attributes, 16, (4, 8))).eval().requires_grad_(False)
-    save_checkpoint(tmp_path / "whole", replace(tiny_checkpoint, judge=judge, labels=labels, skin=torch.ones(3, 6)))
+    detail = DetailNet(DetailConfig((4, 8), 1, 4)).eval()
+    save_checkpoint(tmp_path / "whole", replace(tiny_checkpoint, judge=judge, detail=detail, labels=labels, skin=torch.ones(3, 6)))
     return tmp_path / "whole"
 
 
 def test_what_is_optional_comes_back_too(whole: Path, tiny_checkpoint: Checkpoint) -> None:
     found = Checkpoint.from_pretrained(whole)
+    assert found.detail is not None and found.detail.config == DetailConfig((4, 8), 1, 4)
     assert found.judge is not None and found.labels is not None and torch.equal(found.skin, torch.ones(3, 6))
     assert torch.equal(found.labels.judge_spread, torch.full((8,), 2.0))
     # Overwritten with a checkpoint that has no judge, nothing of the old one stays.
     save_checkpoint(whole, tiny_checkpoint)
-    assert Checkpoint.from_pretrained(whole).judge is None
+    assert Checkpoint.from_pretrained(whole).judge is None and Checkpoint.from_pretrained(whole).detail is None
     assert not [name for name in OPTIONAL if (whole / name).exists()]
 
 

@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from facevae.checkpoint.checkpoint import FORMAT, Checkpoint, LabelStatistics, save_checkpoint
 from facevae.checkpoint.manifest import KNOWN, MANIFEST, MAX_HEADER_BYTES, manifest_of
 from facevae.checkpoint.verify import verify
+from facevae.nets.detail import DetailConfig, DetailNet
 from facevae.nets.judge import Judge, JudgeConfig
 
 Content = dict[str, bytes]
@@ -35,7 +36,8 @@ def whole(tiny_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory)
     a = len(tiny_checkpoint.classifier.config.attributes)
     judge = Judge(JudgeConfig(tiny_checkpoint.classifier.config.attributes, 16, (4, 8))).eval()
     labels = LabelStatistics(torch.eye(a), torch.ones(a), torch.ones(a))
-    save_checkpoint(folder, replace(tiny_checkpoint, judge=judge, labels=labels, skin=torch.ones(3, 6)))
+    detail = DetailNet(DetailConfig((4, 8), 1, 4)).eval()
+    save_checkpoint(folder, replace(tiny_checkpoint, judge=judge, detail=detail, labels=labels, skin=torch.ones(3, 6)))
     return folder
 
 
@@ -115,7 +117,9 @@ KEYS = {
     "net": ("size", "channels", "patch", "widths", "encoder_blocks", "groups", "latent", "head_channels"),
     "classifier": ("size", "layers", "attributes"),
     "aligner": ("size", "widths", "hidden"),
+    "parser": ("size", "widths"),
     "judge": ("size", "widths"),
+    "detail": ("widths", "blocks", "last"),
 }
 for part, keys in KEYS.items():
     for key in keys:
@@ -137,9 +141,9 @@ for name, path, value in (
     ("a hash that is none", ("files", "model.safetensors"), 7),
     ("files from elsewhere", ("files", "../../etc/passwd"), "0" * 64),
     ("a module as a file", ("files", "modeling.py"), "0" * 64),
-    ("a future format", ("format",), 6),
-    ("a former format", ("format",), 4),
-    ("a format in words", ("format",), "5"),
+    ("a future format", ("format",), 7),
+    ("a former format", ("format",), 5),
+    ("a format in words", ("format",), "6"),
     ("a format that is true", ("format",), True),
     ("a prior that nobody knows", ("prior", "kind"), "pickle"),
     ("attributes that are markup", ("classifier", "attributes"), ["<script>alert(1)</script>"]),

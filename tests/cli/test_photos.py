@@ -250,7 +250,7 @@ def test_guide_says_how_far_it_has_come(rows, photo, tmp_path) -> None:
         "guide",
         photo,
         "--want",
-        "blond_hair",
+        "young",
         "--avoid",
         "Eyeglasses",
         *PLACED,
@@ -259,7 +259,7 @@ def test_guide_says_how_far_it_has_come(rows, photo, tmp_path) -> None:
         tmp_path / "out.png",
     )
     code, [row] = rows(*asked)
-    assert code == 0 and row["report"]["asked"] == {"Blond_Hair": True, "Eyeglasses": False}
+    assert code == 0 and row["report"]["asked"] == {"Young": True, "Eyeglasses": False}
     assert 0 <= row["probability"] <= 1 and row["reason"] in ("target", "plateau", "steps")
     assert recipe_in(tmp_path / "out.png")["guidance"]
     assert rows(*asked)[1][0]["status"] == "skipped"

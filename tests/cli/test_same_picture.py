@@ -9,6 +9,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from cli_photos import PLACED, draw, pixels
+from colour_parser import hair_above_skin
 from fake_visitor import Visitor
 from gradio_client import Client, handle_file
 
@@ -103,7 +104,8 @@ def test_an_edit_is_the_same_picture_everywhere(tabs, client, call, editor, tmp_
         assert np.array_equal(pixels(path), pixels(found["page"])), where
 
 
-def test_guidance_is_the_same_picture_everywhere(tabs, client, call, editor, tmp_path) -> None:
+def test_guidance_is_the_same_picture_everywhere(tabs, client, call, editor, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(editor.renderer, "parser", hair_above_skin())
     photo, wanted = draw(tmp_path / "photo.png", seed=4, size=(120, 100)), {"Blond_Hair": True, "Eyeglasses": False}
     page = Page(tabs[0], photo)
     wishes = {tabs[0].guidance.with_it: ["Blond_Hair"], tabs[0].guidance.without: ["Eyeglasses"]}

@@ -14,6 +14,7 @@ from PIL import Image
 
 from facevae.checkpoint.checkpoint import Checkpoint, LabelStatistics
 from facevae.editor import Adjustment, Editor, Face, photo_cache, renderer
+from facevae.nets.detail import DetailConfig, DetailNet
 from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.mkldnn import packable
 from facevae.photo import images
@@ -114,31 +115,37 @@ def test_guidance_does_not_move_along_locks(editor: Editor, face: Face) -> None:
         assert abs(along.item()) < 1e-4 < np.abs(step.face.offset).max()
 
 
-def test_guidance_leaves_the_tone_of_the_skin_but_where_it_is_asked_for(
+def test_an_edit_leaves_the_tone_of_the_skin_but_where_it_is_asked_for(editor: Editor, face: Face) -> None:
+    offset = np.full_like(face.offset, 1.5)
+    plain = face.crop.mean((0, 1))
+    away = {
+        name: np.abs(editor.edit(replace(face, offset=offset, about=(name,))).crop.mean((0, 1)) - plain).max()
+        for name in ("Young", "Pale_Skin")
+    }
+    assert away["Young"] < 0.6 * away["Pale_Skin"] and away["Pale_Skin"] > 2
+
+
+def test_guidance_takes_no_step_that_colours_skin_but_where_it_is_asked_for(
     tiny_checkpoint: Checkpoint, face: Face, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_checkpoint.classifier.config
     monkeypatch.setattr(tiny_checkpoint.classifier, "config", replace(config, attributes=("Pale_Skin", *config.attributes[1:])))
-    free = replace(tiny_checkpoint, directions={"Male": tiny_checkpoint.directions["Male"]})
+    free = replace(tiny_checkpoint, directions={"Male": tiny_checkpoint.directions["Male"]}, hair=torch.zeros(3, 6))
     editors = Editor(free), Editor(replace(free, skin=torch.randn(3, 6, generator=torch.Generator().manual_seed(0))))
     moved = {}
     for name, locks in (("Young", ()), ("Young", ("Male",)), ("Pale_Skin", ())):
         for held, editor in enumerate(editors):
             *_, last = editor.guide(face, {name: True}, target=0.99, steps=4, locks=locks)
-            moved[name, locks, held] = last.face.offset
+            moved[name, locks, held] = torch.from_numpy(last.face.offset)
     with torch.inference_mode():
         *_, last = editors[1].guide(face, {"Young": True}, target=0.99, steps=4, locks=("Male",))
     assert np.array_equal(last.face.offset, moved["Young", ("Male",), True])
-    colour = editors[0].guidance._cheek_colour
-    before = colour(images.to_float(face.crop))
-    away = [
-        (colour(images.to_float(editors[0].edit(replace(face, offset=moved["Young", (), held])).crop)) - before).norm()
-        for held in (False, True)
-    ]
-    assert away[1] < 0.5 * away[0]
-    assert np.array_equal(moved["Pale_Skin", (), False], moved["Pale_Skin", (), True])
-    male = torch.cholesky_solve(editors[1].directions["Male"].step[:, None], free.cholesky)[:, 0]
-    assert abs(torch.from_numpy(moved["Young", ("Male",), True]) @ male) < 1e-4 < np.abs(moved["Young", ("Male",), True]).max()
+    assert torch.equal(moved["Pale_Skin", (), False], moved["Pale_Skin", (), True])
+    skin, male = (
+        torch.cholesky_solve(steps.T, free.cholesky) for steps in (editors[1].checkpoint.skin, free.directions["Male"].step[None])
+    )
+    assert (moved["Young", (), True] @ skin).abs().max() < 1e-4 < (moved["Young", (), False] @ skin).abs().max()
+    assert abs(moved["Young", ("Male",), True] @ male) < 1e-4 < moved["Young", ("Male",), True].abs().max()
 
 
 @pytest.mark.parametrize("judged", [False, True])
@@ -390,3 +397,13 @@ def test_a_file_that_is_open_already_takes_no_more_memory(tiny_checkpoint: Check
     del first, second, third, face
     gc.collect()
     assert not len(editor.renderer.photo_cache._pixels) and not len(editor.renderer.photo_cache._small)
+
+
+def test_a_quick_editor_leaves_the_detail_net_out(tiny_checkpoint: Checkpoint) -> None:
+    torch.manual_seed(0)
+    detail = DetailNet(DetailConfig((4, 8, 8), 1, 4))
+    torch.nn.init.normal_(detail.out.weight)
+    plain, sharp = Editor(tiny_checkpoint), Editor(replace(tiny_checkpoint, detail=detail))
+    face = plain.open_photo(np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8))
+    pictures = [editor.edit(face, {"Young": -6.0}).photo for editor in (plain, sharp, sharp.quick())]
+    assert np.array_equal(pictures[0], pictures[2]) and not np.array_equal(pictures[0], pictures[1])

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.editor import Editor, Face
 from facevae.editor.contact_sheet import save_sheet
 from facevae.editor.generation import nearby
-from facevae.editor.recipe import recipe_from
+from facevae.editor.recipe import link_of, recipe_from, recipe_of_link
 from facevae.editor.types import Drawn
+from facevae.latent.conditional_flow import ConditionalFlow
+from facevae.nets.velocity import VelocityConfig
 
 SEEDS = range(100, 160)
 
@@ -66,6 +69,50 @@ def test_a_search_ends(editor: Editor, wanted: dict[str, bool]) -> None:
 
 
 @pytest.fixture(scope="module")
+def flowing(tiny_checkpoint: Checkpoint) -> Editor:
+    """An editor whose prior is a flow that looks at labels."""
+    flow = ConditionalFlow(VelocityConfig(latent=6, labels=8, width=8, hidden=8, blocks=2)).requires_grad_(False).eval()
+    generator = torch.Generator().manual_seed(3)
+    for parameter in flow.parameters():
+        parameter.copy_(parameter + 0.5 * torch.randn(parameter.shape, generator=generator))
+    return Editor(replace(tiny_checkpoint, prior=flow))
+
+
+def test_a_flow_is_told_what_is_wanted_and_the_guide_confirms(flowing: Editor) -> None:
+    wanted = {"Male": True, "Eyeglasses": False}
+    faces = flowing.generate(range(20), 0.9, wanted=wanted)
+    fitting = [f for f in faces if all((flowing.probabilities(f)[name] > 0.5) == want for name, want in wanted.items())]
+    (*_, found) = flowing.search(wanted, 0, 64, 0.9, tries=20)
+    assert [f.seed for f in found.faces] == [f.seed for f in fitting] and found.tried == 20
+    assert all(np.array_equal(a.crop, b.crop) for a, b in zip(found.faces, fitting, strict=True))
+    (plain,), told = flowing.generate([4], 0.9), faces[4]
+    assert plain.drawn == Drawn(4, 0.9, "fitted") and told.drawn == Drawn(4, 0.9, "fitted", (("Eyeglasses", False), ("Male", True)))
+    assert not np.array_equal(plain.latent, told.latent)
+
+
+def test_a_face_under_labels_is_drawn_again_from_recipe_and_link(flowing: Editor) -> None:
+    (face,) = flowing.generate([4], 0.9, wanted={"Male": True, "Eyeglasses": False})
+    recipe = flowing.recipe(face)
+    assert recipe.latent is None
+    link = recipe_of_link(link_of(recipe), recipe.checkpoint, "tiny", flowing.attributes)
+    for given in (recipe_from(json.dumps(recipe.as_json())), link):
+        assert given.drawn == face.drawn and np.array_equal(flowing.reopen(given).face.crop, face.crop)
+    assert "labels" not in flowing.recipe(flowing.generate([4])[0]).as_json()["drawn"]
+
+
+def test_a_prior_that_cannot_be_told_labels_says_so(editor: Editor, flowing: Editor) -> None:
+    for one, prior, name in ((editor, "fitted", "Male"), (flowing, "normal", "Male"), (flowing, "fitted", "Horns")):
+        with pytest.raises(ValueError, match="cannot be told labels"):
+            one.generate([1], 0.8, prior, {name: True})
+
+
+@pytest.mark.parametrize("labels", [[["Male", True]], {"Male": 1}, {"": True}, {"M" * 41: True}, {str(i): True for i in range(201)}])
+def test_labels_that_are_none_are_refused(labels: object) -> None:
+    with pytest.raises(ValueError, match="labels are at most 200 names, each true or false"):
+        Drawn.read({"seed": 1, "labels": labels})
+
+
+@pytest.fixture(scope="module")
 def drawn(editor: Editor) -> Face:
     return editor.generate([5])[0]
 
@@ -109,7 +156,7 @@ def test_a_neighbour_has_no_seed_but_a_name_and_a_file(editor: Editor, drawn: Fa
 def test_a_neighbour_of_an_edited_face_is_near_the_edit(editor: Editor, drawn: Face) -> None:
     edited = editor.bake(drawn, {"Smiling": 3.0})
     (near,) = editor.neighbours(edited, [0], 0.0)
-    assert np.array_equal(near.crop, editor.edit(edited).crop)
+    assert np.array_equal(near.crop, editor.edit(edited).decoded)
 
 
 def test_a_long_walk_stays_among_the_faces() -> None:

@@ -178,16 +178,6 @@ def test_the_share_left_is_how_far_the_own_score_still_rises() -> None:
     assert remaining(own, twice, cholesky) == pytest.approx(0, abs=1e-5)
 
 
-def test_a_locked_attribute_keeps_the_strength_it_was_given() -> None:
-    cholesky = skewed()
-    own, other = steps_of(2, cholesky)
-    directions = {d.name: d for d in (own, other)}
-    moved = displacement(directions, {"d0": 2.0, "d1": 1.0}, other.step[None], ["d1"], cholesky)
-    expected = hold(2 * own.step, other.step[None], cholesky) + other.step
-    torch.testing.assert_close(moved, expected)
-    assert float(moved @ readout([other], cholesky)) == pytest.approx(1, abs=1e-4)
-
-
 # Directions without labels --------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from facevae.latent.guidance import GuidanceConfig, SearchStep, Tone, Wish, guide
+from facevae.latent.guidance import GuidanceConfig, SearchStep, Wish, guide
 
 # z is the picture; three linear logits along three axes, and an idle fourth. Pushing the first label also pushes the second.
 WEIGHTS = torch.tensor([[1.0, 0.5, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0], [0.5, 0.0, 1.0, 0.0]])
@@ -22,7 +22,6 @@ def walk(
     starts: Tensor = torch.zeros(1, 4),
     project: Callable[[Tensor], Tensor] | None = None,
     render: Callable[[Tensor], Tensor] = lambda moves: moves.reshape(-1, 1, 2, 2),
-    tone: Tone | None = None,
 ) -> list[SearchStep]:
     """The steps towards the first label; `correlation` is that of the third with it."""
     related = torch.eye(3)
@@ -40,7 +39,6 @@ def walk(
             generator=torch.Generator().manual_seed(0),
             project=project,
             config=config,
-            tone=tone,
         )
     )
 
@@ -63,31 +61,6 @@ def test_others_are_kept_and_idle_dimensions_stay() -> None:
     kept, free = walk(), walk(replace(QUIET, keep=0.0))
     assert (moved(kept)[1:].abs() < 0.7 * moved(free)[1:].abs()).all()
     assert kept[-1].move[3] == 0
-
-
-def test_a_tone_stays_though_the_way_to_the_label_bends_it() -> None:
-    """The picture's second value bends away with the first, which no straight lock can hold; moves along the fourth put it back."""
-
-    def render(moves: Tensor) -> Tensor:
-        first, second, third, fourth = moves.unbind(1)
-        return torch.stack([first, second + 0.1 * first**2 + fourth, third, fourth], dim=1).reshape(-1, 1, 2, 2)
-
-    def clipped(moves: Tensor) -> Tensor:
-        return render(moves).clamp(max=2.4)
-
-    lone, grey = (Tone(lambda x, n=n: x.flatten(1)[:, 1:2].expand(-1, n), torch.eye(4)[4 - n :]) for n in (1, 2))
-    lock = {"render": render, "project": lambda move: move * torch.tensor([1.0, 0, 0, 0]), "config": replace(QUIET, keep=0.0)}
-    for first, rest in ((0.0, 0.2), (5.0, 1e-3)):
-        starts = torch.tensor([[first, 0.0, 0.0, 0.0]])
-        free, kept, also = (render(walk(**lock, starts=starts, tone=tone)[-1].move[None]).flatten() for tone in (None, lone, grey))
-        assert free[1] > 1 and abs(kept[1]) < rest and torch.allclose(kept, also, atol=1e-4)
-        assert kept[0] > 4
-    # Where levels end at white, the tone is left rather than moved further away, and nothing goes further than it may.
-    over = dict(lock, render=clipped, starts=torch.tensor([[5.0, 0.0, 0.0, 0.0]]), config=replace(QUIET, keep=0.0, target=0.6))
-    white, left = (walk(**over, tone=tone)[-1] for tone in (lone, None))
-    assert clipped(white.move[None]).flatten()[1] <= clipped(left.move[None]).flatten()[1]
-    far = walk(**lock, starts=torch.tensor([[7.0, 0.0, 0.0, 0.0]]), tone=lone)[-1].move
-    assert abs(far[3]) <= 3.001
 
 
 def test_a_natural_companion_is_not_punished() -> None:

@@ -10,11 +10,12 @@ def test_each_pixel_gets_a_logit_for_each_part() -> None:
     net = FaceParser(ParserConfig(size=32, widths=(4, 8, 8))).eval()
     x = torch.rand(2, 3, 32, 32)
     logits = net(x)
+    assert net(x[:, :, :16, :16]).shape == (2, len(PARTS), 16, 16)  # a view of less or more than the crop
     assert logits.shape == (2, len(PARTS), 32, 32) and logits.dtype == torch.float32
     with torch.autocast("cpu", torch.bfloat16):
         assert net(x).dtype == torch.float32
-    with pytest.raises(ValueError, match="the crop has 16 px, the face parser expects 32"):
-        net(x[:, :, :16, :16])
+    with pytest.raises(ValueError, match="30 x 30 px cannot be halved 3 times"):
+        net(x[:, :, :30, :30])
 
 
 def test_a_pixel_matters_where_it_lies() -> None:

@@ -4,17 +4,33 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
+from colour_parser import only
 
-from facevae.photo import compositing
-from facevae.photo.alignment import Alignment, Square, crop, whole
-from facevae.photo.compositing import Oval, change_mask, ground_of, paste, soft_mask, structural
+from facevae.photo import compositing, strips
+from facevae.photo.alignment import Alignment, Square, crop
+from facevae.photo.compositing import DETAIL, CropBackground, paste, soft_mask, structural
+from facevae.photo.ovals import Oval
 
+SKIN = only("skin")
+SAME_HAIR = np.zeros(3, np.float32)
 MOUTH = Oval(0.5, 0.74, 0.13, 0.08, 0.6)
 
 
 @pytest.fixture
 def noise() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+
+
+def lay(
+    photo: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    alignment: Alignment,
+    detail: float = DETAIL,
+    ground: CropBackground | None = None,
+) -> np.ndarray:
+    """A change laid over a photo that shows skin and nothing else."""
+    return paste(photo, before, after, SAME_HAIR, alignment, SKIN, detail, ground)
 
 
 def place(x: float, y: float, side: float, degrees: float = 0) -> Alignment:
@@ -58,31 +74,11 @@ def test_mask_is_one_on_the_face_and_zero_at_the_border(size):
     assert np.abs(np.diff(mask, axis=0)).max() < 12 / size
 
 
-@pytest.mark.parametrize("side", [128, 300])
-def test_change_mask_stops_at_the_outline_widens_to_the_hair_and_ends_before_the_border(side):
-    at = (np.arange(side) + 0.5) / side
-    head = (np.hypot((at[None] - 0.5) / 0.33, (at[:, None] - 0.55) / 0.42) < 1)[:, :, None]
-    hair = (np.abs(at[None] - 0.14) < 0.04) & (np.abs(at[:, None] - 0.7) < 0.15)  # out at the side, of another colour
-    fine = np.where(hair[:, :, None], np.float32([0.7, 0.2, 0.1]), np.where(head, 0.3, 0.8).astype(np.float32))
-    small = cv2.resize(fine, (128, 128), interpolation=cv2.INTER_AREA)
-    on_head, on_hair = (
-        flat(0.2) * cv2.resize(where.astype(np.float32), (128, 128), interpolation=cv2.INTER_AREA)[:, :, None]
-        for where in (head[:, :, 0], head[:, :, 0] | hair)
-    )
-    mask = change_mask(on_head, small, fine)
-    assert mask.shape == (side, side) and not mask[[0, -1]].any() and not mask[:, [0, -1]].any()
-    assert mask.min() >= 0 and mask.max() <= 1
-    inside, outside = cv2.erode(head.astype(np.uint8), np.ones((9, 9))), cv2.dilate(head.astype(np.uint8), np.ones((9, 9)))
-    assert mask[(inside > 0) & (at[:, None] > 0.15) & (at[:, None] < 0.85)].mean() > 0.97
-    assert mask[(outside == 0) & ~hair & (at[None] > 0.3) & (at[:, None] < 0.8)].mean() < 0.03
-    assert change_mask(on_hair, small, fine)[hair].mean() > mask[hair].mean() + 0.1
-
-
 @pytest.mark.parametrize("alignment", [place(200, 150, 180, 20), place(0, 0, 300), place(200, 150, 40, -30)])
 @pytest.mark.parametrize("detail", [0.0, 0.45, 1.0])
 def test_no_change_keeps_every_bit(noise, alignment, detail):
     same = np.random.default_rng(1).random((128, 128, 3)).astype(np.float32)
-    result = paste(noise, same, same.copy(), alignment, detail)
+    result = lay(noise, same, same.copy(), alignment, detail)
     assert np.array_equal(result, noise) and result is not noise
 
 
@@ -92,7 +88,7 @@ def test_nothing_outside_the_crop_is_touched(noise, alignment, detail):
     before_call = noise.copy()
     rng = np.random.default_rng(2)
     before, after = rng.random((2, 128, 128, 3)).astype(np.float32)
-    result = paste(noise, before, after, alignment, detail)
+    result = lay(noise, before, after, alignment, detail)
     assert np.array_equal(noise, before_call)  # the argument stays as it was
     inside = cv2.fillConvexPoly(np.zeros((300, 400), np.uint8), np.rint(alignment.corners_px).astype(int), 1)
     outside = cv2.dilate(inside, np.ones((3, 3), np.uint8)) == 0
@@ -101,7 +97,7 @@ def test_nothing_outside_the_crop_is_touched(noise, alignment, detail):
 
 def test_a_flat_change_arrives_rounded():
     photo = np.full((300, 400, 3), 100, np.uint8)
-    result = paste(photo, flat(0.4), flat(0.4 + 25.8 / 255), place(200, 150, 180, 20))
+    result = lay(photo, flat(0.4), flat(0.4 + 25.8 / 255), place(200, 150, 180, 20))
     assert (result[140:160, 190:210] == 126).all()  # truncation would give 125
 
 
@@ -113,7 +109,7 @@ def test_a_smooth_recolouring_keeps_the_stripes_at_every_detail(detail):
     y, x = np.mgrid[0:128, 0:128] / 128
     blush = 0.15 * np.exp(-((x - 0.5) ** 2 + (y - 0.7) ** 2) / (2 * 0.12**2)).astype(np.float32)[:, :, None]
     after = flat(0.5) + blush * np.float32([1, 0.5, 0.2]) + np.float32([0.1, 0.1, 0])
-    result = paste(photo, flat(0.5), after, place(256, 256, 512), detail)
+    result = lay(photo, flat(0.5), after, place(256, 256, 512), detail)
     assert contrast_in(MOUTH, result, 0.02) > 0.95 * contrast_in(MOUTH, photo, 0.02)
     assert np.abs((result.astype(float) - photo)[340:378, 230:282].mean((0, 1)) - [62, 44, 7]).max() < 62 / 8
 
@@ -136,7 +132,7 @@ def close_mouth(oval: Oval) -> tuple[np.ndarray, np.ndarray]:
 def test_a_structural_change_takes_the_stripes_away_at_detail_0_and_keeps_them_at_1():
     """The decoder saw teeth and closes the mouth; the photo's teeth are finer than it can draw."""
     photo, period = to_photo(stripes(512, 0.02)), 0.02
-    pasted = [paste(photo, *close_mouth(MOUTH), place(256, 256, 512), d) for d in (0.0, 0.3, 0.6, 0.9, 1.0)]
+    pasted = [lay(photo, *close_mouth(MOUTH), place(256, 256, 512), d) for d in (0.0, 0.3, 0.6, 0.9, 1.0)]
     contrasts = [contrast_in(MOUTH, p, period) for p in pasted]
     there = contrast_in(MOUTH, photo, period)
     assert contrasts[0] < 0.1 * there and contrasts[-1] > 0.85 * there
@@ -150,7 +146,7 @@ def test_hair_keeps_its_strands_even_where_the_change_is_structural():
     photo, hair = to_photo(stripes(512, 0.02)), Oval(0.5, 0.16, 0.13, 0.06, 0.6)
     before, after = close_mouth(hair)
     assert np.median(structural(before, after)[hair.draw(128) > 0.8]) > 2 * compositing.STRUCTURE[0]
-    pasted = paste(photo, before, after, place(256, 256, 512), 0.0)
+    pasted = lay(photo, before, after, place(256, 256, 512), 0.0)
     assert contrast_in(hair, pasted, 0.02) > 0.8 * contrast_in(hair, photo, 0.02)
 
 
@@ -160,18 +156,18 @@ def test_the_change_starts_from_nothing():
     photo = to_photo(stripes(256, 0.03))
     before = cv2.GaussianBlur(rng.random((128, 128, 3)).astype(np.float32), (0, 0), 3)
     after = cv2.GaussianBlur(rng.random((128, 128, 3)).astype(np.float32), (0, 0), 3)
-    result = paste(photo, before, before + 0.01 * (after - before), place(128, 128, 256), 0.0)
-    assert np.abs(result.astype(int) - photo).max() <= 2
+    result = lay(photo, before, before + 0.01 * (after - before), place(128, 128, 256), 0.0)
+    assert np.abs(result.astype(int) - photo).max() <= 5
 
 
 def test_approaches_black_and_white_without_wrapping_or_crushing():
     bright, dark = np.full((200, 200, 3), 235, np.uint8), np.full((200, 200, 3), 20, np.uint8)
     alignment = place(100, 100, 150)
-    assert 248 <= paste(bright, flat(0.2), flat(0.7), alignment)[100, 100, 0] <= 255
-    assert 0 <= paste(dark, flat(0.7), flat(0.2), alignment)[100, 100, 0] <= 7
+    assert 248 <= lay(bright, flat(0.2), flat(0.7), alignment)[100, 100, 0] <= 255
+    assert 0 <= lay(dark, flat(0.7), flat(0.2), alignment)[100, 100, 0] <= 7
     strands = np.full((200, 200, 3), 60, np.uint8)
     strands[:, 100:] = 76
-    blackened = paste(strands, flat(0.6), flat(0.3), alignment)[100]  # by 76.5 levels: clipping would make both 0
+    blackened = lay(strands, flat(0.6), flat(0.3), alignment)[100]  # by 76.5 levels: clipping would make both 0
     assert int(blackened[120, 0]) - int(blackened[80, 0]) >= 3
 
 
@@ -185,7 +181,7 @@ def test_change_lands_where_the_crop_came_from(side, degrees):
     dot = np.exp(-((x - at[0]) ** 2 + (y - at[1]) ** 2) / (2 * sigma**2))
     photo = np.rint(150 * dot).astype(np.uint8)[:, :, None].repeat(3, axis=2)
     change = crop(photo, alignment, 128).astype(np.float32) / 255
-    pasted = paste(np.full_like(photo, 40), flat(0.2), 0.2 + change, alignment, 0.0)[:, :, 0].astype(float) - 40
+    pasted = lay(np.full_like(photo, 40), flat(0.2), 0.2 + change, alignment, 0.0)[:, :, 0].astype(float) - 40
     pasted[np.abs(pasted) < 3] = 0
     centre = np.array([(pasted * x).sum(), (pasted * y).sum()]) / pasted.sum()
     assert np.abs(centre - at).max() < min(0.5, side / 128)
@@ -196,11 +192,11 @@ def test_antialiased_when_the_face_is_small_and_smooth_when_it_is_large():
     rng = np.random.default_rng(4)
     checks = (np.indices((128, 128)).sum(0) % 2).astype(np.float32)[:, :, None] * np.ones(3, np.float32)
     photo = np.full((100, 100, 3), 128, np.uint8)
-    tiny = paste(photo, flat(0.5), 0.3 + 0.4 * checks, place(50.3, 49.6, 37, 8), 1.0)
-    assert np.abs(tiny.astype(int) - 128).max() <= 6  # picking single pixels would give ±51
+    tiny = lay(photo, flat(0.5), 0.3 + 0.4 * checks, place(50.3, 49.6, 37, 8), 1.0)
+    assert np.abs(tiny.astype(int) - 128).max() <= 8  # picking single pixels would give ±51
     soft = cv2.GaussianBlur(rng.random((128, 128, 3)).astype(np.float32), (0, 0), 4) - 0.5
     wall = np.full((1500, 1500, 3), (128, 128, 127), np.uint8)
-    large = paste(wall, flat(0.5), 0.5 + 2 * soft, place(750, 750, 1400, 5), 1.0)
+    large = lay(wall, flat(0.5), 0.5 + 2 * soft, place(750, 750, 1400, 5), 1.0)
     steps = np.abs(np.diff(large[300:1200, 300:1200].astype(int), axis=1))
     assert steps.max() <= 2 and steps.mean() > 0.05  # 11 photo pixels for each of the decoder's: no blocks, no stairs
 
@@ -208,9 +204,9 @@ def test_antialiased_when_the_face_is_small_and_smooth_when_it_is_large():
 def test_the_same_result_every_time_and_with_any_strips(noise, monkeypatch):
     before, after = np.random.default_rng(5).random((2, 128, 128, 3)).astype(np.float32)
     results = []
-    for pixels in (compositing.STRIP_PX, compositing.STRIP_PX, 7 * 230, 2**24):
-        monkeypatch.setattr(compositing, "STRIP_PX", pixels)
-        results.append(paste(noise, before, after, place(201.7, 149.2, 230, 17), 0.3))
+    for pixels in (strips.STRIP_PX, strips.STRIP_PX, 7 * 230, 2**24):
+        monkeypatch.setattr(strips, "STRIP_PX", pixels)
+        results.append(lay(noise, before, after, place(201.7, 149.2, 230, 17), 0.3))
     assert np.array_equal(results[0], results[1])
     assert all(np.array_equal(results[0], r) for r in results[2:])
 
@@ -218,53 +214,18 @@ def test_the_same_result_every_time_and_with_any_strips(noise, monkeypatch):
 @pytest.mark.parametrize("alignment", [place(-500, -500, 100), place(5000, 150, 100), place(200, 150, 3), place(200, 150, 3000)])
 @pytest.mark.parametrize("size", [8, 128])
 def test_crops_far_outside_tiny_or_huge(noise, alignment, size):
-    assert paste(noise, flat(0.5, size), flat(0.7, size), alignment).shape == noise.shape
+    assert lay(noise, flat(0.5, size), flat(0.7, size), alignment).shape == noise.shape
 
 
 @pytest.mark.parametrize("detail", [-0.1, 1.1, float("nan")])
 def test_detail_outside_its_range_is_refused(noise, detail):
     with pytest.raises(ValueError, match="detail must lie between 0 and 1"):
-        paste(noise, flat(0.5), flat(0.7), place(200, 150, 180), detail)
+        lay(noise, flat(0.5), flat(0.7), place(200, 150, 180), detail)
 
 
 def test_a_grey_photo_stays_grey():
     rng = np.random.default_rng(3)
     grey = np.repeat(rng.integers(0, 256, (90, 80, 1), dtype=np.uint8), 3, axis=2)
     before, after = (rng.random((32, 32, 3), dtype=np.float32) for _ in range(2))
-    result = paste(grey, before, after, Alignment(Square(40, 45, 60, 0.1).matrix(), found=True))
+    result = lay(grey, before, after, Alignment(Square(40, 45, 60, 0.1).matrix(), found=True))
     assert (result != grey).any() and (result == result[:, :, :1]).all()
-
-
-def test_what_is_remembered_of_one_photo_is_not_taken_for_another() -> None:
-    rng = np.random.default_rng(3)
-    photos = [rng.integers(0, 256, (60, 60, 3), dtype=np.uint8) for _ in range(2)]
-    before, after = rng.random((2, 32, 32, 3), dtype=np.float32)
-    alone = []
-    for photo in photos:
-        compositing.forget()
-        alone.append(paste(photo, before, after, whole(60)))
-    for photo, wanted in (*zip(photos, alone, strict=True), (photos[0], alone[0])):
-        assert np.array_equal(paste(photo, before, after, whole(60)), wanted)
-    assert not np.array_equal(*alone)
-
-
-def test_a_remembered_ground_changes_no_pixel_and_goes_with_its_photo() -> None:
-    rng = np.random.default_rng(6)
-    compositing.forget()
-    photos = [rng.integers(0, 256, (60, 60, 3), dtype=np.uint8) for _ in range(2)]
-    pictures = rng.random((3, 32, 32, 3), dtype=np.float32)
-    for photo in (*photos, photos[0]):
-        for alignment in (whole(60), place(30, 30, 40, 10)):
-            for before, after in (pictures[:2], pictures[1:], pictures[:2]):
-                remembered = paste(photo, before, after, alignment, ground=ground_of(photo, alignment, 32))
-                assert np.array_equal(remembered, paste(photo, before, after, alignment))
-    assert ground_of(photo, alignment, 32) is ground_of(photo, alignment, 32)
-    assert len(compositing._grounds) == 4
-    del photo, photos[:]
-    assert not compositing._grounds
-    kept = [rng.integers(0, 256, (20, 20, 3), dtype=np.uint8) for _ in range(compositing.MOST_GROUNDS + 1)]
-    first, *_ = [ground_of(photo, whole(20), 8) for photo in kept]
-    assert len(compositing._grounds) == compositing.MOST_GROUNDS
-    assert ground_of(kept[0], whole(20), 8) is not first
-    compositing.forget()
-    assert not compositing._grounds

@@ -33,6 +33,12 @@ def busy(page) -> list[str]:
     return [request.url for request in CALLS[page] if working or request not in streams]
 
 
+def close_toast(page) -> None:
+    """Close the message; on a busy machine its time may be over, and it goes by itself."""
+    page.evaluate("document.querySelector('[data-testid=toast-close]')?.click()")
+    page.wait_for_function("!document.querySelector('[data-testid=toast-close]')")
+
+
 def at_rest(page) -> None:
     """Wait until nothing is under way: no call whose answer is still to be shown, and none that an answer has led to.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from page_actions import at_rest, choose, drag, source, wait_for_change
+from page_actions import at_rest, choose, close_toast, drag, source, wait_for_change
 from playwright.sync_api import expect
 
 axe_playwright_python = pytest.importorskip("axe_playwright_python", reason="NO AXE TESTS: pip install axe-playwright-python")
@@ -86,7 +86,7 @@ def test_axe_finds_nothing_but_gradios_own(page, text_file):
         page.emulate_media(color_scheme=colours)
         page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=colours == "dark")
         found |= violations(page, f"Edit's toast, {colours}", ".toast-body", COLOUR_RULES)
-    page.get_by_test_id("toast-close").click()
+    close_toast(page)
     for tab, panel in PANELS.items():
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(FADE_MS)

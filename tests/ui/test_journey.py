@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from page_actions import at_rest, change, drag, drop, source, value, wait_for_change
+from page_actions import at_rest, change, close_toast, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -168,7 +168,7 @@ def test_a_text_file_changes_nothing_and_a_dropped_photo_is_opened(page, text_fi
         expect(toast, way).to_contain_text("notes.txt")
         assert "Traceback" not in toast.inner_text()
         assert (settled(page), value(page, "#slider-bangs")) == (edited, at), way
-        page.get_by_test_id("toast-close").click()
+        close_toast(page)
         expect(toast, way).to_have_count(0)
 
     turned = tmp_path / "turned.png"

@@ -4,6 +4,7 @@ from itertools import product
 
 import gradio as gr
 import pytest
+from colour_parser import only
 from PIL import Image
 
 from facevae.ui.session import Session
@@ -114,3 +115,26 @@ def test_an_example_is_refined_once_for_all(tab, face, monkeypatch):
     list(tab.crop.refine(Session(), face, True))
     assert tab.examples.faces[0].refined > 0
     assert not said(tab, tab.crop.refine(Session(), tab.examples.faces[0], True))
+
+
+def goal_named(tab, name):
+    return next(goal for goal in tab.editor.goals if goal.name == name)
+
+
+def test_a_hair_colour_is_there_at_once_and_has_no_report(tab, monkeypatch):
+    monkeypatch.setattr(tab.editor.renderer, "parser", only("hair"))
+    session, (face,) = Session(), tab.editor.generate([3])
+    updates = list(tab.guidance.follow(goal_named(tab, "black_hair"))(at_rest(tab, session, face)))
+    assert said(tab, updates) == ["Black hair: starting", "Black hair. Reset all brings the photo back."]
+    last = next(update for update in reversed(updates) if tab.guidance.report in update)
+    assert last[tab.guidance.report] == "" and last[tab.guidance.stop]["interactive"] is False
+    assert abs(last[tab.face].offset - face.offset).max() > 0
+
+
+def test_where_there_is_no_hair_to_dye_nothing_goes_on_running(tab, face):
+    """Its Stop button stayed on, and the line said "starting" for good."""
+    updates, running = [], tab.guidance.follow(goal_named(tab, "blond"))(at_rest(tab, Session(), face))
+    with pytest.raises(gr.Error, match="too little hair"):
+        for update in running:
+            updates.append(update)
+    assert updates[-1][tab.guidance.stop]["interactive"] is False and said(tab, updates)[-1] == ""

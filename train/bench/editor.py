@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from facevae.editor import Editor, Face
+from facevae.latent import moves
 from facevae.latent.inversion import InversionConfig
 from facevae.memory import limit_malloc
 from facevae.photo import images
@@ -73,6 +74,7 @@ def time_rows(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[st
 
 FLOOR = ", floor"
 DECODE, BATCHED, GUIDANCE = "decode", f"decode, {USERS} users at once, each", "guidance step"
+FIRST_TOUCH = "first touch of a flow slider"
 
 
 def list_pairs(editor: Editor, wanted: Mapping[str, bool]) -> dict[str, tuple[Callable[[], object], Callable[[], object]]]:
@@ -109,7 +111,7 @@ def list_pairs(editor: Editor, wanted: Mapping[str, bool]) -> dict[str, tuple[Ca
     decoder, encoder = onnx_call(net.decoder, z[None]), onnx_call(net.encoder, x)
     refinement = Repeated(lambda: editor.refine(face, InversionConfig(steps=LONG, plateau=0.0)))
     guidance = Repeated(lambda: editor.guide(face, wanted, target=0.9999, steps=LONG))
-    return {
+    pairs = {
         DECODE: (lambda: drawn(z), decoder),
         "encode": (encoded, encoder),
         BATCHED: (together, lambda: [drawn(user) for user in users]),
@@ -119,6 +121,30 @@ def list_pairs(editor: Editor, wanted: Mapping[str, bool]) -> dict[str, tuple[Ca
         "edit of 12 megapixels": (lambda: editor.edit(face, strengths).photo, lambda: photo.copy()),
         "morph frame": (lambda: editor.morph(face, other, [0.4]), decoder),
     }
+    curved = [name for name in editor.directions if editor.renderer.is_curved(name)]
+    return pairs | ({FIRST_TOUCH: (lambda: touch(editor, face, curved[0]), velocities(editor))} if curved else {})
+
+
+def touch(editor: Editor, face: Face, name: str) -> None:
+    """Move a slider that follows the latent flow, of a face that nothing is remembered of."""
+    moves.forget()
+    editor.slide(face.latent, name, editor.directions[name].high)
+
+
+def velocities(editor: Editor) -> Callable[[], object]:
+    """The velocity net alone, as often as a first touch needs it: there with one latent, and back with two for each knot."""
+    flow_moves = editor.renderer.flow_moves
+    assert flow_moves is not None
+    net, config = flow_moves.flow.net, flow_moves.flow.config
+    there, back = (torch.zeros(rows, config.latent + 1 + config.labels) for rows in (1, 2 * len(moves.KNOTS)))
+
+    def call() -> None:
+        with torch.inference_mode():
+            for query in (there, back):
+                for _ in range(2 * moves.STEPS):  # Heun's method asks twice a step
+                    net(query)
+
+    return call
 
 
 def content_pixels(face: Face) -> np.ndarray:

@@ -205,11 +205,11 @@ class User:
         await self.look(self.visitor.value("result"), "guided edit")
 
     async def morph(self) -> None:
-        """The edited face on its way to others, in its own photo."""
+        """The edited face on its way to others as a whole photo, and back."""
         await self.finish(self.visitor.fire("edit-to-morph", "click"))
-        self.visitor.put("morph-view", "In the photo")
+        self.visitor.put("morph-view", "Whole photo")
         await self.finish(self.visitor.fire("morph-view", "input"))
-        await self.slide("position", *self.random.uniform(0, 1, 2))
+        await self.slide("position", self.random.uniform(0, 1), 0)
         await self.look(self.visitor.value("morph-result"), "morph")
         await self.visitor.rest()
         for _ in range(2):  # there is room for six faces only

@@ -1,4 +1,4 @@
-"""Commands `export`, `push` and `release`: make, send and release a checkpoint."""
+"""Commands `export`, `hair`, `decoder`, `push`, `release`: make and send a checkpoint."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,22 +7,65 @@ from typing import Annotated, Any
 import tyro
 
 from train.latent.calibration import DirectionsConfig
+from train.latent.conditional_flow import FlowTrainConfig
 from train.latent.prior import PriorConfig
 
 
 @dataclass(frozen=True)
 class Export:
-    """Put a run, a classifier, an alignment net, the directions and the prior together to a checkpoint folder."""
+    """Put a run, a classifier, an alignment net, a face parser, the directions and the prior together to a checkpoint folder."""
 
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
     classifier: Path
     aligner: Path
     out: Path
+    parser: Path | None = None
+    """Run or checkpoint folder of the face parser; that of the embedded checkpoint where not given."""
 
     def run(self) -> None:
+        from facevae.checkpoint.checkpoint import EMBEDDED
         from train.publish.export import export
 
-        print(f"{self.out}: {export(self.run_dir, self.classifier, self.aligner, self.out).digest}")
+        made = export(self.run_dir, self.classifier, self.aligner, self.out, parser_run=self.parser or EMBEDDED)
+        print(f"{self.out}: {made.digest}")
+
+
+@dataclass(frozen=True)
+class Hair:
+    """Give a checkpoint folder, also one of format 5, a face parser, and find how far its latent moves the colour of the hair."""
+
+    checkpoint: Path
+    parser: Path
+    """Run or checkpoint folder of the face parser."""
+    data: Path
+    faces: int = 6_000
+    """Train faces that are encoded and parsed; the 1,000 first valid faces tell how much of the colour is explained."""
+
+    def run(self) -> None:
+        from train.data.prepared import PreparedData
+        from train.networks.parser import load_parser
+        from train.publish.hair import add_hair
+
+        found, explained, ranges = add_hair(self.checkpoint, load_parser(self.parser), PreparedData(self.data), self.faces)
+        for name, share in explained.items():
+            print(f"{name}  R² {share:.3f} on held-out faces")
+        print("What colours hair has in the train faces, 3rd and 97th percentile by L* (facevae/photo/recolour.py):")
+        for lightness, *limits in ranges:
+            print(f"L* {lightness:3.0f}  a* {limits[0]:5.1f} to {limits[1]:5.1f}  b* {limits[2]:5.1f} to {limits[3]:5.1f}")
+        print(f"{self.checkpoint}: {found.digest}")
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Give a checkpoint folder the decoder of a run that began with it and kept its encoder (fit --config.frozen encoder.)."""
+
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    checkpoint: Path
+
+    def run(self) -> None:
+        from train.publish.decoder import add_decoder
+
+        print(f"{self.checkpoint}: {add_decoder(self.checkpoint, self.run_dir).digest}")
 
 
 @dataclass(frozen=True)
@@ -56,7 +99,7 @@ class Push:
 
 @dataclass(frozen=True)
 class Release:
-    """A finished run -> what the editor ships: directions, prior, export, all measurements, card, exhibit, README's numbers, figures."""
+    """A finished run -> what the editor ships: directions, prior, flow, export, measurements, card, exhibit, README's numbers, figures."""
 
     data: Path
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
@@ -64,6 +107,10 @@ class Release:
     """Run folder of the guide, or one that holds it already."""
     aligner: Path | None = None
     """Run folder of the alignment net; that of the embedded checkpoint where not given."""
+    parser: Path | None = None
+    """Run folder of the face parser; that of the embedded checkpoint where not given."""
+    detail: Path | None = None
+    """Run folder of the detail net; that of the embedded checkpoint where not given."""
     judge: Path | None = None
     celeba: Path | None = None
     """Folder in CelebA's own layout: finding faces is measured anew. Not needed where the alignment net has not changed."""
@@ -73,6 +120,7 @@ class Release:
     """Folder; the embedded checkpoint where not given."""
     directions: DirectionsConfig = field(default_factory=DirectionsConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
+    flow: FlowTrainConfig = field(default_factory=FlowTrainConfig)
     faces: int = 300
     guided: int = 20
     figures: bool = True
@@ -83,6 +131,7 @@ class Release:
         from train.publish.release import ReleaseConfig, release
 
         shared = {k: getattr(self, k) for k in ("data", "judge", "celeba", "photos", "sheets", "faces", "guided")}
-        own = {k: getattr(self, k) for k in ("classifier", "directions", "prior", "figures")}
-        folders = {"run": self.run_dir, "aligner": self.aligner or EMBEDDED, "out": self.out or EMBEDDED}
+        own = {k: getattr(self, k) for k in ("classifier", "directions", "prior", "flow", "figures")}
+        nets = {name: getattr(self, name) or EMBEDDED for name in ("aligner", "parser", "detail", "out")}
+        folders = {"run": self.run_dir, **nets}
         print(f"checkpoint: {release(ReleaseConfig(evaluate=EvaluateConfig(**shared), **folders, **own)).digest}")

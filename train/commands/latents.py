@@ -1,4 +1,4 @@
-"""Commands `directions`, `prior` and `exhibit`: the latent space of a finished run."""
+"""Commands `directions`, `prior`, `flow` and `exhibit`: the latent space of a finished run."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Annotated
 import tyro
 
 from train.latent.calibration import DirectionsConfig
-from train.latent.prior import Kind, PriorConfig
+from train.latent.conditional_flow import FlowTrainConfig
+from train.latent.prior import PriorConfig
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Directions:
     """Folder of an exported judge, or of its run; the embedded judge where not given."""
     identity: Path | None = None
     """Folder of a saved identity embedding; the embedded one where not given."""
+    parser: Path | None = None
+    """Run or checkpoint folder of the face parser, which sees the hair; that of the embedded checkpoint where not given."""
     only: tuple[str, ...] = ()
     """Attributes; what the run has of the others stays. All where not given."""
     write: Path | None = None
@@ -28,11 +31,13 @@ class Directions:
     config: DirectionsConfig = field(default_factory=DirectionsConfig)
 
     def run(self) -> None:
+        from facevae.checkpoint.checkpoint import EMBEDDED
         from train.data.prepared import PreparedData
         from train.latent.directions import find_directions
         from train.publish.export import add_directions
 
-        found = find_directions(self.run_dir, self.classifier, PreparedData(self.data), self.config, self.judge, self.identity, self.only)
+        nets, data = {"judge": self.judge, "identity": self.identity, "parser": self.parser or EMBEDDED}, PreparedData(self.data)
+        found = find_directions(self.run_dir, self.classifier, data, self.config, only=self.only, **nets)
         for name, d in found.items():
             ends = f"{d.low:g} ({d.limits[0]}) … {d.high:g} ({d.limits[1]}) σ"
             print(f"{name:22} {d.estimator:12} AUROC {d.auroc:.3f}  safe range {ends}")
@@ -42,12 +47,10 @@ class Directions:
 
 @dataclass(frozen=True)
 class Prior:
-    """Fit the prior that new faces are drawn from to encodings of the train split; written to the VAE's run folder."""
+    """Fit the prior that new faces are drawn from, a mixture, to encodings of the train split; written to the VAE's run folder."""
 
     data: Path
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
-    kind: Kind = "auto"
-    """"auto": the mixture or the flow, whichever draws faces that are nearer to held-out ones in the judge's features."""
     judge: Path | None = None
     """Folder of an exported judge, or of its run; the embedded judge where not given."""
     config: PriorConfig = field(default_factory=PriorConfig)
@@ -56,12 +59,43 @@ class Prior:
         from train.data.prepared import PreparedData
         from train.latent.prior import find_prior
 
-        about = find_prior(self.run_dir, PreparedData(self.data), self.config, self.kind, self.judge)
+        about = find_prior(self.run_dir, PreparedData(self.data), self.config, self.judge)
         for name, value in about["valid_nats"].items():
             print(f"{name:12} {value:9.2f} nats per held-out face")
         for name, row in about["distances"].items():
-            frechet = row["frechet"]
-            print(f"{name:12} Fréchet distance {frechet['mean']:.4g} ± {frechet['std']:.2g}{'  chosen' if name == about['chosen'] else ''}")
+            print(f"{name:12} Fréchet distance {row['frechet']['mean']:.4g} ± {row['frechet']['std']:.2g}")
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Train the latent flow of a checkpoint, a prior that can be told labels, and compare it with the prior that is there."""
+
+    data: Path
+    checkpoint: Path
+    """Folder; its VAE and its classifier are what the flow learns from."""
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    """Folder of the flow's own training, which holds the encodings, too. The same command resumes."""
+    judge: Path | None = None
+    """Folder of an exported judge, or of its run; the embedded judge where not given."""
+    write: bool = False
+    """Make it the checkpoint's prior, if its faces are nearer to held-out ones than those of the prior that is there."""
+    config: FlowTrainConfig = field(default_factory=FlowTrainConfig)
+
+    def run(self) -> None:
+        from train.data.prepared import PreparedData
+        from train.publish.flow import add_flow, measure_flow, train_flow
+
+        data = train_flow(self.checkpoint, self.run_dir, PreparedData(self.data), self.config)
+        found = measure_flow(self.checkpoint, self.run_dir, data, self.config, self.judge)
+        print("\n".join(found.lines()))
+        if not self.write:
+            return
+        if not found.is_nearer:
+            print(f"{self.checkpoint} keeps its prior: the flow's faces are not nearer to held-out ones")
+            return
+        digest = add_flow(self.checkpoint, self.run_dir, found).digest
+        print(f"{self.checkpoint}: {digest}. Of the prior before, the section protocol is gone: measure it with")
+        print(f"python -m train evaluate protocol --checkpoint {self.checkpoint} --data {self.data} --write")
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,29 @@ class Evaluate:
     """Measure a checkpoint on held-out faces and print the tables; --write keeps them in the checkpoint and its card."""
 
     what: Annotated[
-        Literal["all", "reconstruction", "protocol", "classifier", "edits", "skin", "alignment", "inversion", "run", "parser", "show"],
+        Literal[
+            "all",
+            "reconstruction",
+            "protocol",
+            "draws",
+            "classifier",
+            "edits",
+            "skin",
+            "parts",
+            "morph",
+            "detail",
+            "detectability",
+            "alignment",
+            "inversion",
+            "run",
+            "parser",
+            "show",
+        ],
         tyro.conf.Positional,
     ] = "all"
-    """"show" prints what the checkpoint already holds; "all" leaves out "alignment" without --celeba; "run" measures the protocol on
-    the training run --run and writes its evaluation.json; "parser" measures the run of a face parser, --run."""
+    """"show" prints what the checkpoint already holds; "all" leaves out "morph", "detectability" and, without --celeba, "alignment"
+    and "detail"; "run" measures the protocol on the training run --run and writes its evaluation.json; "parser" measures the run of a face
+    parser, --run."""
     checkpoint: Path | None = None
     """Folder; the embedded checkpoint where not given."""
     config: Annotated[EvaluateConfig, tyro.conf.arg(name="")] = field(default_factory=EvaluateConfig)

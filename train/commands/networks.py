@@ -1,4 +1,4 @@
-"""Commands that train the nets beside the VAE: `classifier`, `aligner`, `finder`, `parser` …"""
+"""Commands for the nets beside the VAE: `classifier`, `aligner`, `parser`, `part-judge` …"""
 
 import json
 from collections.abc import Sequence
@@ -11,9 +11,11 @@ import tyro
 from train.commands.presets import value_of
 from train.networks.aligner import AlignerTrainConfig
 from train.networks.classifier import CLASSIFIER_PRESETS, ClassifierTrainConfig
+from train.networks.detail import DetailTrainConfig
 from train.networks.finder import FinderTrainConfig
 from train.networks.identity import IdentityConfig
 from train.networks.parser import ParserTrainConfig
+from train.networks.part_judge import PartJudgeConfig
 
 
 @dataclass(frozen=True)
@@ -133,3 +135,70 @@ class Parser:
         reconstruct = vae_reconstruct(self.vae or EMBEDDED)
         state = fit_parser(self.config, self.parsing, self.celeba, self.run_dir, Editor().aligner, reconstruct, self.start)
         print(f"state: {state}")
+
+
+@dataclass(frozen=True)
+class PartJudge:
+    """Train the part judge, which sees only the part that an attribute is about, and print its AUROC on valid photos."""
+
+    data: Path
+    parser: Path
+    """Run of the face parser that says where the parts are."""
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    config: PartJudgeConfig = field(default_factory=PartJudgeConfig)
+
+    def run(self) -> None:
+        from train.data.prepared import PreparedData
+        from train.networks.parser import load_parser
+        from train.networks.part_judge import fit_part_judge, valid_auroc
+
+        data = PreparedData(self.data)
+        print(f"state: {fit_part_judge(self.config, data, load_parser(self.parser), self.run_dir)}")
+        for name, auroc in valid_auroc(self.run_dir, data).items():
+            print(f"{name:24}" + ("       -" if auroc is None else f"{auroc:8.3f}"))
+
+
+@dataclass(frozen=True)
+class Detail:
+    """Train the detail net, which sharpens what the decoder drew into a photo, on photos with a part replaced by the decoder's."""
+
+    parsing: Path
+    """Folder with the masks: celebamask, machine, hair_celeba, hair_lfw."""
+    celeba: Path
+    """Folder in CelebA's own layout, with the photos of "machine"."""
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    checkpoint: Path | None = None
+    """Checkpoint folder whose decoder draws and whose classifier measures; the embedded one where not given."""
+    start: Path | None = None
+    """Run or checkpoint folder whose detail net a new run begins with."""
+    publish: Path | None = None
+    """Checkpoint folder that gets the net when it is done."""
+    config: DetailTrainConfig = field(default_factory=DetailTrainConfig)
+
+    def run(self) -> None:
+        from facevae.checkpoint.checkpoint import EMBEDDED, Checkpoint
+        from facevae.editor import Editor
+        from train.data.random_edits import edit_at_random, reconstruct_by
+        from train.data.replaced_parts import SIZES, cached_crops
+        from train.networks.detail import fit_detail, load_detail
+        from train.publish.detail import add_detail
+
+        editor = Editor(Checkpoint.from_pretrained(self.checkpoint or EMBEDDED))
+        sets = tuple(
+            cached_crops(
+                self.run_dir,
+                size,
+                self.parsing,
+                self.celeba,
+                reconstruct_by(editor),
+                editor.renderer.size,
+                edit_at_random(editor),
+                self.config.edits,
+            )
+            for size in SIZES
+        )
+        start = None if self.start is None else load_detail(self.start)
+        print(f"state: {fit_detail(self.config, sets, editor.renderer.checkpoint.classifier, self.run_dir, start)}")
+        if self.publish is not None:
+            before = [self.start] if self.start is not None and (self.start / "stats.jsonl").is_file() else []
+            print(f"{self.publish}: {add_detail(self.publish, [*before, self.run_dir]).digest}")

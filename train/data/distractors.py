@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 from sklearn.datasets import load_sample_images
 
+from facevae.photo.alignment import pixel_map
+
 
 class Distractors:
     """Windows without a face, and borders around frames. Everything random comes from the generator that is given."""
@@ -149,9 +151,7 @@ def sample(picture: np.ndarray, matrix: np.ndarray, size: int, border: int) -> n
     """The unit window of `matrix` (picture pixels -> unit) at `size` px, antialiased by oversampling."""
     shrink = 1 / (math.hypot(matrix[0, 0], matrix[1, 0]) * size)  # picture pixels per window pixel
     over = size * min(6, max(1, math.ceil(shrink - 0.2)))
-    index_map = matrix[:2] * over
-    index_map[:, 2] += index_map[:, :2].sum(axis=1) * 0.5 - 0.5
-    window = cv2.warpAffine(picture, index_map, (over, over), flags=cv2.INTER_LINEAR, borderMode=border)
+    window = cv2.warpAffine(picture, pixel_map(matrix * over), (over, over), flags=cv2.INTER_LINEAR, borderMode=border)
     return window if over == size else cv2.resize(window, (size, size), interpolation=cv2.INTER_AREA)
 
 

@@ -23,7 +23,7 @@ from train.data.augment import Reconstruct
 from train.data.prepared import CELEBA_CROP_PX, read_table, save_array
 
 # Of the canvas that photos and labels are kept on: the crop's side, and how far it reaches past the crop on each side.
-CROP_PX, MARGIN_PX = 160, 16
+CROP_PX, MARGIN_PX = 192, 20
 CANVAS_PX = CROP_PX + 2 * MARGIN_PX
 UNKNOWN, NOT_HAIR = 255, 254
 """Labels beside the numbers of `PARTS`: nothing is known; not hair, whatever else it is."""
@@ -151,12 +151,7 @@ def _all_pairs(items: list[Item], aligner: Aligner) -> Iterator[tuple[Item, tupl
 def load_pair(item: Item, aligner: Aligner) -> tuple[UInt8[np.ndarray, "c c 3"], UInt8[np.ndarray, "c c"]] | None:
     """The photo and its labels on the canvas; None where no face is found."""
     photo = open_photo(item.photo).pixels
-    with Image.open(item.mask) as file:
-        mask = np.asarray(file).astype(np.uint8)
-    if item.source == "machine":
-        to_crop = np.array([[1 / CELEBA_CROP_PX, 0, 0], [0, 1 / CELEBA_CROP_PX, -(photo.shape[0] - CELEBA_CROP_PX) / 2 / CELEBA_CROP_PX]])
-        labels, mask_to_crop = doubted(MERGE[mask], item), np.array([[1 / mask.shape[1], 0, 0], [0, 1 / mask.shape[0], 0]])
-    elif item.source == "hair_lfw":
+    if item.source == "hair_lfw":
         faces = find_faces(photo, aligner)
         # LFW's person is in the middle of the photo; others may be larger.
         middle = np.array(photo.shape[1::-1]) / 2
@@ -164,12 +159,32 @@ def load_pair(item: Item, aligner: Aligner) -> tuple[UInt8[np.ndarray, "c c 3"],
         if not near:
             return None
         to_crop = mask_to_crop = near[0].matrix
-        labels = hair_only(mask)
+        labels = hair_only(read_mask(item))
     else:
-        to_crop = hq_to_crop(photo.shape[0])
-        mask_to_crop = hq_to_crop(mask.shape[0])
-        labels = MERGE[mask] if item.source == "celebamask" else hair_only(mask)
+        to_crop = photo_to_crop(item, photo.shape[0])
+        labels, mask_to_crop = labels_of(item)
     return on_canvas(photo, to_crop), labels_on_canvas(labels, mask_to_crop)
+
+
+def read_mask(item: Item) -> UInt8[np.ndarray, "h w"]:
+    """The mask as it is on disk."""
+    with Image.open(item.mask) as file:
+        return np.asarray(file).astype(np.uint8)
+
+
+def photo_to_crop(item: Item, height_px: int) -> np.ndarray:
+    """From pixels of a photo whose face lies where its source says to the unit crop, (2, 3)."""
+    if item.source != "machine":
+        return hq_to_crop(height_px)
+    return np.array([[1 / CELEBA_CROP_PX, 0, 0], [0, 1 / CELEBA_CROP_PX, -(height_px - CELEBA_CROP_PX) / 2 / CELEBA_CROP_PX]])
+
+
+def labels_of(item: Item) -> tuple[UInt8[np.ndarray, "h w"], np.ndarray]:
+    """The labels of such a photo, and from their pixels to the unit crop, (2, 3)."""
+    mask = read_mask(item)
+    if item.source == "machine":
+        return doubted(MERGE[mask], item), np.array([[1 / mask.shape[1], 0, 0], [0, 1 / mask.shape[0], 0]])
+    return (MERGE[mask] if item.source == "celebamask" else hair_only(mask)), hq_to_crop(mask.shape[0])
 
 
 def doubted(labels: UInt8[np.ndarray, "h w"], item: Item) -> UInt8[np.ndarray, "h w"]:

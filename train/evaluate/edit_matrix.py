@@ -1,7 +1,8 @@
 """Edit matrix: success, leakage and identity of edits on held-out faces, by estimator."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from facevae.checkpoint.checkpoint import Checkpoint
+from facevae.editor.renderer import Renderer
 from facevae.latent.directions import hold, remaining, steps_to_hold
 from train.measure.encodings import PhotoRenderer
+
+Mover = Float[Tensor, " d"] | Callable[..., Float[Tensor, " d"]]
 
 MAIN = (
     "Smiling",
@@ -66,7 +70,7 @@ class EditMeter:
     def measure(self, name: str, rows: Int[np.ndarray, " m"], sign: Float[np.ndarray, " m"], moves: Float[Tensor, "m d"]) -> dict[str, Any]:
         """What moves that shall flip an attribute do to the faces `rows`."""
         column = self.attributes.index(name)
-        seen = self.view.look(rows, moves)
+        seen = self.view.look(rows, moves, (name,))
         density = self.checkpoint.prior.log_prob(self.view.z[rows] + moves)
         leaks = [self.view.leakage(rows, seen.probabilities, column, w) for w in (None, 1 - self.correlation[column].abs().numpy())]
         return {
@@ -101,18 +105,23 @@ def open_meter(checkpoint: Checkpoint, view: PhotoRenderer, attributes: list[str
     return EditMeter(checkpoint, view, attributes, correlation, rare, people["different_95"])
 
 
-def shipped_steps(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """The checkpoint's own directions as `edit_matrix` takes them."""
-    return {f"{name} shipped": d.step for name, d in checkpoint.directions.items()}
+def shipped_steps(renderer: Renderer) -> dict[str, Mover]:
+    """The sliders' own moves as `edit_matrix` takes them, and beside those that follow the latent flow the straight ones."""
+    directions = renderer.checkpoint.directions
+    straight = {f"{name} {'straight' if renderer.is_curved(name) else 'shipped'}": d.step for name, d in directions.items()}
+    return straight | {f"{name} shipped": partial(slide, renderer, name) for name in directions if renderer.is_curved(name)}
 
 
-def edit_matrix(
-    meter: EditMeter, steps: Mapping[str, Float[Tensor, " d"]], limit: int | None = None
-) -> dict[str, dict[str, dict[str, Any]]]:
+def slide(renderer: Renderer, name: str, z: Float[Tensor, " d"], strength: float) -> Float[Tensor, " d"]:
+    """What one slider that follows the latent flow adds to a latent."""
+    return renderer.displace(z, {name: strength})
+
+
+def edit_matrix(meter: EditMeter, steps: Mapping[str, Mover], limit: int | None = None) -> dict[str, dict[str, dict[str, Any]]]:
     """estimator -> attribute -> strength -> row, of the main attributes, on the first `limit` faces.
 
-    `steps` are of one σ, by "attribute estimator"; the end of the range is that of the shipped direction for all estimators, since
-    all steps have one unit.
+    `steps` are of one σ, or give the move of a latent for a strength, by "attribute estimator"; the end of the range is that of the
+    shipped direction for all estimators, since all steps have one unit.
     """
     jobs = [(*key.split(" ", 1), step) for name in MAIN for key, step in steps.items() if key.split(" ", 1)[0] == name]
     table: dict[str, dict[str, dict[str, Any]]] = {}
@@ -123,12 +132,19 @@ def edit_matrix(
         ends = meter.ends(name, sign)
         for label, strength in STRENGTHS.items():
             signed = torch.from_numpy(ends if strength is None else strength * sign).float()
-            row = meter.measure(name, rows, sign, signed[:, None] * step)
+            row = meter.measure(name, rows, sign, moves_of(step, meter.view.z[rows], signed))
             table.setdefault(estimator, {}).setdefault(name, {})[label] = {"strength": round(signed.abs().mean().item(), 2), **row}
     return table
 
 
-def slider_table(meter: EditMeter) -> dict[str, Any]:
+def moves_of(step: Mover, z: Float[Tensor, "m d"], strengths: Float[Tensor, " m"]) -> Float[Tensor, "m d"]:
+    """What each strength adds to each latent."""
+    if isinstance(step, Tensor):
+        return strengths[:, None] * step
+    return torch.stack([step(row, strength=strength) for row, strength in zip(z, strengths.tolist(), strict=True)])
+
+
+def slider_table(meter: EditMeter, steps: Mapping[str, Mover]) -> dict[str, Any]:
     """Both ends of the safe range of each slider: faces tried, share that flips, leakage."""
     table: dict[str, Any] = {}
     for name, direction in tqdm(meter.checkpoint.directions.items(), desc="sliders"):
@@ -137,13 +153,13 @@ def slider_table(meter: EditMeter) -> dict[str, Any]:
         for side, strength, flip in (("add", direction.high, 1.0), ("remove", direction.low, -1.0)):
             some = rows[sign == flip]
             if len(some):
-                moves = (strength * direction.step).expand(len(some), -1)
+                moves = moves_of(steps[f"{name} shipped"], meter.view.z[some], torch.full((len(some),), float(strength)))
                 row = meter.measure(name, some, np.full(len(some), flip), moves)
                 table[name][side] = {"strength": strength, **{k: row[k] for k in ("n", "success", "leakage", "same")}}
     return table
 
 
-def lock_table(meter: EditMeter, faces: int) -> list[dict[str, Any]]:
+def lock_table(meter: EditMeter, steps: Mapping[str, Mover], faces: int) -> list[dict[str, Any]]:
     """Edits to the end of their range with and without their companion locked: what the lock takes and what it holds."""
     checkpoint, rows_out = meter.checkpoint, []
     for name, companion in tqdm(LOCKED, desc="locks"):
@@ -153,15 +169,16 @@ def lock_table(meter: EditMeter, faces: int) -> list[dict[str, Any]]:
         rows, sign = meter.sides(name, faces)
         if not len(rows):
             continue
-        ends = torch.from_numpy(meter.ends(name, sign)).float()[:, None]
+        moves = moves_of(steps[f"{name} shipped"], meter.view.z[rows], torch.from_numpy(meter.ends(name, sign)).float())
         row: dict[str, Any] = {
             "attribute": name,
             "locked": companion,
             "left": round(remaining(direction, held, checkpoint.cholesky), 3),
             "n": len(rows),
         }
-        for state, step in (("free", direction.step), ("held", hold(direction.step, held, checkpoint.cholesky))):
-            row[state] = moved_companion(meter, name, companion, rows, sign, ends * step)
+        left = torch.stack([hold(move, held, checkpoint.cholesky) for move in moves])
+        for state, some in (("free", moves), ("held", left)):
+            row[state] = moved_companion(meter, name, companion, rows, sign, some)
         rows_out.append(row)
     return rows_out
 
@@ -171,15 +188,19 @@ def moved_companion(
 ) -> dict[str, float]:
     """Success of an edit, and how far it moves the companion's logit."""
     column, other = meter.attributes.index(name), meter.attributes.index(companion)
-    seen = meter.view.probabilities(rows, moves)
+    seen = meter.view.probabilities(rows, moves, (name,))
     moved = np.abs(meter.view.change(rows, seen)[:, other]).mean()
     return {"success": share_flipped(seen[:, column], sign), "companion": round(float(moved), 3)}
 
 
 def summary(matrix: Mapping[str, Mapping[str, Mapping[str, dict[str, Any]]]]) -> dict[str, dict[str, float]]:
-    """Means over the attributes at the ends of the ranges, by estimator."""
+    """Means over the attributes at the ends of the ranges, by estimator.
+
+    Where sliders follow the latent flow, those of "latent flow" compare with those of "straight": they are over the same attributes.
+    """
     keys = ("success", "leakage", "masked", "identity", "same", "density")
+    flow = {"latent flow": {name: matrix["shipped"][name] for name in matrix["straight"]}} if "straight" in matrix else {}
     return {
         estimator: {k: round(float(np.mean([row["end"][k] for row in table.values()])), 3) for k in keys}
-        for estimator, table in matrix.items()
+        for estimator, table in {**matrix, **flow}.items()
     }

@@ -102,8 +102,10 @@ def edits_text(section: dict[str, Any]) -> str:
     """All tables of the section, one after the other."""
     text = f"{edits_note(section)}\n\n"
     if section["matrix"]:  # empty where no face clearly has or lacks a main attribute
-        compared = f" (the first {section['compared']} faces; {ALIKE})" if section["compared"] else ""
-        text += f"{matrix_table(section)}\nThe same ends with every estimator{compared}:\n\n{estimator_table(section)}"
+        text += matrix_table(section)
+        if len(section["matrix"]) > 1:
+            compared = f" (the first {section['compared']} faces; {ALIKE})" if section["compared"] else ""
+            text += f"\nThe same ends with every estimator{compared}:\n\n{estimator_table(section)}"
         text += f"\nLocks:\n\n{locks_table(section)}\nAll sliders, at both ends of their safe range:\n\n"
     text += sliders_table(section)
     return text + (f"\n{GUIDANCE_NOTE}\n\n{guidance_table(section)}" if section["guidance"] else "")

@@ -1,5 +1,6 @@
 """evaluate(): measure a checkpoint on held-out faces, section by section."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,22 +15,29 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.editor import Editor
 from facevae.files import write_json
+from facevae.nets.judge import Judge
 from facevae.photo import images
 from train.data.prepared import Listing, PreparedData, list_celeba
 from train.evaluate.config import EvaluateConfig
+from train.evaluate.detectability import detectability_text, evaluate_detectability
+from train.evaluate.drawn_people import draws_text, evaluate_draws
 from train.evaluate.edit_matrix import MAIN, edit_matrix, lock_table, open_meter, shipped_steps, slider_table, summary
 from train.evaluate.edit_tables import edits_text
+from train.evaluate.edited_parts import evaluate_parts, parts_text
 from train.evaluate.face_finding import evaluate_alignment, evaluate_photos, print_alignment
 from train.evaluate.guidance import compare_guidance
 from train.evaluate.inversion import evaluate_inversion, print_inversion
+from train.evaluate.morphs import evaluate_morphs, morphs_text
+from train.evaluate.sharpened_parts import detail_text, evaluate_detail
 from train.evaluate.skin_shift import evaluate_skin, skin_text
 from train.latent.directions import read_estimators
 from train.latent.prior import read_prior
-from train.measure.encodings import BATCH, PhotoRenderer, encode_many, load_run
+from train.measure.encodings import BATCH, Pasting, PhotoRenderer, encode_many, load_run
 from train.measure.fidelity import load_inception
 from train.measure.protocol import evaluate_reconstruction, fit_gaussian, measure_protocol, print_protocol
 from train.networks.classifier import judge_from
 from train.networks.identity import IdentityNet, identity_from
+from train.networks.part_judge import load_part_judge
 from train.networks.scores import SCORES, Scorer, score_pictures
 
 LIKENESS = ("n", "distortion_nats", "rate_nats", "bits_per_dim", "psnr_db")
@@ -49,6 +57,9 @@ class Inputs:
     identity: tuple[IdentityNet, str, dict[str, float]] | None = None
     """The net, the digest of its file, and the cosines it was saved with."""
     inception: FrechetInceptionDistance | None = None
+    """The net and the digest of its file."""
+    part_judge: tuple[Judge, str] | None = None
+    """The net and the digest of its file; None where none is given."""
     measured: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Sections measured so far."""
 
@@ -69,6 +80,18 @@ def list_frames(config: EvaluateConfig) -> Listing:
     return list_celeba(config.celeba)
 
 
+def open_part_judge(config: EvaluateConfig) -> tuple[Judge, str] | None:
+    """The part judge of a run and the first digits of its file's SHA-256; None where none is given."""
+    if config.part_judge is None:
+        return None
+    return load_part_judge(config.part_judge), digest_of(config.part_judge / "state.safetensors")
+
+
+def digest_of(path: Path) -> str:
+    """The first 12 digits of a file's SHA-256."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
 # The fields of Inputs that a section may need, and how each is opened.
 OPENERS: dict[str, Callable[[EvaluateConfig], Any]] = {
     "data": open_data,
@@ -76,6 +99,7 @@ OPENERS: dict[str, Callable[[EvaluateConfig], Any]] = {
     "judge": lambda config: judge_from(config.judge),
     "identity": lambda config: identity_from(config.identity),
     "inception": lambda config: load_inception() if config.fid else None,
+    "part_judge": open_part_judge,
 }
 
 
@@ -84,6 +108,13 @@ def measure_reference(inputs: Inputs) -> dict[str, Any]:
     checkpoint, (scorer, digest) = inputs.checkpoint, inputs.judge
     parts = checkpoint.net, checkpoint.variance, checkpoint.prior
     return measure_protocol(*parts, scorer, digest, inputs.data, sheets=inputs.config.sheets, inception=inputs.inception)
+
+
+def measure_draws(inputs: Inputs) -> dict[str, Any]:
+    """The section "draws"; {} where the prior knows no labels."""
+    (scorer, digest), (embedding, identity_digest, people) = inputs.judge, inputs.identity
+    values = evaluate_draws(inputs.checkpoint, scorer, embedding, people)
+    return {"judge": digest, "identity": identity_digest} | values if values else {}
 
 
 def measure_reconstruction(inputs: Inputs) -> dict[str, Any]:
@@ -116,6 +147,34 @@ def measure_skin(inputs: Inputs) -> dict[str, Any]:
     return {"split": config.split} | evaluate_skin(inputs.checkpoint, inputs.data, config.split, config.faces, config.guided)
 
 
+def measure_parts(inputs: Inputs) -> dict[str, Any]:
+    """The section "parts"."""
+    config, (part_judge, judged_by) = inputs.config, inputs.part_judge or (None, None)
+    values = evaluate_parts(inputs.checkpoint, part_judge, inputs.data, config.split, config.faces)
+    return {"split": config.split} | ({"part_judge": judged_by} if judged_by else {}) | values
+
+
+def measure_morphs(inputs: Inputs) -> dict[str, Any]:
+    """The section "morph"."""
+    config = inputs.config
+    return {"split": config.split} | evaluate_morphs(inputs.checkpoint, inputs.data, config.split, config.faces)
+
+
+def measure_detail(inputs: Inputs) -> dict[str, Any]:
+    """The section "detail": how the net was trained, which the checkpoint knows, and what it does on held-out photos."""
+    config = inputs.config
+    if config.parsing is None or config.celeba is None:
+        raise ValueError("--parsing and --celeba name the folders with the held-out photos of the detail net")
+    found = evaluate_detail(inputs.checkpoint, config.parsing, config.celeba)
+    return inputs.checkpoint.evaluation.get("detail", {}) | {"held_out": found}
+
+
+def measure_detectability(inputs: Inputs) -> dict[str, Any]:
+    """The section "detectability"."""
+    config = inputs.config
+    return evaluate_detectability(inputs.checkpoint, inputs.data, config.split, config.attributes, config.examples, config.tried)
+
+
 def measure_face_finding(inputs: Inputs) -> dict[str, Any]:
     """The section "alignment": on CelebA's valid partition, and on the photos of other sets where given."""
     config, editor = inputs.config, Editor(inputs.checkpoint)
@@ -141,31 +200,43 @@ class Section:
 # In the order of measurement.
 SECTIONS: dict[str, Section] = {
     "protocol": Section(("data", "judge", "inception"), measure_reference),
+    "draws": Section(("judge", "identity"), measure_draws),
     "reconstruction": Section(("data",), measure_reconstruction),
     "classifier": Section(("data",), measure_classifier),
     "edits": Section(("data", "judge", "identity"), measure_edits),
     "skin": Section(("data",), measure_skin),
+    "parts": Section(("data", "part_judge"), measure_parts),
+    "morph": Section(("data",), measure_morphs),
+    "detail": Section((), measure_detail),
+    "detectability": Section(("data",), measure_detectability),
     "alignment": Section(("frames",), measure_face_finding),
     "inversion": Section(("data", "judge"), measure_inversion),
 }
 
 
 def evaluate(folder: Path, what: str, config: EvaluateConfig) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Measure the section `what` of a checkpoint, or "all" (without "alignment" where `celeba` is not given); yields (section, values).
+    """Measure the section `what` of a checkpoint, or "all" (see `sections_of_all`); yields (section, values).
 
     `ValueError` where the folder that a section needs is not given, or a net that it needs cannot be had.
     """
     checkpoint = Checkpoint.from_pretrained(folder)
     if config.classifier is not None:
         checkpoint = replace(checkpoint, classifier=judge_from(config.classifier)[0])
-    every = [name for name in SECTIONS if name != "alignment" or config.celeba is not None]
-    names = every if what == "all" else [what]
+    names = sections_of_all(config) if what == "all" else [what]
     # Fail early, before any long measurement.
     needed = {need for name in names for need in SECTIONS[name].needs}
     inputs = Inputs(checkpoint, config, **{need: open_it(config) for need, open_it in OPENERS.items() if need in needed})
     for name in names:
         inputs.measured[name] = SECTIONS[name].measure(inputs)
         yield name, inputs.measured[name]
+
+
+def sections_of_all(config: EvaluateConfig) -> list[str]:
+    """All but "morph" and "detectability", which take long, and what needs CelebA's frames, or masks, that are not given."""
+    left_out = {"morph", "detectability"} | ({"alignment"} if config.celeba is None else set())
+    if config.celeba is None or config.parsing is None:
+        left_out.add("detail")
+    return [name for name in SECTIONS if name not in left_out]
 
 
 def evaluate_run(config: EvaluateConfig) -> dict[str, Any]:
@@ -227,19 +298,20 @@ def evaluate_edits(
         raise ValueError(f"the judge does not answer for {', '.join(missing)}, which the checkpoint has sliders for")
     index = data.sample(config.split, config.faces, np.random.default_rng(7))
     z = encode_many(checkpoint.net, data, index)
-    view = PhotoRenderer(checkpoint.net, judge, data, index, z, pasted=True, identity=embedding)
+    view = PhotoRenderer(checkpoint.net, judge, data, index, z, pasting=Pasting.of(checkpoint), identity=embedding)
     meter = open_meter(checkpoint, view, attributes, people)
-    matrix = edit_matrix(meter, shipped_steps(checkpoint)) | edit_matrix(meter, steps, config.compared)
+    shipped = shipped_steps(editor.renderer)
+    matrix = edit_matrix(meter, shipped) | edit_matrix(meter, steps, config.compared)
     return {
         "n": len(index),
         "compared": min(config.compared, len(index)) if steps else 0,
         "people": people,
         "attributes": [name for name in MAIN if name in checkpoint.directions],
-        "chosen": {name: d.estimator for name, d in checkpoint.directions.items()},
+        "chosen": {n: "latent flow" if editor.renderer.is_curved(n) else d.estimator for n, d in checkpoint.directions.items()},
         "matrix": matrix,
         "summary": summary(matrix),
-        "sliders": slider_table(meter),
-        "locks": lock_table(meter, config.compared),
+        "sliders": slider_table(meter, shipped),
+        "locks": lock_table(meter, shipped, config.compared),
         "guidance": compare_guidance(editor, judge, data, index, z, editor.goals, config.guided) if config.guided else {},
     }
 
@@ -250,6 +322,8 @@ def print_tables(evaluation: dict[str, Any]) -> None:
         print("\nReconstruction: " + ", ".join(f"{k} {v}" for k, v in section.items()))
     if section := evaluation.get("protocol"):
         print_protocol(section)
+    if section := evaluation.get("draws"):
+        print(f"\nDraws. {draws_text(section)}")
     if section := evaluation.get("classifier"):
         print(f"\nClassifier, {section['n']} faces")
         print(f"{'attribute':24}{'accuracy':>10}{'majority':>10}{'balanced':>10}{'AUROC':>10}{'Brier':>10}{'calibr.':>10}")
@@ -260,6 +334,14 @@ def print_tables(evaluation: dict[str, Any]) -> None:
         print(f"\nEdits, {section['n']} faces. {edits_text(section)}")
     if section := evaluation.get("skin"):
         print(f"\nSkin. {skin_text(section)}")
+    if section := evaluation.get("parts"):
+        print(f"\nParts. {parts_text(section)}")
+    if section := evaluation.get("morph"):
+        print(f"\nMorph. {morphs_text(section)}")
+    if section := evaluation.get("detail"):
+        print(f"\nDetail. {detail_text(section)}")
+    if section := evaluation.get("detectability"):
+        print(f"\nDetectability. {detectability_text(section)}")
     if section := evaluation.get("alignment"):
         print_alignment(section)
     if section := evaluation.get("inversion"):

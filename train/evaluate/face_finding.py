@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from facevae.editor import Editor
 from facevae.photo import alignment, finding, images
-from facevae.photo.alignment import REFERENCE_POINTS, Alignment, Square, refine_alignments
+from facevae.photo.alignment import REFERENCE_POINTS, Alignment, Square, pixel_map, refine_alignments
 from facevae.photo.finding import find_faces
 from train.data.prepared import CELEBA_CROP_PX, Listing
 from train.networks.aligner import CELEBA_FRAME_PX
@@ -78,7 +78,10 @@ def evaluate_pictures(editor: Editor) -> dict[str, Any]:
 
 
 def evaluate_photos(editor: Editor, folder: Path, sheets: Path) -> dict[str, dict[str, float]]:
-    """The share of LFW's and FairFace's photos with a face, by their groups; sheets of all crops go to `sheets`, never into the project."""
+    """How many of LFW's and FairFace's photos show a face, by their groups: upright, and turned by 90, 180 or 270° in turn.
+
+    Sheets of all upright crops go to `sheets`, never into the project.
+    """
     groups: dict[str, list[Path]] = {"LFW": sorted((folder / "lfw").rglob("*.jpg"))}
     with (folder / "fairface" / "labels.csv").open() as file:
         for row in csv.DictReader(file):
@@ -86,18 +89,19 @@ def evaluate_photos(editor: Editor, folder: Path, sheets: Path) -> dict[str, dic
     sheets.mkdir(parents=True, exist_ok=True)
     table = {}
     for group, files in groups.items():
-        cells, found, sure = [], 0, []
-        for file in files:
+        cells, found, turned, sure = [], 0, 0, []
+        for number, file in enumerate(files):
             photo = images.open_photo(file).pixels
             faces = find_faces(photo, editor.aligner, editor.finder)
             found += bool(faces)
+            turned += bool(find_faces(np.ascontiguousarray(np.rot90(photo, 1 + number % 3)), editor.aligner, editor.finder))
             sure += [face.confidence for face in faces[:1]]
             cells.append(
                 alignment.crop(photo, faces[0], SHEET_CELL_PX) if faces else np.full((SHEET_CELL_PX, SHEET_CELL_PX, 3), 40, np.uint8)
             )
         images_sheet = tile(np.stack(cells), columns=10)
         cv2.imwrite(str(sheets / f"{group.replace(' ', '-')}.png"), images_sheet[:, :, ::-1])
-        table[group] = {"n": len(files), "found": found, "confidence": round(float(np.mean(sure)), 3) if sure else 0.0}
+        table[group] = {"n": len(files), "found": found, "turned": turned, "confidence": round(float(np.mean(sure)), 3) if sure else 0.0}
     return table
 
 
@@ -108,8 +112,7 @@ def place_frame(frame: UInt8[np.ndarray, "h w 3"], rng: np.random.Generator) -> 
     width, height = CELEBA_FRAME_PX
     to_canvas = Square(x, y, scale, turn).inverse()  # frame pixels about its middle -> canvas
     to_canvas[:, 2] += to_canvas[:, :2] @ (0.5 - width / 2, 0.5 - height / 2)
-    index_map = to_canvas.copy()
-    index_map[:, 2] += to_canvas[:, :2].sum(axis=1) * 0.5 - 0.5
+    index_map = pixel_map(to_canvas)
     flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     canvas = cv2.warpAffine(frame, index_map, (CANVAS_PX, CANVAS_PX), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     side = CELEBA_CROP_PX
@@ -157,8 +160,7 @@ def vary(
     size = (round(width * scale), round(height * scale))
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -turn_deg, 1.0)
     matrix *= scale
-    index_map = matrix.copy()
-    index_map[:, 2] += matrix[:, :2].sum(axis=1) * 0.5 - 0.5
+    index_map = pixel_map(matrix)
     flags = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     turned = cv2.warpAffine(photo, index_map, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     back = cv2.invertAffineTransform(matrix)
@@ -196,4 +198,4 @@ def print_alignment(section: dict[str, Any]) -> None:
         + ", ".join(f"{k} {v['faces']} ({v['haar']})" for k, v in section["faceless"].items())
     )
     for name, row in section.get("photos", {}).items():
-        print(f"{name:24}{row['found']:5} of {row['n']:4}   mean confidence {row['confidence']:.3f}")
+        print(f"{name:24}{row['found']:5}, turned {row['turned']:4} of {row['n']:4}   mean confidence {row['confidence']:.3f}")

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
@@ -27,7 +28,8 @@ def evaluate_parser(run: Path) -> dict[str, Any]:
     net, parts = load_parser(run), open_parts(run)
     size = net.config.size
     photos, labels = held_out(parts, "celebamask", size)
-    decodes = np.load(run / "decodes.npy", mmap_mode="r")[parts.of("celebamask", held_out=True)]
+    drawn = np.load(run / "decodes.npy", mmap_mode="r")[parts.of("celebamask", held_out=True)]
+    decodes = np.stack([cv2.resize(picture, (size, size), interpolation=cv2.INTER_CUBIC) for picture in drawn])
     lfw, hair = held_out(parts, "hair_lfw", size)
     parameters = sum(p.numel() for p in net.parameters())
     return {

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from facevae.attributes import Goal
 from facevae.editor import Editor, Face
+from facevae.editor.hair import NoHairError
 from facevae.photo import images
 from facevae.photo.alignment import whole
 from train.data.augment import outputs_of
@@ -24,8 +25,11 @@ COLUMNS = ("n", "success", "guide", "leakage", "steps", "sec")
 
 
 def guide_as_page(editor: Editor, face: Face, goal: Goal) -> Guided:
-    """The guidance of the page."""
-    *_, last = editor.guide(face, goal.wanted)
+    """The guidance of the page; it leaves a face without hair to dye as it is."""
+    try:
+        *_, last = editor.guide(face, goal.wanted)
+    except NoHairError:
+        return face, 0
     return last.face, last.step
 
 

@@ -14,7 +14,7 @@ from facevae.latent.inversion import InversionConfig, InversionStep, refine
 from facevae.photo import images
 from facevae.photo.compositing import soft_mask
 from train.data.prepared import PreparedData
-from train.measure.encodings import PhotoRenderer, logit
+from train.measure.encodings import Pasting, PhotoRenderer, logit
 from train.networks.scores import Scorer
 
 EDITS = {"Smiling": 2.0, "Eyeglasses": 2.0, "Blond_Hair": 2.0, "Male": 2.0}  # attribute -> strength in σ
@@ -109,7 +109,7 @@ def compare_edits(
     after: Float32[np.ndarray, "n d"],
 ) -> dict[str, dict[str, float]]:
     """The edits of `EDITS` from both sets of latents, as the judge sees them in the photo."""
-    views = [PhotoRenderer(checkpoint.net, judge, data, index, z, pasted=True) for z in (before, after)]
+    views = [PhotoRenderer(checkpoint.net, judge, data, index, z, pasting=Pasting.of(checkpoint)) for z in (before, after)]
     rows, plain = np.arange(len(index)), logit(views[0].plain)
     attributes = list(judge.config.attributes)
     table = {}

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from facevae.attributes import Goal
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.editor import Editor, Face
+from facevae.editor.hair import NoHairError
 from train.data.prepared import PreparedData
 from train.evaluate.guidance import face_from
 from train.latent.skin_tone import explained, tones, tones_at
@@ -58,7 +59,10 @@ class SkinFaces:
             face = self.face(row)
             seen = self.editor.probabilities(face)
             if len(ends) < most and min(seen[label] if want else 1 - seen[label] for label, want in goal.wanted.items()) < 0.5:
-                *_, last = self.editor.guide(face, goal.wanted)
+                try:
+                    *_, last = self.editor.guide(face, goal.wanted)
+                except NoHairError:
+                    continue
                 ends[row] = self.editor.edit(last.face).crop
         return self.change(ends) if ends else None
 

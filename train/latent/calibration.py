@@ -1,7 +1,7 @@
 """Choice between direction estimators by the judge, and the safe range of each slider."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,8 @@ class Calibrator:
     """Largest squared Mahalanobis distance from the mean that counts as within the data."""
     stranger: float
     """Cosine of two people's embeddings that 19 of 20 pairs stay below."""
+    about: tuple[str, ...] = ()
+    """The attributes that the tried edits are about."""
 
     def merit(self, rows: Int[np.ndarray, " m"], sign: int, column: int, step: Float[Tensor, " d"], config: DirectionsConfig) -> float:
         """How far faces come on their way to a changed label, minus priced leakage and strangers, at the best of `choose_at`.
@@ -87,7 +89,7 @@ class Calibrator:
         """
         values, before = [], logit(self.view.plain[rows, column])
         for strength in config.choose_at:
-            seen = self.view.look(rows, sign * strength * step)
+            seen = self.view.look(rows, sign * strength * step, self.about)
             way = ((logit(seen.probabilities[:, column]) - before) / -before).clip(0, 1).mean()
             leak = self.view.leakage(rows, seen.probabilities, column)
             strangers = (seen.cosine < self.stranger).mean()
@@ -106,7 +108,7 @@ class Calibrator:
         best, convinced, safe, limit = (0.0, 0.0), -1.0, [], "best"
         for strength in config.ladder:
             move = sign * strength * step
-            seen = self.view.look(rows, move)
+            seen = self.view.look(rows, move, self.about)
             away = self.centred[rows] + move
             if float(((away @ self.precision) * away).sum(1).median()) > self.far:
                 limit = "density"
@@ -125,7 +127,7 @@ class Calibrator:
 
     def shifts(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, " d"], attributes: list[str]) -> dict[str, float]:
         """Mean signed change of the judge's logits, in σ."""
-        mean = self.view.change(rows, self.view.probabilities(rows, move)).mean(0)
+        mean = self.view.change(rows, self.view.probabilities(rows, move, self.about)).mean(0)
         return {name: round(float(v), 3) for name, v in zip(attributes, mean, strict=True)}
 
     def calibrate(
@@ -141,7 +143,7 @@ class Calibrator:
         `steps` of one σ, by estimator; `own` are the held-out faces' labels. "shift" is how far the end that the slider is named
         for moves the judge's own logit, in σ.
         """
-        column = attributes.index(name)
+        self, column = replace(self, about=(name,)), attributes.index(name)
         lack, have = probe_faces(self.view.plain[:, column], own, config.probe_faces)
         # What a slider is named for is what it is for: "Beard" takes No_Beard away, another task than shaving; "Young ↔ older" is for both.
         both = [(lack, 1), (have, -1)]

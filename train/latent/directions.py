@@ -13,21 +13,26 @@ from torch import Tensor
 from tqdm import tqdm
 
 from facevae.attributes import SHOWN, SKIN_TONE
-from facevae.checkpoint.checkpoint import LabelStatistics
+from facevae.checkpoint.checkpoint import EMBEDDED, LabelStatistics
 from facevae.checkpoint.manifest import read_bytes, tensors_from
 from facevae.checkpoint.serialization import describe_direction, direction_tensors
 from facevae.checkpoint.serialization import read_directions as from_table
 from facevae.files import write_json, write_tensors
 from facevae.latent.directions import Direction, hold, partial_centroid
+from facevae.latent.hair_colour import HairColour
+from facevae.latent.makeup import MakeupMoves
+from facevae.photo.parts import parser_of
 from train.data.augment import outputs_of
 from train.data.prepared import PreparedData
 from train.latent.calibration import Calibrator, DirectionsConfig
 from train.latent.estimators import auroc_of, fit_steps, unit_of_score
+from train.latent.hair_colour import fit_hair, hair_colours_at, hold_hair
 from train.latent.learned_directions import LearningSet, learn_steps
 from train.latent.skin_tone import fit_skin, tones_at
-from train.measure.encodings import PhotoRenderer, encode_many, load_run, logit
+from train.measure.encodings import Pasting, PhotoRenderer, encode_many, load_run, logit
 from train.networks.classifier import guide_from, judge_from
 from train.networks.identity import identity_from
+from train.networks.parser import load_parser
 
 
 def find_directions(
@@ -38,16 +43,18 @@ def find_directions(
     judge: Path | None = None,
     identity: Path | None = None,
     only: tuple[str, ...] = (),
+    parser: Path = EMBEDDED,
 ) -> dict[str, Direction]:
     """Fit, choose and calibrate a direction for each attribute that the editor shows; write them to `run`.
 
     Attributes with one class only, with too few probe faces, that the guide cannot tell apart or no direction moves are left
     out, and `directions.json` says why. The judge chooses between estimators, in the photo, on valid faces. With `only`, what
-    `run` has of the others stays. `ValueError` where judge and guide do not answer for the same attributes.
+    `run` has of the others stays. The face parser of `parser`, a run or a checkpoint, sees the hair. `ValueError` where judge and
+    guide do not answer for the same attributes.
     """
     net = load_run(run).net
     guide, (scorer, _), (embedding, _, people) = guide_from(classifier_run), judge_from(judge), identity_from(identity)
-    attributes = list(guide.config.attributes)
+    attributes, parts = list(guide.config.attributes), load_parser(parser)
     if list(scorer.config.attributes) != attributes:
         raise ValueError("the judge answers for other attributes than the guide")
     rng = np.random.default_rng(config.seed)
@@ -57,7 +64,10 @@ def find_directions(
     learning = LearningSet(net, guide, data, train, z, torch.linalg.cholesky(torch.from_numpy(covariance)).float())
     precision, centred = torch.from_numpy(np.linalg.inv(covariance)).float(), torch.from_numpy(held - z.mean(0)).float()
     far = float(np.percentile(((centred @ precision) * centred).sum(1), config.density_percentile))
-    view = PhotoRenderer(net, scorer, data, valid, held, pasted=True, identity=embedding)
+    hair = fit_hair(z, hair_colours_at(parts, data.images, train), learning.cholesky)
+    colour = HairColour(hair, learning.cholesky)
+    pasting = Pasting(parser_of(parts), colour, MakeupMoves({}, learning.cholesky), colour.without)
+    view = PhotoRenderer(net, scorer, data, valid, held, pasting, identity=embedding)
     calibrator = Calibrator(view, centred, precision, far, people["different_95"])
 
     shown = [s.name for s in SHOWN if s.name in attributes and s.name in data.attributes and (not only or s.name in only)]
@@ -68,7 +78,7 @@ def find_directions(
     }
     names = [name for name in shown if not withheld[name]]
     skin = fit_skin(learning.z, tones_at(data.images, train), learning.cholesky)
-    steps = all_steps(learning, names, said, held, valid, precision, config, run, skin)
+    steps = all_steps(learning, names, said, held, valid, precision, config, run, skin, hair)
 
     found, report = {}, {}
     for name in tqdm(names, desc="directions"):
@@ -79,6 +89,7 @@ def find_directions(
             why = f"at the end of its safe range it moves the judge's logit by {row['shift']:.1f} σ, less than {config.least_shift:g}"
             withheld[name] = why
     write_tensors(run / "skin.safetensors", {"steps": skin})
+    write_tensors(run / "hair.safetensors", {"slopes": hair})
     tried = {f"{name} {estimator}": step for name, own in steps.items() for estimator, step in own.items()}
     write_tensors(run / "estimators.safetensors", (read_estimators(run) if only else {}) | tried)
     spreads = {"guide_spread": learning.spread(config.learned.spread_faces), "judge_spread": torch.from_numpy(logit(view.plain).std(0))}
@@ -96,6 +107,7 @@ def all_steps(
     config: DirectionsConfig,
     run: Path,
     skin: Float[Tensor, "3 d"],
+    hair: Float[Tensor, "3 d"],
 ) -> dict[str, dict[str, Float[Tensor, " d"]]]:
     """attribute -> estimator -> the step of one σ, in one unit for all, and none moves the skin's tone but those that are for it.
 
@@ -111,6 +123,8 @@ def all_steps(
         fitted = fit_steps(learning.z, labels, seen, held, own, data.attributes, name) | learned[name]
         if name not in SKIN_TONE and learning.z.shape[1] > len(skin):  # of a latent of three nothing would be left
             fitted = {e: hold(torch.as_tensor(step).float(), skin, learning.cholesky).numpy() for e, step in fitted.items()}
+        if learning.z.shape[1] > len(skin) + len(hair):
+            fitted = {e: hold_hair(name, torch.as_tensor(step).float(), hair, learning.cholesky).numpy() for e, step in fitted.items()}
         steps[name] = {e: torch.from_numpy(unit_of_score(step, precision.double().numpy())).float() for e, step in fitted.items()}
     return steps
 

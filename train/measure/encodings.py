@@ -10,11 +10,19 @@ from jaxtyping import Float, Float32, Int
 from torch import Tensor
 from tqdm import tqdm
 
+from facevae.checkpoint.checkpoint import Checkpoint
+from facevae.editor.renderer import Renderer
+from facevae.latent.hair_colour import HairColour
+from facevae.latent.makeup import MakeupMoves
 from facevae.nets.architectures import build_net, net_config
 from facevae.nets.vae import VAE
 from facevae.photo import images
 from facevae.photo.alignment import whole
 from facevae.photo.compositing import paste, soft_mask
+from facevae.photo.crop_background import CropBackground
+from facevae.photo.makeup import Makeup
+from facevae.photo.parts import Parser
+from facevae.photo.regions import dyes_hair, makes_up
 from train.data.prepared import PreparedData
 from train.networks.identity import IdentityNet
 from train.networks.scores import Scorer
@@ -71,10 +79,26 @@ class Readings:
     """Between the identity embeddings of the crop before and after; NaN where no embedding was given."""
 
 
+@dataclass(frozen=True)
+class Pasting:
+    """What it takes to lay a change into photos as `Editor.edit` does."""
+
+    parser: Parser
+    hair: HairColour
+    makeup: MakeupMoves
+    drawn_matrix: Float[Tensor, "d d"]
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> "Pasting":
+        """That of a checkpoint."""
+        renderer = Renderer(checkpoint)
+        return cls(renderer.parser, renderer.hair, renderer.makeup, renderer.drawn_matrix)
+
+
 class PhotoRenderer:
     """What the classifier sees in edited photos.
 
-    `pasted` is the way of `Editor.edit`; without it crop + mask · (G(z + move) − G(z)), which is much faster and
+    `pasting` is the way of `Editor.edit`; without it crop + mask · (G(z + move) − G(z)), which is much faster and
     what guidance sees. `plain` (n, a) holds the probabilities of the untouched crops. `identity` embeds faces.
     """
 
@@ -85,10 +109,11 @@ class PhotoRenderer:
         data: PreparedData,
         index: Int[np.ndarray, " n"],
         z: Float32[np.ndarray, "n d"],
-        pasted: bool = False,
+        pasting: "Pasting | None" = None,
         identity: IdentityNet | None = None,
     ) -> None:
-        self.pasted = pasted
+        self.pasting = pasting
+        self.grounds: dict[int, CropBackground] = {}
         self.net, self.classifier, self.z, self.identity = net, classifier, torch.from_numpy(z), identity
         self.pictures = np.array(data.images[index])
         self.mask = torch.from_numpy(soft_mask(data.size))[None, None]
@@ -101,32 +126,52 @@ class PhotoRenderer:
             self.people = torch.cat([identity(part) for part in x]) if identity is not None else None
         self.plain: Float32[np.ndarray, "n a"] = torch.cat(seen).numpy()
 
-    def probabilities(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"]) -> Float32[np.ndarray, "m a"]:
+    def probabilities(
+        self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"], about: tuple[str, ...] = ()
+    ) -> Float32[np.ndarray, "m a"]:
         """Probabilities of all attributes for the faces `rows`, moved by `move`."""
-        return self.look(rows, move).probabilities
+        return self.look(rows, move, about).probabilities
 
     @torch.inference_mode()
-    def look(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"]) -> Readings:
-        """The faces `rows`, all moved by `move` (d,) or each by its own (m, d)."""
+    def look(self, rows: Int[np.ndarray, " m"], move: Float[Tensor, "*m d"], about: tuple[str, ...] = ()) -> Readings:
+        """The faces `rows`, all moved by `move` (d,) or each by its own (m, d). `about` names the attributes of the edit, where known."""
         each = move.expand(len(rows), -1)
         seen, cosines = [], []
         for part in np.array_split(np.arange(len(rows)), -(-len(rows) // BATCH)):
             faces = rows[part]
-            before, after = self.before[faces].float(), self.net.decode(self.z[faces] + each[part]).clamp(0, 1)
+            before, moves = self.before[faces].float(), each[part]
+            if self.pasting is not None:
+                moves = moves @ self.pasting.drawn_matrix.T
+            after = self.net.decode(self.z[faces] + moves).clamp(0, 1)
             x = images.to_float(self.pictures[faces])
-            x = self._paste(faces, before, after) if self.pasted else (x + self.mask * (after - before)).clamp(0, 1)
+            if self.pasting is not None:
+                x = self._paste(self.pasting, faces, before, after, each[part], about)
+            else:
+                x = (x + self.mask * (after - before)).clamp(0, 1)
             seen.append(self.classifier(x).sigmoid())
             same = (self.identity(x) * self.people[faces]).sum(1) if self.identity is not None else torch.full((len(part),), torch.nan)
             cosines.append(same)
         return Readings(torch.cat(seen).numpy(), torch.cat(cosines).numpy())
 
     def _paste(
-        self, part: Int[np.ndarray, " m"], before: Float[Tensor, "m 3 s s"], after: Float[Tensor, "m 3 s s"]
+        self,
+        pasting: "Pasting",
+        part: Int[np.ndarray, " m"],
+        before: Float[Tensor, "m 3 s s"],
+        after: Float[Tensor, "m 3 s s"],
+        moves: Float[Tensor, "m d"],
+        about: tuple[str, ...],
     ) -> Float[Tensor, "m 3 s s"]:
         """The crops with the change in them, as the editor gives them back."""
-        pairs = (np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy()) for x in (before, after))
-        crops = (paste(self.pictures[k], b, a, whole(len(b))) for k, b, a in zip(part, *pairs, strict=True))
-        return images.to_float(np.stack(list(crops)))
+        crops, place = [], whole(before.shape[-1])
+        for k, old, new, move in zip(part.tolist(), before, after, moves, strict=True):
+            if k not in self.grounds:
+                self.grounds[k] = CropBackground(self.pictures[k], place, before.shape[-1], pasting.parser)
+            b, a = (np.ascontiguousarray(x.permute(1, 2, 0).numpy()) for x in (old, new))
+            hair = pasting.hair.shift(move if dyes_hair(about) else torch.zeros_like(move))
+            makeup = Makeup(*pasting.makeup.amounts(move)) if makes_up(about) else Makeup()
+            crops.append(paste(self.pictures[k], b, a, hair, place, pasting.parser, ground=self.grounds[k], makeup=makeup, about=about))
+        return images.to_float(np.stack(crops))
 
     def change(self, rows: Int[np.ndarray, " m"], seen: Float32[np.ndarray, "m a"]) -> Float[np.ndarray, "m a"]:
         """How far each logit moved, signed, in its own standard deviation over the untouched photos."""
@@ -141,7 +186,7 @@ class PhotoRenderer:
         return float(np.average(np.abs(self.change(rows, seen)), axis=1, weights=np.where(own, 0, 1 if weight is None else weight)).mean())
 
 
-def logit(probability: Float32[np.ndarray, "*n"]) -> Float32[np.ndarray, "*n"]:
+def logit(probability: Float32[np.ndarray, " *n"]) -> Float32[np.ndarray, " *n"]:
     """log(p / (1 - p)), finite at 0 and 1."""
     p = probability.clip(1e-6, 1 - 1e-6)
     return np.log(p / (1 - p))

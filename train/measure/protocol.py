@@ -182,7 +182,7 @@ def draw(prior: Prior | None, dimensions: int, count: int, temperature: float) -
     """The latents of the seeds 0 … count - 1, from N(0, I) where there is no prior."""
     if prior is None:
         return torch.stack([standard_normal(seed, dimensions, temperature) for seed in range(count)])
-    return torch.stack([prior.from_seed(seed, temperature) for seed in range(count)])
+    return prior.from_seeds(range(count), temperature)
 
 
 def fit_gaussian(net: VAE, data: PreparedData) -> GaussianMixture:

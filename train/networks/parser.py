@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.nets.parser import PARTS, FaceParser, ParserConfig
 from facevae.photo import images
-from facevae.photo.alignment import Aligner, Square
+from facevae.photo.alignment import Aligner, Square, pixel_map
 from train.data.augment import Reconstruct
 from train.data.distractors import damage, sample
 from train.data.occluders import Occluders
@@ -36,8 +37,9 @@ from train.vae.resume import config_as_json, read_state
 from train.vae.schedules import check_clocks
 
 OTHER = PARTS.index("other")
-# How much a pixel of a class counts: small parts and those that few photos have count more.
-WEIGHTS = {"brows": 1.5, "eyes": 1.5, "glasses": 1.5, "lips": 1.5, "mouth": 1.5, "hat": 1.5}
+# How much a pixel of a class counts: small parts and those that few photos have count more; what is drawn over faces in training counts
+# less, or textured hair is taken for it.
+WEIGHTS = {"brows": 1.5, "eyes": 1.5, "glasses": 1.5, "lips": 1.5, "mouth": 1.5, "hat": 1.5, "other": 0.6}
 CANVAS_TO_CROP = np.array([[1 / CROP_PX, 0, -MARGIN_PX / CROP_PX], [0, 1 / CROP_PX, -MARGIN_PX / CROP_PX]])
 
 
@@ -54,20 +56,22 @@ class ParserTrainConfig:
     lr_ramp_nimg: int = 6_400
     weight_decay: float = 0.02
     ema_halflife_nimg: int = 4_000
-    shares: tuple[float, ...] = (0.42, 0.40, 0.08, 0.10)
+    shares: tuple[float, ...] = (0.47, 0.35, 0.08, 0.10)
     """How often each source is drawn from: celebamask, machine, hair_celeba, hair_lfw."""
     rare: float = 4.0
     """How many times as often a hand-labelled face with glasses or a hat is drawn as one without."""
     decoded: float = 0.25
     """Share of crops that are a VAE's picture of the photo."""
-    covered: float = 0.22
+    decode_px: int = 128
+    """The VAE's side."""
+    covered: float = 0.12
     """Share of crops with something drawn over the face."""
     shift: float = 0.12
     """In crop sides."""
     smallest: float = 0.75
     largest: float = 1.3
     turn_deg: float = 20.0
-    dice: float = 0.4
+    dice: float = 1.0
     """Weight of the Dice loss, which counts each class alike, beside the cross-entropy's 1."""
     tick_nimg: int = 3_200
     precision: Literal["bf16", "no"] = "bf16"
@@ -99,7 +103,7 @@ def fit_parser(
         net.load_state_dict(load_parser(start).state_dict(), strict=True)
     training = begin(config, net, run, config_as_json(config), {})
     parts = cached_parts(run, parsing, celeba, aligner)
-    decodes = cached_decodes(run / "decodes.npy", parts.images, config.net.size, reconstruct)
+    decodes = cached_decodes(run / "decodes.npy", parts.images, config.decode_px, reconstruct)
     batches = PartBatches(config, parts, decodes)
     faces, hair = (held_out(parts, source, config.net.size) for source in ("celebamask", "hair_lfw"))
 
@@ -179,7 +183,9 @@ class PartBatches:
         window = Square(x, y, 1 / scale, math.radians(rng.uniform(-config.turn_deg, config.turn_deg))).matrix()
         border = (cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101, cv2.BORDER_CONSTANT)[rng.choice(3, p=(0.5, 0.35, 0.15))]
         if rng.random() < config.decoded:
-            crop = sample(self.decodes[member], compose(window, np.array([[1 / size, 0, 0], [0, 1 / size, 0]])), size, border)
+            decode = self.decodes[member]
+            to_crop = np.array([[1 / len(decode), 0, 0], [0, 1 / len(decode), 0]])
+            crop = sample(decode, compose(window, to_crop), size, border)
         else:
             crop = sample(self.parts.images[member], compose(window, CANVAS_TO_CROP), size, border)
         labels = sample_labels(self.parts.labels[member], compose(window, CANVAS_TO_CROP), size)
@@ -198,9 +204,8 @@ def compose(second: Float[np.ndarray, "2 3"], first: Float[np.ndarray, "2 3"]) -
 
 def sample_labels(labels: UInt8[np.ndarray, "c c"], matrix: Float[np.ndarray, "2 3"], size: int) -> UInt8[np.ndarray, "s s"]:
     """The unit window of `matrix` (label pixels -> unit) at `size` px; `UNKNOWN` outside."""
-    index_map = matrix * size
-    index_map[:, 2] += index_map[:, :2].sum(axis=1) * 0.5 - 0.5
-    return cv2.warpAffine(labels, index_map, (size, size), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=UNKNOWN)
+    how = {"flags": cv2.INTER_NEAREST, "borderMode": cv2.BORDER_CONSTANT, "borderValue": UNKNOWN}
+    return cv2.warpAffine(labels, pixel_map(matrix * size), (size, size), **how)
 
 
 def held_out(parts: FaceParts, source: str, size: int) -> tuple[UInt8[np.ndarray, "n s s 3"], UInt8[np.ndarray, "n s s"]]:
@@ -230,7 +235,9 @@ def part_ious(net: FaceParser, photos: UInt8[np.ndarray, "n s s 3"], labels: UIn
 
 
 def load_parser(run: Path) -> FaceParser:
-    """The EMA weights of a parser run, on the CPU, frozen, in eval mode."""
+    """The EMA weights of a parser run, or the face parser of a checkpoint folder, on the CPU, frozen, in eval mode."""
+    if (run / "model.safetensors").is_file():
+        return Checkpoint.from_pretrained(run).parser
     parts, saved, _ = read_state(run / "state.safetensors")
     net = FaceParser(ParserConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in saved["net"].items()}))
     net.load_state_dict(parts["ema"], strict=True)

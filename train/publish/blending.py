@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from facevae.editor import Editor
-from facevae.photo.alignment import Alignment
-from facevae.photo.compositing import DETAIL, paste, soft_mask
+from facevae.photo.alignment import Alignment, pixel_map
+from facevae.photo.compositing import DETAIL, soft_mask
 from train.publish.figures import ASTRONAUT, caption, save
 
 DETAILS = (0.0, DETAIL, 1.0)
@@ -37,25 +37,31 @@ def compare_blending(out: Path, checkpoint: Path | None = None, photo: Path = AS
         if name not in editor.checkpoint.directions:
             continue
         for share in SHARES:
-            after = editor.edit(face, {name: share * getattr(editor.checkpoint.directions[name], end)}).decoded.astype(np.float32) / 255
-            cells = [whole, *blend_variants(whole, before, after, alignment).values()]
+            strengths = {name: share * getattr(editor.checkpoint.directions[name], end)}
+            after = editor.edit(face, strengths).decoded.astype(np.float32) / 255
+            ours = {f"ours, detail {d:g}": editor.edit(face, strengths, detail=d).photo for d in DETAILS}
+            cells = [whole, *blend_variants(whole, before, after, alignment, ours).values()]
             strip = np.concatenate([np.pad(window(c, alignment), ((0, 2), (0, 2), (0, 0)), constant_values=255) for c in cells], axis=1)
             rows += [caption(f"{title}, {share:.0%} of the slider", strip.shape[1]), strip]
     width = rows[1].shape[1] // len(cells)
-    titles = [caption(t, width) for t in ("photo", *blend_variants(whole, before, after, alignment))]
+    titles = [caption(t, width) for t in ("photo", *blend_variants(whole, before, after, alignment, ours))]
     out.mkdir(parents=True, exist_ok=True)
     save(out / "blending.jpg", np.concatenate([np.concatenate(titles, axis=1), *(r[:, : width * len(cells)] for r in rows)]))
 
 
 def blend_variants(
-    photo: UInt8[np.ndarray, "h w 3"], before: Float32[np.ndarray, "s s 3"], after: Float32[np.ndarray, "s s 3"], alignment: Alignment
+    photo: UInt8[np.ndarray, "h w 3"],
+    before: Float32[np.ndarray, "s s 3"],
+    after: Float32[np.ndarray, "s s 3"],
+    alignment: Alignment,
+    ours: dict[str, UInt8[np.ndarray, "h w 3"]],
 ) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
     """Title -> the photo with the change in it, for every way compared."""
     bare = bare_residual(photo, after - before, alignment)
     drawn = onto(photo, after, alignment)
     return {
         "photo + change": bare,
-        **{f"ours, detail {d:g}": paste(photo, before, after, alignment, d) for d in DETAILS},
+        **ours,
         "Poisson: photo + change": poisson(photo, onto(photo, after - before, alignment, add=True), alignment),
         "Poisson: decoder's face": poisson(photo, drawn, alignment),
     }
@@ -73,8 +79,7 @@ def onto(
 ) -> UInt8[np.ndarray, "h w 3"]:
     """The layer, in units of [0, 1], in place of the photo's pixels in the crop, or added to them."""
     height, width = photo.shape[:2]
-    to_layer = alignment.matrix * len(layer)
-    to_layer[:, 2] += to_layer[:, :2].sum(axis=1) * 0.5 - 0.5  # pixel centres: i + 0.5 here, i in OpenCV
+    to_layer = pixel_map(alignment.matrix * len(layer))
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
     warped = 255 * cv2.warpAffine(np.ascontiguousarray(layer), to_layer, (width, height), flags=flags, borderMode=cv2.BORDER_CONSTANT)
     if not add:

@@ -6,7 +6,12 @@ from typing import Any
 from facevae.attributes import WITHHELD
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.files import write_atomic
+from train.evaluate.detectability import detectability_text
+from train.evaluate.drawn_people import draws_text
 from train.evaluate.edit_tables import edits_text
+from train.evaluate.edited_parts import parts_text
+from train.evaluate.morphs import morphs_text
+from train.evaluate.sharpened_parts import detail_text
 from train.evaluate.skin_shift import skin_text
 from train.measure.markdown import judged_by, percent, table
 from train.measure.protocol import REAL, sentences_of, spread, table_of
@@ -19,13 +24,14 @@ library_name: facevae
 ---
 # {name}
 
-A {size} px variational autoencoder of faces with the classifier, alignment net, directions and prior that the facevae editor needs.
-{parameters:.1f}M parameters, {latent} latent dimensions, trained from scratch on {nimg:,} images seen.
+A {size} px variational autoencoder of faces with the classifier, alignment net, face parser, directions and prior that the facevae editor
+needs. {parameters:.1f}M parameters, {latent} latent dimensions, trained from scratch on {nimg:,} images seen.
 
 ## Data and licence
 Trained on a subset of CelebA (Liu, Luo, Wang, Tang, *Deep Learning Face Attributes in the Wild*, ICCV 2015): 24,000 faces of its
 train partition, {size} px crops. **Non-commercial research use only**, as the terms of the data set demand. No image of it is part
-of the checkpoint or of the project.
+of the checkpoint or of the project. The face parser learned from masks: by hand of CelebAMask-HQ (Lee et al., *MaskGAN*, CVPR 2020;
+non-commercial research and education) and of LFW Part Labels (Kae et al., CVPR 2013; research), by machine of CelebA's photos.
 
 ## What it is for, and what it is not for
 Trying, teaching and studying latent face editing. Not for identifying people, not for judging them, not for deceiving anybody:
@@ -40,11 +46,16 @@ saved pictures carry "AI-edited" and the recipe in their metadata.
 - **Skin keeps its tone.** In the data blond goes with light skin and glasses with dark; every direction but that of pale
   skin, and every search, is held from the moves that change the colour of cheeks. "The tone of skin" below says what is left.
 - **Faces are not found equally well.** The table of other sets' photos below counts; strong profiles fail, whoever they are of.
-- {sharpness} In a photo the editor keeps the photo's own pixels and adds only the change.
+- **Hair keeps its colour** but for its own sliders, which dye it in the photo and touch nothing else. What the parser does not see as hair
+  is not dyed; shades are those of the data's hair.
+- {sharpness} In a photo the editor keeps the photo's own pixels and adds only the change, on the face alone.{detail}
 """
 BLURRY = "A {size} px likelihood model is blurry."
-SHARPENED = """An adversary sharpened the decoder's detail levels. **What is sharp is guessed, not remembered**: eyes, wrinkles and
-  strands of hair look plausible and need not be those of the person, and a drawn face may have a scribble on its skin."""
+SHARPENED = """Adversaries sharpened the decoder. **What is sharp is guessed, not remembered**: eyes, wrinkles and
+  strands of hair look plausible and need not be those of the person."""
+
+DETAIL = """ A detail net gives what is drawn there the sharpness of the photo: it, too, guesses.
+  It learned from {windows:,} squares of CelebA's and of CelebA-HQ's photos, {hours:.1f} hours on one processor core."""
 
 
 FINDING_NOTE = (
@@ -66,7 +77,7 @@ MARKS = ("<!-- numbers: written by python -m train figures -->", "<!-- end of nu
 
 def finding_tables(section: dict[str, Any]) -> str:
     """Errors of the whole way, of the net alone and of Haar's boxes alone; the astronaut; pictures without a face; other sets."""
-    names = {"pipeline": "boxes + net", "net": "net alone, rough start", "haar": "Haar's boxes alone"}
+    names = {"pipeline": "boxes, finder and net", "net": "net alone, rough start", "haar": "Haar's boxes alone"}
     rows = [
         [title, percent(row["found"]), *(f"{row[k]:.1f}" for k in ("error_median", "error_95", "turn_deg_median"))]
         for name, title in names.items()
@@ -81,7 +92,8 @@ def finding_tables(section: dict[str, Any]) -> str:
         + ".\n"
     )
     if photos := section.get("photos"):
-        text += "\n" + table(["photos", "found", "of"], [[name, str(row["found"]), str(row["n"])] for name, row in photos.items()])
+        rows = [[name, str(row["found"]), str(row.get("turned", "–")), str(row["n"])] for name, row in photos.items()]
+        text += "\n" + table(["photos", "found", "found, turned by 90, 180 or 270°", "of"], rows)
     return text
 
 
@@ -117,12 +129,21 @@ def prior_table(section: dict[str, Any]) -> str:
         drawn = spread(found["frechet"]) if found else "–"
         chosen = name == (best if section["chosen"] == "mixture" else section["chosen"])
         rows.append([f"**{name}**" if chosen else name, f"{nats[name]:.1f}" if name in nats else "–", drawn])
-    return table(["prior", "nats a face", "Fréchet, drawn at T = 1"], rows)
+    text = table(["prior", "nats a face", "Fréchet, drawn at T = 1"], rows)
+    if flow := section.get("flow"):
+        copies = flow["copies"]
+        text += (
+            f"\nThe flow draws labels first, then a face under them. On {flow['faces']} valid faces it reaches {flow['nats']['flow']:.1f} "
+            f"nats, labels unknown, the prior before it ({flow['before']}) {flow['nats']['before']:.1f}. Nearest encoding of a training "
+            f"face: median {copies['samples_median']:.1f} σ for {copies['n']} draws, {copies['held_out_median']:.1f} σ for held-out faces; "
+            f"copies (nearer than half of that): {copies['copies']}.\n"
+        )
+    return text
 
 
 PRIOR_NOTE = (
     "Priors, on valid: log-likelihood of encodings of held-out faces, and the Fréchet distance of drawn faces in the judge's features; the "
-    "mixture's number of Gaussians is chosen by the first, between mixture and flow by the second."
+    "number of Gaussians is chosen by the first, between mixture and flow by the second."
 )
 
 
@@ -196,6 +217,7 @@ def model_card(checkpoint: Checkpoint) -> str:
         name=checkpoint.name,
         size=net.config.size,
         sharpness=SHARPENED if getattr(net.config, "detail_widths", ()) else BLURRY.format(size=net.config.size),
+        detail=DETAIL.format(**evaluation["detail"]) if "detail" in evaluation else "",
         latent=net.config.latent,
         parameters=sum(p.numel() for p in net.parameters()) / 1e6,
         nimg=evaluation.get("training", {}).get("nimg", 0),
@@ -212,12 +234,22 @@ def model_card(checkpoint: Checkpoint) -> str:
         )
     if section := evaluation.get("protocol"):
         text += f"\n## Protocol, {section['n']} held-out faces of the {section['split']} partition\n{protocol_table(section)}"
+    if section := evaluation.get("draws"):
+        text += f"\n## One seed, with and without a label\n{draws_text(section)}"
     if section := evaluation.get("prior"):
         text += f"\n## Prior\n{PRIOR_NOTE}{judged_by(section)}\n\n{prior_table(section)}"
     if section := evaluation.get("edits"):
         text += f"\n## Edits, {section['n']} held-out faces\n{edits_text(section)}"
     if section := evaluation.get("skin"):
         text += f"\n## The tone of skin\n{skin_text(section)}"
+    if section := evaluation.get("parts"):
+        text += f"\n## Parts of the face\n{parts_text(section)}"
+    if section := evaluation.get("morph"):
+        text += f"\n## Morphs\n{morphs_text(section)}"
+    if section := evaluation.get("detail"):
+        text += f"\n## Detail\n{detail_text(section)}"
+    if section := evaluation.get("detectability"):
+        text += f"\n## Can edits be told from photos?\n{detectability_text(section)}"
     if section := evaluation.get("alignment"):
         text += f"\n## Finding faces, {section['n']} frames\n{FINDING_NOTE}\n\n{finding_tables(section)}"
     if section := evaluation.get("inversion"):

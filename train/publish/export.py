@@ -1,4 +1,4 @@
-"""Export a run, classifier, alignment net, directions and prior to a checkpoint folder."""
+"""Export a run, its helper nets, directions and prior to a checkpoint folder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,24 +6,37 @@ from typing import Any
 
 from torch.nn import Module
 
-from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
+from facevae.checkpoint.checkpoint import EMBEDDED, Checkpoint, save_checkpoint
 from facevae.nets.judge import Judge
 from train.latent.directions import read_directions, read_labels, read_withheld
+from train.latent.hair_colour import read_hair
 from train.latent.prior import read_choice, read_prior
 from train.latent.skin_tone import read_skin
 from train.measure.encodings import load_run
 from train.networks.aligner import load_aligner
 from train.networks.classifier import guide_from, judge_from
+from train.networks.detail import load_detail
+from train.networks.parser import load_parser
 from train.publish.card import model_card
 
 
-def export(run: Path, classifier_run: Path, aligner_run: Path, out: Path, judge: Path | None = None) -> Checkpoint:
+def export(
+    run: Path,
+    classifier_run: Path,
+    aligner_run: Path,
+    out: Path,
+    judge: Path | None = None,
+    parser_run: Path = EMBEDDED,
+    detail_run: Path = EMBEDDED,
+) -> Checkpoint:
     """Write the checkpoint folder `out`; its evaluation holds what training knows until `evaluate` adds to it."""
     trained, guide = load_run(run), guide_from(classifier_run)
     checkpoint = Checkpoint(
         net=trained.net,
         classifier=guide,
         aligner=load_aligner(aligner_run),
+        parser=load_parser(parser_run),
+        detail=load_detail(detail_run),
         **parts_of_directions(run, judge, guide.config.attributes),
         prior=read_prior(run, trained.net.config.latent),
         variance=trained.variance,
@@ -49,6 +62,7 @@ def parts_of_directions(run: Path, judge: Path | None, attributes: tuple[str, ..
         "directions": read_directions(run),
         "labels": read_labels(run),
         "skin": read_skin(run),
+        "hair": read_hair(run),
         "judge": scorer if reports else None,
     }
 

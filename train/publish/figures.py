@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from facevae.attributes import PUT_ON
 from facevae.editor import Editor, Face
 from facevae.files import ASSETS, ROOT, write_atomic
 from train.data.prepared import list_celeba
@@ -21,9 +22,9 @@ SEEDS = tuple(range(32))
 EDITED_SEEDS = (5, 7, 23)
 ENDS_SEEDS = (0, 3, 5, 7, 11, 23, 26, 30)
 SHOWN_SHARE = 0.6  # of the slider's range: what people use; the end is where nearly every face has changed
-MORPH_SEEDS = (2, 9)
+MORPH_SEED, MORPH_FRAMES, MORPH_PX = 9, 7, 176
 SHOWN_EDITS = ("Smiling", "Blond_Hair", "Black_Hair", "Bangs", "Eyeglasses", "Male", "Young", "Mustache", "Gray_Hair")
-GOALS_IN_PHOTO = ("older", "blond", "black_hair", "serious")
+GOALS_IN_PHOTO = ("blond", "red_hair", "gray_hair", "makeup")
 CELL_PX = 128
 GOAL_COLUMNS = 5
 WAY_STEPS = (-0.9, -0.45, 0.35, 0.7)  # of the slider's ends
@@ -70,13 +71,10 @@ def draw_figures(checkpoint: Path | None, out: Path, page: bool = True) -> None:
     out.mkdir(parents=True, exist_ok=True)
     faces = editor.generate(SEEDS, temperature=0.7)
     save(out / "samples.png", tile(np.stack([f.crop for f in faces]), columns=8))
-    a, b = editor.generate(MORPH_SEEDS, temperature=0.7)
-    save(out / "morph.png", tile(editor.morph(a, b, np.linspace(0, 1, 9).tolist()), columns=9))
-    film = editor.save_animation(editor.morph(a, b, np.linspace(0, 1, 30).tolist()), "webp")
-    write_atomic(out / "morph.webp", lambda p: p.write_bytes(film))
+    save(out / "morph.jpg", morph_strip(editor, editor.open_photo(ASTRONAUT), *editor.generate([MORPH_SEED], temperature=0.7)))
     save(out / "edits.png", edit_sheet(editor, [editor.open_photo(ASTRONAUT), *editor.generate(EDITED_SEEDS, temperature=0.7)]))
     save(out / "ends.png", ends_sheet(editor, editor.generate(ENDS_SEEDS, temperature=0.7)))
-    if editor.evaluation.get("edits", {}).get("matrix"):
+    if set(editor.evaluation.get("edits", {}).get("matrix", {})) - {"shipped", "straight"}:  # estimators to compare
         figure = matrix_figure(editor.evaluation["edits"])
         write_atomic(out / "matrix.png", lambda p: figure.savefig(p, format="png", dpi=110))
     save(out / "photo.jpg", photo_sheet(editor, editor.open_photo(ASTRONAUT)))
@@ -90,6 +88,13 @@ def save(path: Path, pixels: UInt8[np.ndarray, "h w c"]) -> None:
     """PNG or JPEG by the path's ending, atomically."""
     write_atomic(path, lambda p: Image.fromarray(pixels).save(p, format="JPEG" if path.suffix == ".jpg" else "PNG", quality=90))
     print(path)
+
+
+def morph_strip(editor: Editor, a: Face, b: Face) -> UInt8[np.ndarray, "h w 3"]:
+    """`MORPH_FRAMES` crops on the way from one face to another, both included."""
+    frames = editor.morph(a, b, np.linspace(0, 1, MORPH_FRAMES).tolist())
+    cells = [np.asarray(Image.fromarray(frame).resize((MORPH_PX, MORPH_PX), Image.Resampling.LANCZOS)) for frame in frames]
+    return tile(np.stack(cells), columns=MORPH_FRAMES)
 
 
 def edit_sheet(editor: Editor, faces: list[Face]) -> UInt8[np.ndarray, "h w 3"]:
@@ -124,7 +129,8 @@ def goals_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
     cells = [("as it is", head(face, face.photo))]
     for goal in editor.goals:
         *_, last = editor.guide(face, goal.wanted)
-        cells.append((f"{goal.label.lower()}, guide {last.probability:.0%}", head(face, editor.edit(last.face).photo)))
+        seen = "" if last.reason == PUT_ON else f", guide {last.probability:.0%}"
+        cells.append((goal.label.lower() + seen, head(face, editor.edit(last.face).photo)))
     pictures = [labelled(cell) for cell in cells] + [blank()] * (-len(cells) % GOAL_COLUMNS)
     rows = [np.concatenate(pictures[k : k + GOAL_COLUMNS], axis=1) for k in range(0, len(pictures), GOAL_COLUMNS)]
     return np.concatenate(rows)

@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from facevae.editor import Editor, Face
+from facevae.editor.hair import NoHairError
 from facevae.files import write_atomic
 from train.vae.sample_sheets import caption
 
@@ -39,11 +40,14 @@ def draw_gallery(editor: Editor, photos: Sequence[Path], out: Path) -> Path:
 
 
 def looks(editor: Editor, face: Face) -> Iterator[tuple[str, UInt8[np.ndarray, "h w 3"]]]:
-    """Each "Make it …" button, with what the classifier and the judge see."""
+    """Each "Make it …" button, with what the classifier and the judge see; a face without hair has no hair colours."""
     for goal in editor.goals:
-        *_, last = editor.guide(face, goal.wanted)
+        try:
+            *_, last = editor.guide(face, goal.wanted)
+        except NoHairError:
+            continue
         judged = editor.report(face, {}, last.face, goal.wanted).judge
-        seen = f", judge {min(p if goal.wanted[name] else 1 - p for name, p in judged):.0%}" if judged else ""
+        seen = f", judge {min(p if goal.wanted[name] else 1 - p for name, p in judged.items()):.0%}" if judged else ""
         yield f"{goal.name}: guide {last.probability:.0%}{seen}", around(face, whole(editor.edit(last.face)))
 
 

@@ -11,10 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.gaussian import DiagonalGaussian, Point
 from facevae.nets.vae import VAE
 from train.vae.distributed import ALONE, Ranks
+from train.vae.perceptual import Seer
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class AdversaryConfig:
     """Faces drawn from a Gaussian fitted to the encodings join the reconstructions, so many for each photo. Nothing ties them to a
     photo: detail levels that learn on them for long write on skin and hair, and 0 draws the cleaner faces."""
     sees: Literal["pixels", "features"] = "pixels"
-    """Patches of pixels, or what the guide sees at its first levels: then only small heads have to be learned."""
+    """Patches of pixels, or features (see `TrainConfig.looks_through`): then only small heads have to be learned."""
     levels: int = 2
-    """features: residual levels of the guide, beside its stem."""
+    """features: levels beside the first."""
     width: int = 64
     lr: float = 4e-4
     betas: tuple[float, float] = (0.5, 0.99)
@@ -71,18 +71,18 @@ class PatchDiscriminator(nn.Module):
 
 
 class FeatureDiscriminator(nn.Module):
-    """Pictures in [0, 1] -> logits, 16 × 16 of them for each level of a frozen classifier at 128 px.
+    """Pictures in [0, 1] -> logits of places, at each level of a frozen net.
 
-    What the classifier has learned tells sharp from blurred at once, so that a few hundred steps of small heads are enough
+    What that net has learned tells sharp from blurred at once, so that a few hundred steps of small heads are enough
     (Sauer et al., Projected GANs Converge Faster, 2021, section 3, without the random projections).
     """
 
-    def __init__(self, guide: AttributeClassifier, levels: int = 2, width: int = 64, share: float = 1.0) -> None:
+    def __init__(self, guide: Seer, levels: int = 2, width: int = 64, share: float = 1.0) -> None:
         super().__init__()
         # Not a submodule, as in `FeatureLoss`: its weights belong to no optimizer and no state.
         self._guide = (guide.eval().requires_grad_(False),)
         self.levels, self.share = levels, share
-        channels = (64, 64, 128, 256, 512)[: levels + 1]  # of ResNet-18: its stem, its four levels
+        channels = guide.feature_channels[: levels + 1]
         self.heads = nn.ModuleList(
             nn.Sequential(
                 spectral_norm(nn.Conv2d(c, width, 3, stride=2 if level < 2 else 1, padding=1)),
@@ -103,9 +103,7 @@ class FeatureDiscriminator(nn.Module):
 class Adversary(nn.Module):
     """The discriminator and the Gaussian that it is shown drawn faces from: running mean and covariance of the encodings."""
 
-    def __init__(
-        self, config: AdversaryConfig, channels: int, latent: int, guide: AttributeClassifier | None = None, share: float = 1.0
-    ) -> None:
+    def __init__(self, config: AdversaryConfig, channels: int, latent: int, guide: Seer | None = None, share: float = 1.0) -> None:
         """`guide` is what an adversary that sees features looks through; `share` the side of what it is shown, over a picture's."""
         super().__init__()
         self.config = config

@@ -44,9 +44,11 @@ class TrainConfig:
     free_nats: float = 0.0
     """Each latent dimension counts with at least so many nats in the rate that is trained on (free bits)."""
     feature_weight: float = 0.0
-    """Of the distance in the guide's features (see train/vae/perceptual.py), in nats per pixel and channel."""
+    """Of the distance in features (see train/vae/perceptual.py), in nats per pixel and channel."""
     feature_levels: int = 2
-    """Residual levels of the guide that are compared, beside its stem."""
+    """Levels that are compared, beside the first: of the guide its residual levels beside its stem."""
+    looks_through: Literal["guide", "efficient"] = "guide"
+    """Whose features a loss or an adversary compares: the guide's, or EfficientNet-lite0's (pip install 'facevae[detail]')."""
     focal_weight: float = 0.0
     """Of the focal frequency loss, in nats per pixel and channel."""
     adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
@@ -65,9 +67,14 @@ class TrainConfig:
     """Held-out images measured at each tick."""
 
     @property
+    def wants_features(self) -> bool:
+        """Whether a loss compares features."""
+        return bool(self.feature_weight) or (bool(self.adversary.weight) and self.adversary.sees == "features")
+
+    @property
     def wants_guide(self) -> bool:
         """Whether a loss looks through a classifier."""
-        return bool(self.feature_weight) or (bool(self.adversary.weight) and self.adversary.sees == "features")
+        return self.wants_features and self.looks_through == "guide"
 
     def __post_init__(self) -> None:
         if not 0 <= self.look_px <= min(self.net.shape[1:]):
@@ -99,8 +106,9 @@ AS_REPORTED: dict[str, Any] = {
 }
 
 PRESETS: dict[str, TrainConfig] = {
-    # The embedded checkpoint is made of four runs that each begin with the weights of the one before (docs/training.md): half of the
-    # latent dimensions, all of them, then detail levels that an adversary and the guide's features sharpen while everything else stays.
+    # The embedded checkpoint is made of five runs that each begin with the weights of the one before (docs/training.md): half of the
+    # latent dimensions, all of them, two of detail levels that an adversary and the guide's features sharpen while everything else stays,
+    # and the whole decoder once more, by what EfficientNet sees.
     "faces-128": TrainConfig(total_nimg=704_000),
     "faces-128-wide": TrainConfig(
         net=ResidualConfig(latent=512), total_nimg=550_400, beta=3.0, beta_schedule=RateSchedule(ramp_nimg=30_000), ema_halflife_nimg=20_000
@@ -119,6 +127,23 @@ PRESETS: dict[str, TrainConfig] = {
         look_px=64,
         frozen=("encoder.", "decoder.stem.", "decoder.levels.", "decoder.norm.", "decoder.to_pixels.", "decoder.smooth."),
         tick_nimg=7_680,
+    ),
+    "faces-128-clean": TrainConfig(
+        net=ResidualConfig(latent=512, detail_widths=(32, 16)),
+        total_nimg=51_200,
+        batch_size=32,
+        lr=4e-4,
+        lr_ramp_nimg=1_920,
+        ema_halflife_nimg=3_000,
+        beta=3.0,
+        beta_schedule=RateSchedule("constant"),
+        feature_weight=0.5,
+        feature_levels=3,
+        looks_through="efficient",
+        adversary=AdversaryConfig(weight=0.4, alone_nimg=3_200, ramp_nimg=6_400, drawn=0.0, sees="features", levels=3, width=48),
+        look_px=64,
+        frozen=("encoder.",),
+        tick_nimg=5_120,
     ),
     # MSE + 0.5 · w(t) · KL, summed over pixels and latent dimensions; w a sigmoid over the first half of ten epochs.
     "residual-64": TrainConfig(

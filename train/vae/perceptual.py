@@ -4,24 +4,35 @@ Both are losses that a Gaussian likelihood lacks: what the guide sees, and the s
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from facevae.nets.classifier import AttributeClassifier
+
+class Seer(Protocol):
+    """A frozen net whose features are compared: the guide, or EfficientNet-lite0."""
+
+    feature_channels: tuple[int, ...]
+
+    def features(self, x: Float[Tensor, "b 3 h w"], levels: int, share: float) -> list[Float[Tensor, "b c i j"]]:
+        """Features at its first level and `levels` more."""
+
+    def eval(self) -> "nn.Module":
+        """Keep its statistics."""
 
 
 class FeatureLoss(nn.Module):
-    """Distance of two pictures in the features of a frozen classifier.
+    """Distance of two pictures in the features of a frozen net.
 
     At each of the stem and the first `levels` residual levels: features scaled to length 1 at each position, squared difference,
     mean over positions; then the sum over levels (Zhang et al., The Unreasonable Effectiveness of Deep Features, 2018, eq. 1, with
     all weights 1). Positions differ by at most 4, so a level gives 0 to 4.
     """
 
-    def __init__(self, guide: AttributeClassifier, levels: int = 2) -> None:
+    def __init__(self, guide: Seer, levels: int = 2) -> None:
         super().__init__()
         # Not a submodule: the guide belongs to whoever made it, and its weights to no optimizer and no state.
         self._guide = (guide.eval().requires_grad_(False),)

@@ -15,6 +15,7 @@ from facevae.nets.classifier import AttributeClassifier
 from facevae.nets.vae import VAE
 from train.vae.adversary import Adversary
 from train.vae.config import TrainConfig
+from train.vae.efficient_features import EfficientFeatures
 from train.vae.gradient_guard import SpikeWatch
 from train.vae.logging import Tally, tally_from
 from train.vae.losses import GaussianLikelihood
@@ -28,13 +29,14 @@ class Learner:
 
     def __init__(self, config: TrainConfig, guide: AttributeClassifier | None, device: torch.device) -> None:
         self.config, self.device = config, device
-        guide = guide.to(device) if guide is not None else None
+        seer = EfficientFeatures() if config.wants_features and config.looks_through == "efficient" else guide
+        seer = seer.to(device) if seer is not None else None
         self.share = config.look_px / config.net.shape[1] or 1.0
         # The weights come from the seed, without touching anybody else's random numbers.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             self.net = build_net(config.net).to(device, memory_format=torch.channels_last)
-            self.adversary = Adversary(config.adversary, config.net.shape[0], config.net.latent, guide, self.share)
+            self.adversary = Adversary(config.adversary, config.net.shape[0], config.net.latent, seer, self.share)
             self.adversary.to(device, memory_format=torch.channels_last)
         freeze(self.net, config.frozen)
         self.ema = copy.deepcopy(self.net).requires_grad_(False).eval()
@@ -42,7 +44,7 @@ class Learner:
         shared = config.likelihood == "shared"
         self.likelihood = GaussianLikelihood(config.net.shape[1:], config.variance, learned, shared=shared).to(device)
         self.watch = SpikeWatch(config.spike)
-        self.features = FeatureLoss(guide, config.feature_levels) if config.feature_weight and guide is not None else None
+        self.features = FeatureLoss(seer, config.feature_levels) if config.feature_weight and seer is not None else None
         self.parameters, self.averages = list(self.net.parameters()), list(self.ema.parameters())
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay, fused=True)
         rival = config.adversary

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from facevae.attributes import wanted_of
+from facevae.attributes import PUT_ON, wanted_of
 from facevae.editor import Editor, Goal, GuideStep
 from facevae.ui.components import (
     FRAME_SEC,
@@ -86,32 +86,39 @@ class GuidancePanel:
         yield {self.stop: gr.update(interactive=True), self.status: say(f"{label}: starting"), self.report: ""}
         progress, seen = Progress(wanted), self.editor.probabilities(before, detail=detail)
         with one_sentence(), session.keeping(action, shown):
-            for step in editor.guide(before, wanted, detail=detail, locks=edit.locks):
-                progress.add(step)
-                seen |= step.probabilities  # the other labels are read when the search is over
-                if session.action != action or session.stopped:
-                    break
-                if time.monotonic() - drawn_sec > FRAME_SEC:
-                    text = f"{sure(label, step)}, step {step.step} of {step.steps}"
-                    sliders = {} if placed else page.panel.set_to_face(session, step.face)
-                    drawn = page.guide_step(session, session.show(action, step.face), widgets, detail, seen)
-                    yield {**drawn, self.status: say(text), self.report: progress.draw(), **sliders}
-                    placed, drawn_sec = True, time.monotonic()
+            try:
+                for step in editor.guide(before, wanted, detail=detail, locks=edit.locks):
+                    progress.add(step)
+                    seen |= step.probabilities  # the other labels are read when the search is over
+                    if session.action != action or session.stopped:
+                        break
+                    if step.reason != PUT_ON and time.monotonic() - drawn_sec > FRAME_SEC:
+                        text = f"{sure(label, step)}, step {step.step} of {step.steps}"
+                        sliders = {} if placed else page.panel.set_to_face(session, step.face)
+                        drawn = page.guide_step(session, session.show(action, step.face), widgets, detail, seen)
+                        yield {**drawn, self.status: say(text), self.report: progress.draw(), **sliders}
+                        placed, drawn_sec = True, time.monotonic()
+            except ValueError:  # nothing goes on that could be stopped
+                if session.action == action:
+                    yield {self.stop: gr.update(interactive=False), self.status: ""}
+                raise
         if step is not None and session.action == action:
             stopped, ended = ("Stopped. ", "") if session.stopped else ("", ENDED.get(step.reason, ""))
             sliders = page.panel.set_to_face(session, step.face)
             session.step_words = label
-            with one_sentence():
-                found = editor.report(before, {}, step.face, wanted, detail)
+            report = ""
+            if step.reason != PUT_ON:
+                with one_sentence():
+                    report = progress.draw() + draw_report(editor.report(before, {}, step.face, wanted, detail))
             yield {
                 **page.guide_step(session, session.show(action, step.face), widgets, detail, seen),
                 self.status: say(f"{stopped}{sure(label, step)}.{ended} {BACK}"),
                 self.stop: gr.update(interactive=False),
-                self.report: progress.draw() + draw_report(found),
+                self.report: report,
                 **sliders,
             }
 
 
 def sure(label: str, step: GuideStep) -> str:
-    """Progress of guidance, in words."""
-    return f"{label}: the classifier is {step.probability:.0%} sure"
+    """Progress of guidance, in words; what is put on takes no classifier."""
+    return label if step.reason == PUT_ON else f"{label}: the classifier is {step.probability:.0%} sure"

@@ -6,6 +6,7 @@ request at a time, always for the last value), and Gradio gets its events when t
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,9 @@ class LivePreview:
         return self.answer(session, face, widgets)
 
     def answer(self, session: Session, face: Face, widgets: Widgets) -> dict[str, str]:
-        """The edit, as the page shows it: the same bytes that Gradio sends when the drag rests."""
+        """The edit, as the page shows it: what Gradio sends when the drag rests, but for the detail net's work, which takes too long."""
         requested = self.panel.requested_edit(session, widgets)
+        requested = replace(requested, editor=requested.editor.quick())
         picture = np.asarray(self.preview.draw(face, widgets[self.preview.view], EDITED, requested))
         return {"picture": data_url(picture, GRADIO_QUALITY), "words": self.preview.describe(face, EDITED, requested)}
 

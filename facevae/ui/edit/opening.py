@@ -9,6 +9,7 @@ import gradio as gr
 
 from facevae.editor import DETAIL, Face, Opened
 from facevae.editor.recipe import recipe_of_link
+from facevae.settings import check_whole
 from facevae.ui.components import HINT, one_sentence, require_face
 from facevae.ui.edit.custom_directions import CustomDirections
 from facevae.ui.edit.preview import EDITED, IN_PHOTO
@@ -18,6 +19,7 @@ from facevae.ui.session import Session
 from facevae.ui.widgets.face_tiles import which
 
 FIRST_STRENGTHS = {"Smiling": -5.0}
+MOST_OTHERS = 100_000
 FIRST_WORDS = "less cheerful than in the photo: the first slider did that"
 
 
@@ -55,9 +57,11 @@ class Opening:
 
     def open_upload(self, session: Session, face: Face | None, file: gr.EventData) -> dict[Any, Any]:
         """A chosen, dropped or pasted file; `face` is the one that is open. See `facevae.ui.widgets.upload`."""
+        with one_sentence():
+            others = check_whole(file.others, "others", 0, MOST_OTHERS)
         shown = self.open_file(session, file.path, face)
-        if file.others and self.rendering.status in shown:
-            many = "Another file was" if file.others == 1 else f"{file.others} other files were"
+        if others and self.rendering.status in shown:
+            many = "Another file was" if others == 1 else f"{others} other files were"
             shown[self.rendering.status] += f" {many} left: the Morph tab takes several."
         return shown
 

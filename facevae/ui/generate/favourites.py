@@ -36,20 +36,24 @@ class Favourites:
 
     def show(self, stored: Any) -> dict[Any, Any]:
         """The faces that were kept, each as a button."""
-        kept = faces_of(stored)
+        kept = self.kept(stored)
         cells = "".join(
             tile(k, f"Kept face of seed {drawn.seed}", np.asarray(enlarge(self.draw(drawn).crop, KEY_PX))) for k, drawn in enumerate(kept)
         )
         row = f'<div class="example-tiles" role="group" aria-label="Kept faces">{cells}</div>' if kept else ""
         return {self.row: row, self.heading: gr.update(visible=bool(kept)), self.forget: gr.update(visible=bool(kept))}
 
+    def kept(self, stored: Any) -> list[Drawn]:
+        """The faces that were kept and that this checkpoint can draw: another one may have been told labels that this one is not."""
+        return [drawn for drawn in faces_of(stored) if not drawn.labels or self.editor.generation.told(dict(drawn.labels), drawn.prior)]
+
     def draw(self, drawn: Drawn) -> Face:
         """The same face as when it was kept."""
-        return self.editor.generate([drawn.seed], drawn.temperature, drawn.prior)[0]
+        return self.editor.generation.redraw(drawn)
 
     def face(self, stored: Any, index: int) -> Face:
         """One of the row."""
-        kept = faces_of(stored)
+        kept = self.kept(stored)
         if not 0 <= index < len(kept):
             raise refusal("This face is not kept (any more).")
         return self.draw(kept[index])

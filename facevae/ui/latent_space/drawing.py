@@ -1,10 +1,10 @@
 """HTML of the Latent space tab: sheets of faces, charts, and measures of an exhibit."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 
 from facevae.exhibits import views
 from facevae.exhibits.exhibit import Exhibit
@@ -30,6 +30,10 @@ ESTIMATORS = {
     "correlation": "each dimension's correlation with the label, times its spread",
     "logistic": "the weights of a logistic regression, turned into its shortest move",
 }
+
+
+Slide = Callable[[Float32[np.ndarray, " d"], float], Float32[np.ndarray, " d"] | None]
+FOLLOWS = "Above: the straight direction. Below: what the slider does, which follows the latent flow from this face's labels to the others."
 
 
 def words(attribute: str) -> str:
@@ -105,12 +109,17 @@ def draw_sheet(exhibit: Exhibit, seed: float | None, page: int) -> str:
     return f'<div class="sheet"><div class="name"></div>{ENDS}{"".join(rows)}</div>'
 
 
-def draw_strip(exhibit: Exhibit, seed: float | None, direction: str | None) -> str:
-    """The face moved along a direction."""
+def draw_strip(exhibit: Exhibit, seed: float | None, direction: str | None, slide: Slide | None = None) -> str:
+    """The face moved along a direction, and below it as the slider moves it, where that follows the latent flow and not the direction."""
     if direction is None or direction not in exhibit.about.directions:
         return ""
-    pictures = views.decode(exhibit, views.attribute_traversal(exhibit, direction, start(exhibit, seed)))
-    return f'<div class="strip">{row_tag(pictures, f"{words(direction)} from −3 to +3 σ")}{ENDS}</div>'
+    face = start(exhibit, seed)
+    straight = views.decode(exhibit, views.attribute_traversal(exhibit, direction, face))
+    strip = f"{row_tag(straight, f'{words(direction)} from −3 to +3 σ')}{ENDS}"
+    if slide is not None:
+        curved = views.decode(exhibit, face + np.stack([slide(face, strength) for strength in views.SPAN.tolist()]))
+        strip += f'{row_tag(curved, f"{words(direction)} from −3 to +3 along the latent flow")}<p class="note">{FOLLOWS}</p>'
+    return f'<div class="strip">{strip}</div>'
 
 
 def point_pixels(exhibit: Exhibit, index: int, attribute: str | None) -> UInt8[np.ndarray, "s s c"]:

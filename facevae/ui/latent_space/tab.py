@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from facevae.editor import Editor, Face
 from facevae.exhibits.exhibit import Exhibit
+from facevae.exhibits.views import SPAN
 from facevae.ui.components import LIVE, QUEUED, heading, html, one_sentence, status_line
 from facevae.ui.examples import Examples
 from facevae.ui.latent_space import drawing
@@ -144,7 +146,7 @@ class LatentSpaceTab:
             self.curves: drawing.draw_curves(exhibit),
         }
         picture, said = drawing.draw_point(exhibit, 0, attribute)
-        strip = drawing.draw_strip(exhibit, seed, direction)
+        strip = self.draw_strip(exhibit, seed, direction)
         yield {self.point: 0, self.picture: picture, self.status: said, self.strip: strip}
         turned = self.turn(model, seed, 0)
         yield dict(zip([self.page, self.sheet, self.where, self.back, self.on], turned, strict=True))
@@ -166,7 +168,7 @@ class LatentSpaceTab:
     def redraw(self, model: int, seed: float, page: int, direction: str | None) -> tuple[str, str]:
         """Another face to start from."""
         exhibit = self.exhibits[model]
-        return drawing.draw_sheet(exhibit, seed, page), drawing.draw_strip(exhibit, seed, direction)
+        return drawing.draw_sheet(exhibit, seed, page), self.draw_strip(exhibit, seed, direction)
 
     def choose(self, model: int, attribute: str | None, chosen: gr.EventData) -> tuple[int, str, str]:
         """A point of the map."""
@@ -193,7 +195,19 @@ class LatentSpaceTab:
     def explain(self, model: int, seed: float, direction: str | None) -> tuple[str, str]:
         """Another direction."""
         exhibit = self.exhibits[model]
-        return drawing.draw_strip(exhibit, seed, direction), drawing.draw_facts(exhibit, direction)
+        return self.draw_strip(exhibit, seed, direction), drawing.draw_facts(exhibit, direction)
+
+    def draw_strip(self, exhibit: Exhibit, seed: float, direction: str | None) -> str:
+        """The face along a direction; of the editor's own model, with what the slider makes of it, too."""
+        if direction is None or exhibit.model is not self.editor.checkpoint.net or not self.editor.renderer.is_curved(direction):
+            return drawing.draw_strip(exhibit, seed, direction)
+        ends = self.editor.directions[direction]
+
+        def slide(face: np.ndarray, strength: float) -> np.ndarray | None:
+            share = strength / SPAN[-1] * (ends.high if strength > 0 else -ends.low)
+            return self.editor.slide(face, direction, float(share))
+
+        return drawing.draw_strip(exhibit, seed, direction, slide)
 
     def compare(self, seed: int) -> str:
         """The three twins on a public-domain photo, on a face that the editor's model drew, and on N(0, I)."""

@@ -74,7 +74,7 @@ class Film:
         self.file = hidden_download("film-file")
 
     def wire(self, asked: list[Any], read: Callable[..., tuple[KeyFrames, MorphPath, bool]]) -> None:
-        """`read` makes the faces, the way and whether the photo is around them of the tab's widgets `asked`."""
+        """`read` makes the faces, the way and whether whole photos are shown of the tab's widgets `asked`."""
         self.read = read
         settings = [self.session, self.format, self.frames, self.duration_ms, *asked]
         outputs = [self.picture, self.clip, self.made, self.status, self.export, self.cancel]

@@ -1,4 +1,4 @@
-"""The Morph tab: two to six faces, those between them, alone or in a photo, and a film."""
+"""The Morph tab: two to six faces, those between them, alone or as whole photos, and a film."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,6 @@ from facevae.editor.morph_types import KeyFrames, MorphPath, strip_positions
 from facevae.settings import PATH, POSITION, REPEAT
 from facevae.ui.components import (
     LIVE,
-    PREVIEW_SIDE_PX,
     QUEUED,
     STATE_SEC,
     Widgets,
@@ -29,10 +28,12 @@ from facevae.ui.components import (
 from facevae.ui.examples import Examples
 from facevae.ui.morph.film import Film
 from facevae.ui.session import Session
-from facevae.ui.widgets.picture_rows import KeyRow, draw_examples, draw_strip, picture_row
+from facevae.ui.widgets.picture_rows import CELL_PX, KeyRow, draw_examples, draw_strip, picture_row
 from facevae.ui.widgets.upload import upload_button
 
-FACE_ONLY, IN_PHOTO = "Face", "In the photo"
+FACE_ONLY, WHOLE_PHOTO = "Face", "Whole photo"
+PREVIEW_PX = 512
+"""Longest side of the picture beside the slider, which is drawn many times a second."""
 GONE = "The faces are gone after an hour: open a photo, or choose an example."
 
 
@@ -70,7 +71,7 @@ class MorphTab:
     def _lay_out_way(self) -> None:
         heading("Way")
         with gr.Row(elem_classes="way-choices"):
-            self.view = segmented([FACE_ONLY, IN_PHOTO], "Shown", "morph-view", show_label=True)
+            self.view = segmented([FACE_ONLY, WHOLE_PHOTO], "Shown", "morph-view", show_label=True)
             self.path = segmented(list(PATH.pairs), PATH.label, "path", show_label=True)
             self.repeat = segmented(list(REPEAT.pairs), REPEAT.label, "repeat", show_label=True)
         self.smooth = gr.Checkbox(False, label="Slow down at each face", elem_id="smooth", elem_classes="bare", container=False)
@@ -232,10 +233,10 @@ class MorphTab:
     def read(
         self, keys: KeyFrames | None, view: str, path: str, repeat: str, smooth: bool, parts: list[str]
     ) -> tuple[KeyFrames, MorphPath, bool]:
-        """What the widgets say: the faces, the way, and whether the photo is around them."""
+        """What the widgets say: the faces, the way, and whether whole photos are shown."""
         keys = present(keys)
         travelling = tuple(name for group in parts for name in self.groups[group])
-        return keys, MorphPath(path, repeat, smooth, travelling), view == IN_PHOTO and keys.faces[0].photo is not None
+        return keys, MorphPath(path, repeat, smooth, travelling), view == WHOLE_PHOTO and keys.faces[0].photo is not None
 
     def face_now(self, position: float, *asked: Any) -> Face:
         """The face that is shown, for the Edit tab."""
@@ -248,8 +249,8 @@ class MorphTab:
         if keys is None or position is None:  # the faces are gone, or the number field was emptied
             return gr.skip()
         keys, way, in_photo = self.read(keys, *look)
-        frame = next(self.editor.morph_through(keys.faces, [position], way, "photo" if in_photo else "face", PREVIEW_SIDE_PX))
-        words = f"{'In the photo, ' if in_photo else ''}{position:.0%} of the way. {in_words(keys)}"
+        frame = next(self.editor.morph_through(keys.faces, [position], way, "photo" if in_photo else "face", PREVIEW_PX))
+        words = f"{'Whole photo, ' if in_photo else ''}{position:.0%} of the way. {in_words(keys)}"
         return gr.update(value=enlarge(frame), alt_text=words)
 
     def redraw(self, session: Session, keys: KeyFrames | None, *look: Any) -> Any:
@@ -257,9 +258,9 @@ class MorphTab:
         action = session.begin_action()
         if keys is None:
             return gr.skip()
-        keys, way, in_photo = self.read(keys, *look)
+        keys, way, _ = self.read(keys, *look)
         positions = strip_positions(way.segments(len(keys)))
-        pictures = list(self.editor.morph_through(keys.faces, positions, way, "crop" if in_photo else "face"))
+        pictures = list(self.editor.morph_through(keys.faces, positions, way, max_side_px=CELL_PX))
         return draw_strip(pictures, way, keys) if session.action == action else gr.skip()
 
 

@@ -46,8 +46,11 @@ from facevae.version import __version__
 MORPH_NOTES = {"Software": f"facevae {__version__}", "Comment": "AI-generated with facevae: a morph of two faces"}
 
 
-def about(control: Control, direction: Direction) -> dict[str, Any]:
-    """A slider for programs: ranges of strengths in σ of the attribute, where a reversed slider shows them from the other end."""
+def about(control: Control, direction: Direction, curved: bool) -> dict[str, Any]:
+    """A slider for programs: ranges of strengths in σ of the attribute, where a reversed slider shows them from the other end.
+
+    `curved` sliders follow the latent flow, and not the straight direction.
+    """
     (low, high), (safe_low, safe_high) = control.strengths, control.safe_strengths
     return {
         "name": control.name,
@@ -58,6 +61,7 @@ def about(control: Control, direction: Direction) -> dict[str, Any]:
         "safe_low": safe_low,
         "safe_high": safe_high,
         "estimator": direction.estimator,
+        "curved": curved,
         "auroc": direction.auroc,
         **({"leakage": dict(direction.leakage)} if direction.leakage else {}),
     }
@@ -124,7 +128,7 @@ class Api:
         apart; `leakage`, where it was measured, is how far `safe_high` moves the other labels.
         """
         return {
-            "controls": [about(c, self.editor.directions[c.name]) for c in self.editor.controls],
+            "controls": [about(c, self.editor.directions[c.name], self.editor.renderer.is_curved(c.name)) for c in self.editor.controls],
             "lockable": list(self.editor.directions),
             "goals": [{"name": g.name, "label": g.label, "wanted": dict(g.wanted)} for g in self.editor.goals],
         }
@@ -183,7 +187,8 @@ class Api:
         """Guide one face of a photo until the classifier sees the wanted labels.
 
         `probability` is that of the hardest of them, `probabilities` are those of all; `reason` is why the search ended: target,
-        plateau or steps. In `report`, `judge` is what a classifier sees that took no part, and `moved` what else changed, in σ.
+        plateau or steps, or "put on" for hair colours and make-up, which are not searched for. In `report`, `judge` is what a classifier
+        sees that took no part, and `moved` what else changed, in σ.
         """
         with plain_sentence():
             changes = {"wanted": wanted_of(wanted), "strengths": strengths_of(strengths), "locks": names_of(locks, "locks")}

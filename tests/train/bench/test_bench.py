@@ -7,15 +7,21 @@ import json
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import combinations
 
 import httpx
 import numpy as np
 import pytest
+from bent_flow import bent
 from PIL import Image
 
+from facevae.checkpoint.checkpoint import Checkpoint
+from facevae.editor import Editor
+from facevae.nets.velocity import VelocityConfig
 from train.bench import load
 from train.bench.altered_page import MARK_PX, empty_sliders, marked, remembering
+from train.bench.editor import touch, velocities
 from train.bench.gradio_client import GradioClient
 from train.bench.load import PHOTO_PX, LoadRecord, around, bench_load, border_colour, colours, draw_photo, match_user, print_load
 from train.bench.page import Drags, bench_page, frames_per_sec, latencies, print_page
@@ -332,3 +338,16 @@ def test_a_hand_asks_for_one_picture_at_a_time_and_for_the_last_value_always() -
     assert all(look["hand"] == "a key" for look in asked)
     assert 2 < len(asked) < 12 and asked[-1]["slider-a"] == 11 and pictures[-1] == b"11" and told == "at 11"
     assert len(pictures) == len(asked) - 1 and [wrong for name, _, wrong in logged if name == "live picture" and wrong] == ["HTTP 500: no"]
+
+
+def test_the_floor_of_a_first_touch_asks_the_net_as_often(tiny_checkpoint: Checkpoint) -> None:
+    flow = bent(config=VelocityConfig(latent=6, labels=8, width=8, hidden=8, blocks=2))
+    editor, asked = Editor(replace(tiny_checkpoint, prior=flow)), []
+    flow.net.register_forward_hook(lambda net, inputs, output: asked.append(len(inputs[0])))
+    face = editor.generate([1])[0]
+    asked.clear()
+    touch(editor, face, "Young")
+    touched = asked.copy()
+    asked.clear()
+    velocities(editor)()
+    assert asked == touched

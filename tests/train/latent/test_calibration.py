@@ -25,12 +25,12 @@ class StraightLines:
         self.z = torch.tensor([-4.0, 0, 0, 0]) + torch.zeros(len(FACES), 4)
         self.plain = (self.z @ self.weights).sigmoid().numpy()
 
-    def look(self, rows: np.ndarray, move: torch.Tensor) -> Readings:
+    def look(self, rows: np.ndarray, move: torch.Tensor, about: tuple[str, ...] = ()) -> Readings:
         length = float(move.norm())
         seen = (self.z[rows] + move * min(1.0, max(0.0, 2 * self.bend - length) / length)) @ self.weights
         return Readings(seen.sigmoid().numpy(), np.full(len(rows), 1 - self.cost * length, np.float32))
 
-    def probabilities(self, rows: np.ndarray, move: torch.Tensor) -> np.ndarray:
+    def probabilities(self, rows: np.ndarray, move: torch.Tensor, about: tuple[str, ...] = ()) -> np.ndarray:
         return self.look(rows, move).probabilities
 
     def change(self, rows: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -98,7 +98,7 @@ class OneWay(StraightLines):
         self.z[2:] *= -1
         self.plain = (self.z @ self.weights).sigmoid().numpy()
 
-    def look(self, rows: np.ndarray, move: torch.Tensor) -> Readings:
+    def look(self, rows: np.ndarray, move: torch.Tensor, about: tuple[str, ...] = ()) -> Readings:
         return super().look(rows, torch.cat([move[:1], move[1:2].clamp(min=0), move[2:]]) + 1e-9)
 
 

@@ -1,17 +1,23 @@
 """The gallery on a tiny model: every look and slider is there, verdicts stay, and the table counts them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from colour_parser import hair_above_skin
 from PIL import Image
 
 from facevae.editor import Editor
+from facevae.nets.judge import Judge, JudgeConfig
 from train.publish import gallery
 
 
 def test_every_look_and_slider_of_a_photo_is_drawn_and_its_verdicts_are_counted(tiny_checkpoint, tmp_path, monkeypatch):
     monkeypatch.setattr(gallery, "DRAWN_SEEDS", (1,))
     monkeypatch.setattr(gallery, "CELL_PX", 32)
-    editor = Editor(tiny_checkpoint)
+    judge = Judge(JudgeConfig(tiny_checkpoint.classifier.config.attributes, 32, (4, 8, 8))).eval()
+    editor = Editor(replace(tiny_checkpoint, judge=judge))
+    editor.renderer.parser = hair_above_skin()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 40, 3)).astype(np.uint8)).save(tmp_path / "noise.png")
     (tmp_path / "words.txt").write_text("no photo")
     verdicts = gallery.draw_gallery(editor, gallery.photos_of(tmp_path), tmp_path / "out")

@@ -17,8 +17,9 @@ from train.data.synthetic import prepare_synthetic
 from train.evaluate.config import EvaluateConfig
 from train.evaluate.evaluate import evaluate
 from train.latent.calibration import DirectionsConfig
+from train.latent.conditional_flow import FlowTrainConfig, load_conditional_flow
 from train.latent.learned_directions import LearnedConfig
-from train.latent.prior import PriorConfig
+from train.latent.prior import PriorConfig, read_prior
 from train.networks.classifier import ClassifierTrainConfig, fit_classifier, save_classifier
 from train.publish.export import add_evaluation
 from train.publish.release import ReleaseConfig, release
@@ -56,16 +57,21 @@ def make(parts: Path, aligner: Path, out: Path) -> Checkpoint:
         least_auroc=0.6,
         learned=LearnedConfig(steps=4, batch_size=4),
     )
-    prior = PriorConfig(**few, components=(1, 2), flow_layers=2, flow_width=8, flow_nimg=400, batch_size=50)
+    prior = PriorConfig(**few, components=(1, 2))
+    flow = FlowTrainConfig(width=8, hidden=8, blocks=1, total_nimg=64, batch_size=32, tick_nimg=64, lr_ramp_nimg=32, precision="no")
     measures = EvaluateConfig(parts / "data", judge=parts / "judge", faces=3, guided=1)
-    return release(ReleaseConfig(parts / "run", parts / "guide", aligner, out, measures, directions, prior, figures=False))
+    nets = {"classifier": parts / "guide", "aligner": aligner, "parser": aligner}
+    made = {"directions": directions, "prior": prior, "flow": flow}
+    return release(ReleaseConfig(parts / "run", **nets, out=out, evaluate=measures, **made, figures=False))
 
 
-@pytest.mark.filterwarnings("ignore:attribute .* is left out")
+@pytest.mark.filterwarnings("ignore:attribute .* is left out", "ignore:0 of 200 faces show hair")
 def test_a_release_is_measured_whole_and_keeps_what_has_not_changed(
     parts: Path, tiny_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("train.evaluate.plain_guidance.STEPS", 4)  # of a hundred, for each goal
+    monkeypatch.setattr("train.evaluate.drawn_people.SEEDS", 2)
+    monkeypatch.setattr("train.publish.flow.FlowFigures.is_nearer", True)
     guide_in_few_steps(monkeypatch)
     save_checkpoint(tmp_path / "before", tiny_checkpoint)
     out = tmp_path / "out"
@@ -76,19 +82,25 @@ def test_a_release_is_measured_whole_and_keeps_what_has_not_changed(
         "prior",
         "reconstruction",
         "protocol",
+        "draws",
         "classifier",
         "edits",
+        "parts",
         "skin",
         "inversion",
     }
     assert checkpoint.evaluation["training"]["nimg"] == 640
+    flow = load_conditional_flow(parts / "run" / "flow")
+    torch.testing.assert_close(checkpoint.prior.net.outlet.weight, flow.net.outlet.weight, rtol=1e-3, atol=1e-6)  # float16 on disk
+    assert checkpoint.evaluation["prior"]["chosen"] == "flow" and checkpoint.evaluation["draws"]["n"] == 2
     # What the protocol has measured already is what a measurement of its own finds.
     ((_, again),) = evaluate(out, "reconstruction", EvaluateConfig(parts / "data"))
     assert checkpoint.evaluation["reconstruction"] == again
     assert checkpoint.skin is not None
+    cholesky = replace(checkpoint, prior=read_prior(parts / "run", 6)).cholesky  # directions are found before there is a flow
     for name in set(checkpoint.directions) - {"Pale_Skin"}:
         step = checkpoint.directions[name].step
-        assert (torch.cholesky_solve(checkpoint.skin.T, checkpoint.cholesky).T @ step).abs().max() < 0.05 * step.norm()
+        assert (torch.cholesky_solve(checkpoint.skin.T, cholesky).T @ step).abs().max() < 0.05 * step.norm()
     assert {checkpoint.evaluation[k]["judge"] for k in ("protocol", "edits", "inversion")} == {checkpoint.evaluation["protocol"]["judge"]}
     for name, why in checkpoint.evaluation["withheld"].items():
         assert name not in checkpoint.directions and f"- {name}: {why}" in checkpoint.card

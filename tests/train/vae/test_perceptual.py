@@ -19,6 +19,7 @@ from tests.train.conftest import CONFIG as TINY_RUN
 from tests.train.conftest import NET
 from train.data.prepared import PreparedData
 from train.measure.encodings import load_run
+from train.vae import train_state
 from train.vae.adversary import Adversary, AdversaryConfig, PatchDiscriminator, adversarial_step, augment
 from train.vae.gradient_guard import SpikeWatch
 from train.vae.loop import fit
@@ -317,3 +318,26 @@ def test_a_shared_variance_is_the_mean_squared_error() -> None:
     x, y = pictures(), pictures(seed=1)
     likelihood.update(x, y)
     torch.testing.assert_close(likelihood.variance, (x - y).square().mean().expand(16, 16))
+
+
+def test_a_run_may_look_through_efficientnet(monkeypatch: pytest.MonkeyPatch, data: PreparedData, tmp_path: Path) -> None:
+    """Its features are frozen, belong to no state, and no classifier has to be named."""
+
+    class Seen(torch.nn.Module):
+        feature_channels = (4, 8)
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.levels = torch.nn.ModuleList([torch.nn.Conv2d(3, 4, 3, 2, 1), torch.nn.Conv2d(4, 8, 3, 2, 1)])
+
+        def features(self, x: torch.Tensor, levels: int, share: float = 1.0) -> list[torch.Tensor]:
+            found = [self.levels[0](x)]
+            return [*found, self.levels[1](found[0])][: levels + 1]
+
+    monkeypatch.setattr(train_state, "EfficientFeatures", Seen)
+    sees = replace(RIVAL, sees="features", levels=1, drawn=0.0, alone_nimg=0, ramp_nimg=0)
+    config = replace(TINY_RUN, total_nimg=64, tick_nimg=32, looks_through="efficient", feature_weight=0.1, feature_levels=1, adversary=sees)
+    assert not config.wants_guide and replace(config, looks_through="guide").wants_guide
+    state = fit(config, data, tmp_path / "run")
+    kept = load_file(state)
+    assert any("discriminator.heads" in name for name in kept) and not any("discriminator.levels" in name for name in kept)

@@ -7,7 +7,21 @@ import numpy as np
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from page_actions import GROUP_BOXES_PX, GROUP_PX, change, choose, clear, comes_to, drag, drop, source, start, value, wait_for_change
+from page_actions import (
+    GROUP_BOXES_PX,
+    GROUP_PX,
+    change,
+    choose,
+    clear,
+    close_toast,
+    comes_to,
+    drag,
+    drop,
+    source,
+    start,
+    value,
+    wait_for_change,
+)
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -110,7 +124,7 @@ def test_wishes_are_guided_to_and_end_in_a_report(page, editor):
     page.locator("#guide").click()
     toast = page.get_by_test_id("toast-body")
     expect(toast).to_contain_text("Choose at least one")
-    page.get_by_test_id("toast-close").click()
+    close_toast(page)
     choose(page, "#wish-with", "Bangs")
     choose(page, "#wish-without", "Smile")
     page.locator("#guide").click()

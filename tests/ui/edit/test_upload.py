@@ -3,7 +3,7 @@
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from page_actions import at_rest, drag, source, value
+from page_actions import at_rest, close_toast, drag, source, value
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -72,7 +72,7 @@ def test_what_is_dropped_besides_a_photo_is_told(page):
     assert page.evaluate(DROP, ["#result", ["a.txt", "b.txt", "c.txt"]])
     expect(toast).to_contain_text("a.txt")
     expect(note).to_be_empty()
-    page.get_by_test_id("toast-close").click()
+    close_toast(page)
     assert page.evaluate("document.documentElement.lang") == "en"
     assert "image/*" in page.locator("#edit-upload input").get_attribute("accept").split(",")
 

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from facevae.editor import Editor
-from facevae.ui.browser_storage import MOST_FACES, STORE, checked, faces_of
+from facevae.editor.types import Drawn
+from facevae.ui.browser_storage import MOST_FACES, STORE, checked, faces_of, with_faces
 from facevae.ui.generate.tab import GenerateTab
 
 
@@ -51,3 +52,11 @@ def test_faces_of_a_storage_that_somebody_wrote_into() -> None:
     assert (
         checked({"faces": good})["faces"] == [] and len(checked({"faces": [good | {"seed": k} for k in range(99)]})["faces"]) == MOST_FACES
     )
+
+
+def test_a_face_under_labels_that_this_checkpoint_is_not_told_waits_for_one_that_is(tab) -> None:
+    """Its place in the storage stays, and the page does not fail."""
+    told = Drawn(7, 0.6, "fitted", (("Horns", True),))
+    stored = tab.favourites.add(with_faces(None, [told]), tab.editor.generate([3])[0])[tab.store]
+    assert faces_of(stored)[1] == told == Drawn.read(stored["faces"][1])
+    assert tab.favourites.show(stored)[tab.favourites.row].count("<button") == 1

@@ -59,7 +59,8 @@ def test_every_model_can_be_shown_to_its_last_dimension(tab) -> None:
         assert page == last and where.startswith(f"{last * 8 + 1} to {exhibit.about.latent} of {exhibit.about.latent}")
         assert sheet.count("<img") == exhibit.about.latent - 8 * last and back["interactive"] and not on["interactive"]
         for direction in exhibit.about.directions:
-            _, facts = tab.explain(model, 1, direction)
+            strip, facts = tab.explain(model, 1, direction)
+            assert strip.count("<img") == 1 + (model == 0 and tab.editor.renderer.is_curved(direction))
             assert f"AUROC {exhibit.about.directions[direction].auroc:.2f}" in facts
     assert tab.explain(0, 1, "no such attribute")[0] == ""  # a menu of the model before: nothing is drawn, nothing raised
 
@@ -133,7 +134,7 @@ def test_dimensions_models_and_directions(page) -> None:
     more = changed(page, "#latent-sheet", sheet)
     page.locator("#latent-back").click()
     assert changed(page, "#latent-sheet", more) == sheet
-    strip = page.locator("#latent-strip img").get_attribute("src")
+    strip = page.locator("#latent-strip img").first.get_attribute("src")
     page.locator("#latent-seed input[type=range]").focus()
     page.keyboard.press("ArrowRight")
     changed(page, "#latent-sheet", sheet)
@@ -142,7 +143,7 @@ def test_dimensions_models_and_directions(page) -> None:
     page.get_by_label("PPCA").check(force=True)
     expect(page.locator("#latent-where")).to_contain_text("1 to 8 of 32")
     expect(page.locator("#latent-curves")).to_contain_text("closed form")
-    strip = page.locator("#latent-strip img").get_attribute("src")
+    strip = page.locator("#latent-strip img").first.get_attribute("src")
     page.locator("#latent-direction input").click()
     page.get_by_role("option", name="Rosy cheeks").click()  # which the editor's model has no direction for
     changed(page, "#latent-strip", strip)

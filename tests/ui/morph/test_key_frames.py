@@ -30,10 +30,10 @@ def test_an_older_strip_does_not_replace_a_newer_one(tab, monkeypatch) -> None:
     session, asked = Session(), (KeyFrames.of_examples(*tab.editor.generate([1, 2])), "Face", "slerp", "back", False, [])
     through = tab.editor.morph_through
 
-    def overtaken(*given):
+    def overtaken(*given, **options):
         monkeypatch.setattr(tab.editor, "morph_through", through)
         assert isinstance(tab.redraw(session, *asked), str)
-        return through(*given)
+        return through(*given, **options)
 
     monkeypatch.setattr(tab.editor, "morph_through", overtaken)
     assert tab.redraw(session, *asked) == gr.skip()

@@ -5,7 +5,7 @@ import re
 import pytest
 
 pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwright")
-from page_actions import at_rest, drag, drop, source, value, wait_for_change
+from page_actions import at_rest, close_toast, drag, drop, source, value, wait_for_change
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -95,7 +95,7 @@ def test_three_faces_become_a_film_that_plays(morph, tmp_path):
 def test_a_film_of_the_photo_is_cancelled_and_made_again_in_each_format(morph, tmp_path):
     before, films = source(morph, PICTURE), morph.locator("#film img").count()  # of a test before
     morph.locator("#morph-view input").nth(1).check(force=True)
-    expect(morph.locator(f"{PICTURE} img")).to_have_attribute("alt", re.compile("^In the photo"))
+    expect(morph.locator(f"{PICTURE} img")).to_have_attribute("alt", re.compile("^Whole photo"))
     wait_for_change(morph, before, PICTURE)
     set_frames(morph, 120)
     morph.locator("#export").click()
@@ -168,4 +168,4 @@ def test_faces_come_from_files_from_edit_and_from_generate_and_six_are_enough(mo
     morph.locator("#morph-examples [data-index]").nth(4).click()
     expect(morph.get_by_test_id("toast-body")).to_contain_text("at most 6 faces")
     assert len(faces(morph)) == 6
-    morph.get_by_test_id("toast-close").click()
+    close_toast(morph)

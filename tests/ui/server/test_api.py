@@ -37,7 +37,7 @@ def test_controls_name_every_slider_and_goal(client):
     assert len(answer["controls"]) >= 12
     for control in answer["controls"]:
         assert control["low"] <= control["safe_low"] < 0 < control["safe_high"] <= control["high"]
-        assert control["estimator"] and 0.5 <= control["auroc"] <= 1
+        assert control["estimator"] and control["curved"] in (True, False) and 0.5 <= control["auroc"] <= 1
     assert {control["name"] for control in answer["controls"]} <= set(answer["lockable"])
     assert "smiling" in {goal["name"] for goal in answer["goals"]}
 

@@ -87,6 +87,7 @@ def test_a_file_that_is_too_large_is_not_even_sent(laptop):
 
 @pytest.mark.parametrize("name", ["cut-at-50.0%.jpg", "<b>bold<!--.png"])
 def test_a_refused_file_shows_its_sentence_and_the_open_face_stays(laptop, name):
+    from page_actions import close_toast
     from playwright.sync_api import expect
 
     case = next(case for case in corpus() if case.name == name)
@@ -99,5 +100,5 @@ def test_a_refused_file_shows_its_sentence_and_the_open_face_stays(laptop, name)
     assert "Traceback" not in text
     assert toast.locator("b, script, img").count() == 0
     assert picture.get_attribute("src") == shown
-    laptop.get_by_test_id("toast-close").click()
+    close_toast(laptop)
     expect(toast).to_have_count(0)
