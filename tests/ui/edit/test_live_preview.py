@@ -243,7 +243,7 @@ def test_photo_detail_and_comparing_show_the_edit_too(page, expect) -> None:
     from page_actions import drag, source, wait_for_change
 
     first = source(page)
-    drag(page, "#slider-bangs", 0.3)
+    drag(page, "#slider-smiling", -0.3)
     edited = wait_for_change(page, first)
     drag(page, "#detail", -0.4)
     wait_for_change(page, edited)
@@ -251,14 +251,14 @@ def test_photo_detail_and_comparing_show_the_edit_too(page, expect) -> None:
     expect(page.locator("#slide img")).to_have_count(2)
     before, after = (page.locator("#slide img").nth(k).get_attribute("src") for k in (0, 1))
     page.evaluate(WATCH)
-    drag_to_and_fro(page, "#slider-chubby")
+    drag_to_and_fro(page, "#slider-smiling")
     page.wait_for_function(
         "b => { const s = [...document.querySelectorAll('#slide img')].at(-1).src; return s !== b && !s.startsWith('data:') }", arg=after
     )
     assert "data:imag" in page.evaluate("seen") and page.locator("#slide img").nth(0).get_attribute("src") == before
     page.locator("#show input[value=Original]").check(force=True)
     expect(page.locator("#result img")).to_have_attribute("alt", "Original photo")
-    drag_to_and_fro(page, "#slider-chubby")
+    drag_to_and_fro(page, "#slider-smiling")
     page.wait_for_timeout(1000)
     expect(page.locator("#result img")).to_have_attribute("alt", "Original photo")
 
