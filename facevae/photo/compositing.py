@@ -65,7 +65,8 @@ CONTRAST_FLOOR = 0.03  # of the old contrast: below, it is noise
 SMOOTH_SIGMA = 0.047  # what is smoother than this is light or make-up, not structure
 REDRAWN = 5.0  # so much more structural counts what an edit changes at the mouth, or the old smile shines through the new one
 EYES_KEEP = 0.35  # the decoder draws no eye as well as the photo has it, so less of a change counts as structural there
-SHARPEN, SHARPEN_SIGMA = 1.3, 0.012  # the decoder's picture where nothing of the sharp photo is under it
+SHARPEN, SHARPEN_SIGMA = 0.5, 0.012  # the decoder's picture where nothing of the sharp photo is under it
+SHARPEN_MOUTH = 1.3  # lips and teeth that were drawn anew are soft otherwise
 LEAST_OUTSIDE = 0.02  # in squared crop sides
 OUTSIDE_SIGMA, OUTSIDE_FLOOR = 0.1, 0.02  # the tone that moves outside an edit's region is that of the face so far around
 SKIN_COUNTS = 0.7  # of an edit's own region: the skin there may have got a fold
@@ -147,9 +148,8 @@ def change_layer(
     if not hair_moves and not beard:
         changing = changing * (1 - hair_grown(old, new))
     change = (after - before) * changing[:, :, None]
-    structure = structural(before, before + change, old_contrast)
-    if any(redraws_mouth(names) for names, _ in edits):
-        structure = structure * (1 + REDRAWN * near_mouth((ground.shares, old, new)))
+    mouth = np.float32(any(redraws_mouth(names) for names, _ in edits)) * near_mouth((ground.shares, old, new))
+    structure = structural(before, before + change, old_contrast) * (1 + REDRAWN * mouth)
     raw = enlarge(near * _giving_way(structure, min(detail, DETAIL)), side).clip(0, 1)
     face = ground.face * (1 - enlarge(still, side).clip(0, 1))
     gives = face * (raw if detail <= DETAIL else enlarge(near * _giving_way(structure, detail), side).clip(0, 1))
@@ -157,7 +157,8 @@ def change_layer(
     recoloured = apply_guided_filter(small, change, fine, GUIDE_RADIUS)
     layer = recoloured + raw3 * (draw_large(change, side) - recoloured)  # (side, side, 3)
     # What the photo's own pixels give way to: the decoder's face, a little sharper, in the photo's light and with the grain of its skin.
-    tone = draw_large(lit + SHARPEN * (after - blur(after, SHARPEN_SIGMA)), side)
+    sharpened = (SHARPEN + (SHARPEN_MOUTH - SHARPEN) * mouth)[:, :, None] * (after - blur(after, SHARPEN_SIGMA))
+    tone = draw_large(lit + sharpened, side)
     tone += min(1.0, detail / DETAIL) * skin_grain(ground.fine, (ground.shares, old, new))
     layer = mask3 * _within_range(fine + gives3 * (tone - fine), layer) + gives3 * tone
     if beard:
@@ -165,7 +166,7 @@ def change_layer(
     hair, covered = (x * region for x in new_cover(ground.shares, old, new, ground.face_share, hair_moves))
     if covered.any():
         drawn = in_own_colours(after, share_of(new, ("hair",)), hair_colour, small - before, ground.face_share)
-        share = enlarge(covered, side).clip(0, 1) * border_mask(side)
+        share = enlarge(covered, side).clip(0, 1)
         layer, gives = over(layer, gives, repeated(share, 3) * draw_large(drawn, side), share)
     if hair.any():
         own = hair_colour or median_colour(np.rint(small * 255).astype(np.uint8), share_of(ground.shares, ("hair",)) > SURE)
@@ -185,7 +186,9 @@ def over(
     picture: Float32[np.ndarray, "t t 3"],
     hides: Float32[np.ndarray, "t t"],
 ) -> tuple[Float32[np.ndarray, "t t 3"], Float32[np.ndarray, "t t"]]:
-    """A layer with a picture over it that hides so much of what is behind, and by so much was multiplied."""
+    """A layer with a picture over it that hides so much of what is behind, and by so much was multiplied; it fades at the crop's border."""
+    border = border_mask(len(hides))
+    picture, hides = picture * repeated(border, 3), hides * border
     return layer * repeated(1 - hides, 3) + picture, gives + hides * (1 - gives)
 
 

@@ -42,7 +42,7 @@ class Glasses:
     fill: Float32[np.ndarray, "s s 3"]
     """The picture of dark lenses."""
     skin: Float32[np.ndarray, "s s"]
-    """Of the photo: temples are seen before it."""
+    """Of the photo: temples lie before it, and a shadow on it."""
 
     @property
     def still(self) -> Float32[np.ndarray, "s s"]:
@@ -132,8 +132,9 @@ def draw_glasses(glasses: Glasses, side: int, softness: float) -> tuple[Float32[
     rim = within * (1 - smooth_step(away, RIM - RIM_EDGE, RIM + RIM_EDGE))
     rim = RIM_OPAQUE * np.maximum(rim, arms(glasses.outline, glasses.skin, side))
     lens = glasses.lens * within * (1 - rim)
-    below = np.roll(rim, round(SHADOW_BELOW * side), axis=0)
-    shadow = SHADOW * blur(below, SHADOW_SIGMA) * (1 - rim) * (1 - lens)
+    down = np.float32([[1, 0, 0], [0, 1, SHADOW_BELOW * side]])
+    below = blur(cv2.warpAffine(rim, down, (side, side), flags=cv2.INTER_LINEAR), SHADOW_SIGMA)
+    shadow = SHADOW * below * (1 - rim) * (1 - within) * enlarge(glasses.skin, side).clip(0, 1)
     hides = glasses.opacity * (rim + lens + shadow)
     picture = repeated(rim, 3) * glasses.rim + repeated(lens, 3) * enlarge(glasses.fill, side).clip(0, 1)
     picture = glasses.opacity * picture

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
+from facevae.photo.crop_background import MAX_LAYER_PX
 from facevae.photo.filters import blur
 from facevae.photo.guided_filter import enlarge
 from facevae.photo.ovals import smooth_step
@@ -66,9 +67,15 @@ def beard_strands(
     return np.float32(BEARD_CONTRAST) * enlarge(darker, side).clip(0, 1) * strands(side, STRAND, STUBBLE)
 
 
-@lru_cache(maxsize=6)
 def strands(side: int, wide: float, length: float = LENGTH) -> Float32[np.ndarray, "t t"]:
-    """A field of strands of mean 0 and standard deviation 1 that falls from the crown; always the same."""
+    """Strands that fall from the crown, of mean 0; the same ones in a crop of any size, so that a preview shows those of the result."""
+    return cv2.resize(drawn_strands(wide, length), (side, side), interpolation=cv2.INTER_AREA)
+
+
+@lru_cache(maxsize=3)
+def drawn_strands(wide: float, length: float) -> Float32[np.ndarray, "t t"]:
+    """Strands in the largest layer, of standard deviation 1."""
+    side = MAX_LAYER_PX
     noise = np.random.default_rng(5).standard_normal((side, side)).astype(np.float32)
     noise = cv2.GaussianBlur(noise, (0, 0), sigmaX=max(wide * side, 0.6), sigmaY=length * side)
     y, x = (np.mgrid[:side, :side].astype(np.float32) + 0.5) / side
