@@ -57,15 +57,30 @@ class Hair:
 
 @dataclass(frozen=True)
 class Decoder:
-    """Give a checkpoint folder the decoder of a run that began with it and kept its encoder (fit --config.frozen encoder.)."""
+    """Give a checkpoint folder the decoder of a run that began with it and kept its encoder (fit --config.frozen encoder.).
+
+    The embedded checkpoint's exhibit on the Latent space tab belongs to the decoder, and is made anew.
+    """
 
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]
     checkpoint: Path
+    data: Path | None = None
+    """Prepared data, for the exhibit: needed for the embedded checkpoint alone."""
 
     def run(self) -> None:
+        from facevae.checkpoint.checkpoint import EMBEDDED
+        from facevae.files import ASSETS
+        from train.data.prepared import PreparedData
+        from train.networks.classifier import judge_from
         from train.publish.decoder import add_decoder
+        from train.publish.exhibits import make_editors_exhibit
 
+        embedded = self.checkpoint.resolve() == EMBEDDED.resolve()
+        if embedded and self.data is None:
+            raise ValueError("the exhibit of the embedded checkpoint is made anew with its decoder: --data names the prepared data")
         print(f"{self.checkpoint}: {add_decoder(self.checkpoint, self.run_dir).digest}")
+        if embedded:
+            make_editors_exhibit(self.checkpoint, self.run_dir, PreparedData(self.data), judge_from(None)[0], ASSETS / "exhibits")
 
 
 @dataclass(frozen=True)

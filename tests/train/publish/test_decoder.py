@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from facevae.checkpoint.checkpoint import Checkpoint
+from facevae.checkpoint.checkpoint import EMBEDDED, Checkpoint
 from tests.train.conftest import CONFIG
+from train.commands.checkpoints import Decoder
 from train.data.prepared import PreparedData
 from train.publish.decoder import add_decoder
 from train.publish.export import same_weights, write_with_card
@@ -27,3 +28,10 @@ def test_a_decoder_is_replaced_and_another_encoder_refused(tiny_checkpoint: Chec
     fit(replace(config, frozen=(), seed=5), data, tmp_path / "other")
     with pytest.raises(ValueError, match="another encoder"):
         add_decoder(folder, tmp_path / "other")
+
+
+def test_the_embedded_checkpoint_gets_no_decoder_without_its_exhibit(tmp_path: Path) -> None:
+    before = (EMBEDDED / "manifest.json").read_bytes()
+    with pytest.raises(ValueError, match="--data"):
+        Decoder(run_dir=tmp_path, checkpoint=EMBEDDED).run()
+    assert (EMBEDDED / "manifest.json").read_bytes() == before
