@@ -41,7 +41,9 @@ COMMANDS = {
     "release": Command("checkpoints", "Release", "From a finished run to what the editor ships: directions, prior, export, figures."),
     "evaluate": Command("measuring", "Evaluate", "Measure a checkpoint on held-out faces and print the tables."),
     "report": Command("studies", "Report", "Reproduce one of the four reports: train, measure, write the page of claims."),
-    "exhibit": Command("latents", "MakeExhibit", "Measure the latent space of a run for the page's Latent space tab (app.py --exhibits)."),
+    "exhibit": Command(
+        "latents", "MakeExhibit", "Measure the latent space of a run for the page's tab Inside the model (app.py --exhibits)."
+    ),
     "bench": Command("bench", "Bench", "Time the app and the training: each against its reference, in the same run."),
     "figures": Command("measuring", "Figures", "Draw the pictures of README and docs, and write their tables of figures."),
 }

@@ -1,1 +1,1 @@
-"""Models with statistics of their latent spaces, shown in the Latent space tab."""
+"""Models with statistics of their latent spaces, shown in the tab Inside the model."""

@@ -1,4 +1,4 @@
-"""Latents and pictures for the Latent space tab: traversals, directions, map points.
+"""Latents and pictures for the tab Inside the model: traversals, directions, map points.
 
 NumPy in, NumPy out; each function is pure.
 """
@@ -17,7 +17,7 @@ from facevae.photo import images
 SPAN = np.linspace(-3, 3, 7, dtype=np.float32)
 """Where a traversal and a direction are drawn, in standard deviations; the face itself in the middle."""
 TEMPERATURE = 0.8
-"""Faces of the Gaussian of the encodings are drawn this much closer to its mean, as in the Generate tab."""
+"""Faces of the Gaussian of the encodings are drawn this much closer to its mean, as in the Create tab."""
 _turn = threading.Lock()  # a few cores: calls take turns
 
 

@@ -26,7 +26,11 @@ from facevae.ui.server.temp_files import FOLLOWERS
 from facevae.ui.session import Session
 
 HERE = Path(__file__).parent
-TITLE = "<h1>facevae</h1><p>Change a face in a photo, morph several, or meet new ones. Photos stay on this machine.</p>"
+TITLE = """<h1>facevae</h1><p>Edit faces in your photos: hair colour, smile, age, makeup.
+<span data-local="Your photos never leave this computer.">Photos are deleted within the hour.</span></p>"""
+# The address knows best whether the server is the visitor's own computer: it may be shared, a Space, or behind a proxy.
+PROMISE = """const promise = element.querySelector("[data-local]");
+if (/^(localhost|127(\\.[0-9]+){3}|\\[::1\\])$/.test(location.hostname)) promise.textContent = promise.dataset.local;"""
 # Gradio scopes `css` to what is inside the page's frame; this is the frame.
 OUTER_STYLE = """<style>
 .gradio-container { overflow: clip !important; } /* hidden would undo every position: sticky inside */
@@ -44,7 +48,7 @@ DELETE_CACHE_SEC = (300, 3300)
 def build_page(
     editor: Editor, more_exhibits: Path | None = None, pages: CheckpointPages | None = None, current: str = ""
 ) -> tuple[gr.Blocks, dict[str, Any]]:
-    """The page and the options for `launch`. `more_exhibits` is a folder with models for the Latent space tab.
+    """The page and the options for `launch`. `more_exhibits` is a folder with models for the tab Inside the model.
 
     `pages` holds the other checkpoints that can be chosen, and `current` is this one's place among them, "" being the root.
     `ValueError` where an exhibit is not as it was written.
@@ -55,7 +59,7 @@ def build_page(
         Api(editor)  # first: endpoint names are given in order, and those of the page's own handlers yield
         store = gr.BrowserState(STORE, storage_key="facevae", secret="facevae")  # nothing secret is in it, and it must outlive us
         with gr.Row(elem_id="top"):
-            html(TITLE, "title")
+            html(TITLE, "title", js_on_load=PROMISE)
             if pages is not None:
                 pages.lay_out(page, current)
         with gr.Tabs(elem_id="tabs") as tabs:
@@ -63,11 +67,11 @@ def build_page(
                 edit = EditTab(editor, examples, store)
             with gr.Tab("Morph", id="morph", elem_id="tab-morph", elem_classes="drop-target", render_children=True):
                 morph = MorphTab(editor, examples)
-            with gr.Tab("Generate", id="generate", elem_id="tab-generate", render_children=True) as generate_tab:
+            with gr.Tab("Create", id="generate", elem_id="tab-generate", render_children=True) as generate_tab:
                 generate = GenerateTab(editor, store)
             latent = None
             if exhibits:
-                with gr.Tab("Latent space", id="latent", elem_id="tab-latent", render_children=True) as latent_tab:
+                with gr.Tab("Inside the model", id="latent", elem_id="tab-latent", render_children=True) as latent_tab:
                     latent = LatentSpaceTab(editor, examples, exhibits)
             with gr.Tab("About", id="about", elem_id="tab-about"):
                 AboutTab(editor)

@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     )
     parser.add_argument("--revision", help="commit, tag or branch of the first checkpoint, where its name has none")
     parser.add_argument(
-        "--exhibits", type=Path, help="folder with more models for the Latent space tab (python -m train exhibit makes them)"
+        "--exhibits", type=Path, help="folder with more models for the tab Inside the model (python -m train exhibit makes them)"
     )
     parser.add_argument("--host", help="address to listen on; this machine only without this flag")
     parser.add_argument("--port", type=port_of, help="port to listen on; the first free one from 7860 without this flag")

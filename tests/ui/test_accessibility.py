@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 
 axe_playwright_python = pytest.importorskip("axe_playwright_python", reason="NO AXE TESTS: pip install axe-playwright-python")
 
-READY = {"Edit": "#result img", "Morph": "#strip button", "Generate": "#faces img", "Latent space": "#tab-latent img", "About": "#card"}
+READY = {"Edit": "#result img", "Morph": "#strip button", "Create": "#faces img", "Inside the model": "#tab-latent img", "About": "#card"}
 """The tabs, and what each has drawn when it is ready."""
 BOXES = {"Edit": ("#wishes", "#more-sliders", "#adjust", "#scores-box")}
 """What is folded away at first."""
@@ -22,8 +22,8 @@ OPEN = re.compile(r"(^|\s)open(\s|$)")
 PANELS = {
     "Edit": "#tab-edit",
     "Morph": "#tab-morph",
-    "Generate": "#tab-generate",
-    "Latent space": "#tab-latent",
+    "Create": "#tab-generate",
+    "Inside the model": "#tab-latent",
     "About": "#tab-about",
 }
 COLOUR_RULES = ["color-contrast", "link-in-text-block"]
@@ -128,8 +128,8 @@ def test_every_tab_is_used_on_a_phone(visit):
     page.locator("#export").scroll_into_view_if_needed()
     expect(page.locator("#export")).to_be_in_viewport()
 
-    show(page, "Generate")
-    fits("Generate")
+    show(page, "Create")
+    fits("Create")
     page.locator("#faces button").nth(9).scroll_into_view_if_needed()
     page.locator("#faces button").nth(9).click()
     expect(page.locator("#generate-status")).to_contain_text("Seed 10 is chosen")
@@ -138,10 +138,10 @@ def test_every_tab_is_used_on_a_phone(visit):
     page.locator("#neighbours").click()
     expect(page.locator("#faces img")).to_have_count(9)
     expect(page.locator("#generate-back")).to_be_in_viewport()
-    fits("Generate, neighbours")
+    fits("Create, neighbours")
 
-    show(page, "Latent space")
-    fits("Latent space")
+    show(page, "Inside the model")
+    fits("Inside the model")
     page.locator("#latent-map svg").scroll_into_view_if_needed()
     box = page.locator("#latent-map svg").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE_PX

@@ -235,7 +235,7 @@ def test_a_link_a_recipe_and_a_look_bring_a_drawn_face_back(page, visit) -> None
 
 def test_generate_then_edit_then_morph(page) -> None:
     astronaut = source(page)
-    page.get_by_role("tab", name="Generate").click()
+    page.get_by_role("tab", name="Create").click()
     faces = page.locator("#faces img")
     expect(faces).to_have_count(12)
     before = faces.first.get_attribute("src")

@@ -59,7 +59,7 @@ class Hair:
 class Decoder:
     """Give a checkpoint folder the decoder of a run that began with it and kept its encoder (fit --config.frozen encoder.).
 
-    The embedded checkpoint's exhibit on the Latent space tab belongs to the decoder, and is made anew.
+    The embedded checkpoint's exhibit on the tab Inside the model belongs to the decoder, and is made anew.
     """
 
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]

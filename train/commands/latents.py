@@ -100,7 +100,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class MakeExhibit:
-    """Measure the latent space of a run for the page's Latent space tab (app.py --exhibits). It holds nobody's encoding."""
+    """Measure the latent space of a run for the page's tab Inside the model (app.py --exhibits). It holds nobody's encoding."""
 
     data: Path
     run_dir: Annotated[Path, tyro.conf.arg(name="run")]

@@ -1,4 +1,4 @@
-"""Measure exhibits for the Latent space tab; no file holds anybody's encoding."""
+"""Measure exhibits for the tab Inside the model; no file holds anybody's encoding."""
 
 from dataclasses import dataclass
 from pathlib import Path

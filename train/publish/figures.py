@@ -53,8 +53,8 @@ CHROMIUM_FLAGS = (
 
 TABS = {
     "morph": ("Morph", "#strip img", 900),
-    "generate": ("Generate", "#faces img", 900),
-    "latent": ("Latent space", "#latent-sheet img", 1600),
+    "generate": ("Create", "#faces img", 900),
+    "latent": ("Inside the model", "#latent-sheet img", 1600),
 }
 """What each of these tabs is called, which picture says that it is there, and how high a screenshot of it is, in pixels."""
 

@@ -1,1 +1,1 @@
-"""The Generate tab."""
+"""The Create tab."""

@@ -13,7 +13,7 @@ from facevae.ui.widgets.picture_rows import KEY_PX, picture_row, tile
 
 
 class Favourites:
-    """Keep, forget, and the row of faces that were kept; the Generate tab shows the one that is chosen."""
+    """Keep, forget, and the row of faces that were kept; the Create tab shows the one that is chosen."""
 
     def __init__(self, editor: Editor, store: gr.BrowserState) -> None:
         self.editor, self.store = editor, store

@@ -1,4 +1,4 @@
-"""Neighbours on the Generate tab: a face with those near it in the latent space."""
+"""Neighbours on the Create tab: a face with those near it in the latent space."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""New faces on the Generate tab: from seeds, or only those with wanted attributes."""
+"""New faces on the Create tab: from seeds, or only those with wanted attributes."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""The Generate tab: faces from seeds, only those with wanted attributes, neighbours."""
+"""The Create tab: faces from seeds, only those with wanted attributes, neighbours."""
 
 from collections.abc import Callable
 from typing import Any

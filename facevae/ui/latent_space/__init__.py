@@ -1,1 +1,1 @@
-"""The Latent space tab."""
+"""The tab Inside the model."""

@@ -1,4 +1,4 @@
-"""HTML of the Latent space tab: sheets of faces, charts, and measures of an exhibit."""
+"""HTML of the tab Inside the model: sheets of faces, charts, and measures of an exhibit."""
 
 import html
 from collections.abc import Callable, Sequence

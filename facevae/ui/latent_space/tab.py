@@ -1,4 +1,4 @@
-"""The Latent space tab: dimensions, map of encodings, directions, three models compared."""
+"""The tab Inside the model: dimensions, map of encodings, directions, three models compared."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The Generate tab in a real browser: its journeys by mouse and by keyboard; `test_searching.py` has the rest of it."""
+"""The Create tab in a real browser: its journeys by mouse and by keyboard; `test_searching.py` has the rest of it."""
 
 import re
 
@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 
 @pytest.fixture
 def generating(laptop):
-    """The Generate tab with the twelve faces of seed 1."""
-    laptop.get_by_role("tab", name="Generate").click()
+    """The Create tab with the twelve faces of seed 1."""
+    laptop.get_by_role("tab", name="Create").click()
     for menu in ("#only-with", "#only-without"):
         tokens = laptop.locator(f"{menu} [title^=Remove]")
         for left in range(tokens.count(), 0, -1):

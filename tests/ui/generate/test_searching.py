@@ -1,4 +1,4 @@
-"""The Generate tab without a browser: which steps of a search reach the page, and which must not."""
+"""The Create tab without a browser: which steps of a search reach the page, and which must not."""
 
 import gradio as gr
 import pytest

@@ -1,4 +1,4 @@
-"""The Latent space tab: its charts, and in a real browser its journeys by mouse and by keyboard, on a laptop and on a phone."""
+"""The tab Inside the model: its charts, and in a real browser its journeys by mouse and by keyboard, on a laptop and on a phone."""
 
 import re
 import xml.etree.ElementTree as ElementTree
@@ -78,7 +78,7 @@ def changed(page, place: str, before: str) -> str:
 
 
 def opened(page) -> None:
-    page.get_by_role("tab", name="Latent space").click()
+    page.get_by_role("tab", name="Inside the model").click()
     page.locator("#latent-sheet img").first.wait_for()
     page.locator("#latent-together img").first.wait_for()
 

@@ -154,7 +154,7 @@ def test_faces_come_from_files_from_edit_and_from_generate_and_six_are_enough(mo
     at_rest(morph)  # two changes at once end in the words of the slower one
     morph.locator("#morph-from-edit").click()
     expect(morph.locator("#morph-status")).to_contain_text("astronaut is face 1 of 2")
-    morph.get_by_role("tab", name="Generate").click()
+    morph.get_by_role("tab", name="Create").click()
     expect(morph.locator("#faces img")).to_have_count(12)
     morph.locator("#generate-to-morph").click()
     expect(morph.get_by_role("tab", name="Morph")).to_have_attribute("aria-selected", "true")
