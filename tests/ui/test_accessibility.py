@@ -14,9 +14,15 @@ from playwright.sync_api import expect
 
 axe_playwright_python = pytest.importorskip("axe_playwright_python", reason="NO AXE TESTS: pip install axe-playwright-python")
 
-READY = {"Edit": "#result img", "Morph": "#strip button", "Create": "#faces img", "Inside the model": "#tab-latent img", "About": "#card"}
+READY = {
+    "Edit": "#result img",
+    "Morph": "#strip button",
+    "Create": "#faces img",
+    "Inside the model": "#tab-latent img",
+    "About": "#about-text",
+}
 """The tabs, and what each has drawn when it is ready."""
-BOXES = {"Edit": ("#wishes", "#more-sliders", "#adjust", "#scores-box")}
+BOXES = {"Edit": ("#wishes", "#more-sliders", "#adjust", "#scores-box"), "About": ("#figures",)}
 """What is folded away at first."""
 OPEN = re.compile(r"(^|\s)open(\s|$)")
 PANELS = {

@@ -1,4 +1,4 @@
-"""The About tab: privacy, limits, the edit matrix, and the model card."""
+"""The About tab: photos and limits in a few words; the edit matrix and the model card."""
 
 from typing import Any
 
@@ -8,34 +8,38 @@ from facevae.editor import Editor
 from facevae.ui.about.edit_matrix import draw_matrix
 from facevae.ui.components import html
 
-PROMISES = """
-## Your photos
-Photos are sent to the machine that runs this page and to no other. Uploads and results are deleted there within the
-hour; nothing is kept to train on, nothing is logged, and the page loads nothing from elsewhere.
-Saved pictures carry a note that they were edited with facevae. Please leave it in.
-
-## What the words mean
-The sliders are named after the labels of the data set: what annotators ticked for photos of celebrities. They are
-not facts about people, least of all about you. The model knows who was photographed for that data set, and treats everybody
-else worse; it draws what was common there. "The classifier sees" is the opinion of a small network with the same
-limits.
-
-## What it should not be used for
-To deceive, to mock, or to judge anybody; to tell who somebody is; to change pictures of people who would not agree.
+ABOUT = """
+<h2>Your photos</h2>
+<p>Photos go to the computer that runs this page and nowhere else. Uploads and results are deleted within the hour.
+Saved edits carry "AI-edited" in their metadata: please leave it in.</p>
+<h2>The model</h2>
+<ul>
+<li><b>Data:</b> it learned from photos of celebrities (CelebA), for non-commercial research only.</li>
+<li><b>Bias:</b> it works less well for people who look different from them.</li>
+<li><b>Labels:</b> sliders are named after what annotators ticked, often wrongly; they are not facts about people.</li>
+<li><b>Left out:</b> labels that judge people, follow ethnicity or are close to random have no slider.</li>
+</ul>
+<p>More: the <a href="#figures">figures and model card</a> below, and <code>docs/edits.md</code> in the repository.</p>
+<h2>What it is not for</h2>
+<p>Deceiving, mocking or judging anybody; finding out who somebody is; changing pictures of people who would not agree.</p>
 """
+OPEN_FIGURES = """element.querySelector('a[href="#figures"]').addEventListener("click", (event) => {
+  event.preventDefault(); // the page's address may be a link to a face
+  const box = document.querySelector("#figures"), button = box.querySelector("button.label-wrap");
+  if (!button.classList.contains("open")) button.click();
+  box.scrollIntoView();
+});"""
 
 
 class AboutTab:
-    """Promises, the edit matrix and the card: nothing here listens."""
+    """A short text, and behind "Figures" the edit matrix and the card of this checkpoint: nothing here listens."""
 
     def __init__(self, editor: Editor) -> None:
-        with gr.Row(elem_classes="about"):
-            with gr.Column(scale=1, min_width=300):
-                gr.Markdown(PROMISES)
-                if drawn := measured(editor.evaluation.get("edits", {})):
-                    html(drawn, "matrix")
-            with gr.Column(scale=1, min_width=300):
-                gr.Markdown(without_front_matter(editor.card), elem_id="card")
+        html(ABOUT, "about-text", js_on_load=OPEN_FIGURES)
+        with gr.Accordion("Figures and model card", open=False, elem_id="figures"):
+            if drawn := measured(editor.evaluation.get("edits", {})):
+                html(drawn, "matrix")
+            gr.Markdown(without_front_matter(editor.card), elem_id="card")
 
 
 def measured(edits: Any) -> str:
