@@ -96,16 +96,16 @@ ANY_CROP = (
 """What flags and programs may ask for, beyond the sliders: any place of any photo, from any face. The crop has to lie in the photo."""
 
 FRAMES = Number("frames", "Frames", 8, 120, 32, 1, "frames one way")
-DURATION_MS = Number("duration_ms", "ms a frame", 20, 300, 60, 10, "how long each frame is shown, in ms")
-POSITION = Number("position", "Along the way", 0, 1, 0.5, 0.01, "where on the way, 0 being the first face")
-PATH = Choice("path", "Path", (("Slerp", "slerp"), ("Lerp", "lerp")), "of drawn faces: arcs around the mean face, or straight lines")
+DURATION_MS = Number("duration_ms", "ms per frame", 20, 300, 60, 10, "how long each frame is shown, in ms")
+POSITION = Number("position", "Mix", 0, 1, 0.5, 0.01, "where on the way, 0 being the first face")
+PATH = Choice("path", "Path", (("Curved", "slerp"), ("Straight", "lerp")), "of drawn faces: arcs around the mean face, or straight lines")
 REPEAT = Choice(
     "repeat",
-    "After the last face",
-    (("Turn back", "back"), ("Go round", "round"), ("Stop", "once")),
+    "Ending",
+    (("Back and forth", "back"), ("Loop", "round"), ("Stop", "once")),
     "the same way back, on to the first face, or nothing",
 )
-WHERE = Choice("where", "Shown", (("Face", "face"), ("Whole photo", "photo")), "the face alone, or the whole photo")
+WHERE = Choice("where", "Show as", (("Face only", "face"), ("On photo 1", "photo")), "the face alone, or the whole photo")
 
 SEED = Number("seed", "Seed", 0, 2**32 - 1, 1, 1, "the same seed is the same face")
 COUNT = Number("count", "Faces", 1, 48, 12, 1, "how many faces")

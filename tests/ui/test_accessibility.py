@@ -22,7 +22,7 @@ READY = {
     "About": "#about-text",
 }
 """The tabs, and what each has drawn when it is ready."""
-BOXES = {"Edit": ("#wishes", "#more-sliders", "#adjust", "#scores-box"), "About": ("#figures",)}
+BOXES = {"Edit": ("#wishes", "#more-sliders", "#adjust", "#scores-box"), "Morph": ("#morph-options",), "About": ("#figures",)}
 """What is folded away at first."""
 OPEN = re.compile(r"(^|\s)open(\s|$)")
 PANELS = {

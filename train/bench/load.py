@@ -207,7 +207,7 @@ class User:
     async def morph(self) -> None:
         """The edited face on its way to others as a whole photo, and back."""
         await self.finish(self.visitor.fire("edit-to-morph", "click"))
-        self.visitor.put("morph-view", "Whole photo")
+        self.visitor.put("morph-view", "photo")
         await self.finish(self.visitor.fire("morph-view", "input"))
         await self.slide("position", self.random.uniform(0, 1), 0)
         await self.look(self.visitor.value("morph-result"), "morph")

@@ -39,14 +39,14 @@ class Film:
         self.editor = editor
         self.session = gr.State(Session())
         self.made = gr.State(None)  # the path of the film that was just made; a stream of updates would lose the button's value
-        heading("Film")
+        heading("Save as animation")
         formats = [(NAMES[name], name) for name in film_formats()]
         self.format = segmented(formats, "File", "format", show_label=True)
         with gr.Row(elem_classes="film-numbers"):
             self.frames = slider(FRAMES, "frames", min_width=130)
             self.duration_ms = slider(DURATION_MS, "frame-ms", min_width=130)
         with gr.Row(elem_classes="film-buttons"):
-            self.export = gr.Button("Save film", variant="primary", elem_id="export", size="md", min_width=110)
+            self.export = gr.Button("Save animation", variant="primary", elem_id="export", size="md", min_width=110)
             self.cancel = gr.Button("Cancel", variant="stop", elem_id="film-cancel", size="md", min_width=90, interactive=False)
         self.status = status_line("film-status")
         self.picture = gr.Image(
@@ -58,7 +58,7 @@ class Film:
             elem_id="film",
             elem_classes="picture film",
             buttons=[],
-            alt_text="The film that was saved",
+            alt_text="The saved animation",
         )
         self.clip = gr.Video(
             show_label=False,
@@ -91,7 +91,7 @@ class Film:
         action, reported_sec, step = session.begin_action(), 0.0, None
         begun = {self.export: gr.update(interactive=False), self.cancel: gr.update(interactive=True)}
         done = {self.export: gr.update(interactive=True), self.cancel: gr.update(interactive=False)}
-        yield {**begun, self.made: None, self.status: "Starting the film."}
+        yield {**begun, self.made: None, self.status: "Starting …"}
         try:
             with one_sentence():
                 for step in self.editor.morph_film(keys.faces, way, film):
@@ -105,7 +105,7 @@ class Film:
             raise
         assert step is not None  # a film has frames
         if not step.data:
-            yield {**done, self.status: f"Cancelled. {step.frame} of {step.frames} frames were drawn; nothing was saved."}
+            yield {**done, self.status: f"Cancelled at frame {step.frame} of {step.frames}. Nothing was saved."}
         else:
             yield {**done, **self.show(keys.faces, form, step, film.where == "photo")}
 
@@ -122,5 +122,5 @@ class Film:
             self.picture: gr.update(value=None if moving else file, visible=not moving),
             self.clip: gr.update(value=file if moving else None, visible=moving),
             self.made: file,
-            self.status: say(f"{name}: {step.frames} frames, {step.seconds:.1f} s, {size}, {len(step.data) / 1000:,.0f} kB."),
+            self.status: say(f"Saved {name}: {step.frames} frames, {step.seconds:.1f} s, {size}, {len(step.data) / 1000:,.0f} kB."),
         }

@@ -1,13 +1,14 @@
 """The Morph tab: two to six faces, those between them, alone or as whole photos, and a film."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from facevae.editor import Editor, Face
 from facevae.editor.morph_types import KeyFrames, MorphPath, strip_positions
-from facevae.settings import PATH, POSITION, REPEAT
+from facevae.settings import PATH, POSITION, REPEAT, WHERE
 from facevae.ui.components import (
     LIVE,
     QUEUED,
@@ -31,10 +32,11 @@ from facevae.ui.session import Session
 from facevae.ui.widgets.picture_rows import CELL_PX, KeyRow, draw_examples, draw_strip, picture_row
 from facevae.ui.widgets.upload import upload_button
 
-FACE_ONLY, WHOLE_PHOTO = "Face", "Whole photo"
+PLAY = (Path(__file__).parent / "play.js").read_text()
 PREVIEW_PX = 512
 """Longest side of the picture beside the slider, which is drawn many times a second."""
-GONE = "The faces are gone after an hour: open a photo, or choose an example."
+GONE = "Your faces were removed after an hour. Add a photo to continue."
+BEGIN = "Add your own photos to replace these examples."
 
 
 class MorphTab:
@@ -63,26 +65,27 @@ class MorphTab:
     def _lay_out_stage(self) -> None:
         self.row = KeyRow(self.editor)
         self.result = picture("morph-result", "A face of the morph")
-        self.position = slider(POSITION, "position")
-        self.edit_this = gr.Button("Edit this face", elem_id="morph-to-edit", size="md")
-        self.strip = picture_row("strip")
+        with gr.Row(elem_classes="mix-row"):
+            html('<button type="button">Play</button>', "play", js_on_load=PLAY)
+            self.position = slider(POSITION, "position", min_width=120)
+            self.edit_this = gr.Button("Edit this face", elem_id="morph-to-edit", size="md", min_width=110)
         self.status = status_line("morph-status")
+        self.strip = picture_row("strip")
 
     def _lay_out_way(self) -> None:
-        heading("Way")
-        with gr.Row(elem_classes="way-choices"):
-            self.view = segmented([FACE_ONLY, WHOLE_PHOTO], "Shown", "morph-view", show_label=True)
+        self.view = segmented(list(WHERE.pairs), WHERE.label, "morph-view", show_label=True)
+        with gr.Accordion("Options", open=False, elem_id="morph-options"):
             self.path = segmented(list(PATH.pairs), PATH.label, "path", show_label=True)
             self.repeat = segmented(list(REPEAT.pairs), REPEAT.label, "repeat", show_label=True)
-        self.smooth = gr.Checkbox(False, label="Slow down at each face", elem_id="smooth", elem_classes="bare", container=False)
-        self.parts = gr.CheckboxGroup(
-            list(self.groups),
-            value=[],
-            label="What travels",
-            info="Nothing ticked: all of the face. Otherwise the rest stays that of the first face.",
-            elem_id="parts",
-            elem_classes="bare",
-        )
+            self.smooth = gr.Checkbox(False, label="Pause at each face", elem_id="smooth", elem_classes="bare", container=False)
+            self.parts = gr.CheckboxGroup(
+                list(self.groups),
+                value=[],
+                label="Morph only",
+                info="Leave empty to morph everything.",
+                elem_id="parts",
+                elem_classes="bare",
+            )
 
     # ---- what happens
 
@@ -167,7 +170,7 @@ class MorphTab:
         session.used()
         session.keys = keys
         from_photo = keys.faces[0].photo is not None
-        view = gr.update(visible=True) if from_photo else gr.update(visible=False, value=FACE_ONLY)
+        view = gr.update(visible=True) if from_photo else gr.update(visible=False, value=WHERE.default)
         return {self.keys: keys, **self.row.show(keys), self.view: view, self.status: say(status)}
 
     def examples_lent(self) -> KeyFrames:
@@ -177,8 +180,8 @@ class MorphTab:
     def first_visit(self, session: Session) -> dict[Any, Any]:
         """What the tab begins with; see `opened`."""
         keys = self.examples_lent()
-        shown = self.show(session, keys, f"{in_words(keys)} Two examples to begin with: your own faces take their places.")
-        asked = keys, FACE_ONLY, "slerp", "back", False, []
+        shown = self.show(session, keys, BEGIN)
+        asked = keys, WHERE.default, PATH.default, REPEAT.default, False, []
         pictures = {self.result: self.preview(0.5, *asked), self.strip: self.redraw(session, *asked)}
         return {**shown, self.gallery: draw_examples(self.examples.faces), **pictures}
 
@@ -236,7 +239,7 @@ class MorphTab:
         """What the widgets say: the faces, the way, and whether whole photos are shown."""
         keys = present(keys)
         travelling = tuple(name for group in parts for name in self.groups[group])
-        return keys, MorphPath(path, repeat, smooth, travelling), view == WHOLE_PHOTO and keys.faces[0].photo is not None
+        return keys, MorphPath(path, repeat, smooth, travelling), view == "photo" and keys.faces[0].photo is not None
 
     def face_now(self, position: float, *asked: Any) -> Face:
         """The face that is shown, for the Edit tab."""
@@ -250,7 +253,7 @@ class MorphTab:
             return gr.skip()
         keys, way, in_photo = self.read(keys, *look)
         frame = next(self.editor.morph_through(keys.faces, [position], way, "photo" if in_photo else "face", PREVIEW_PX))
-        words = f"{'Whole photo, ' if in_photo else ''}{position:.0%} of the way. {in_words(keys)}"
+        words = f"{'On photo 1, ' if in_photo else ''}{position:.0%} of the way. {in_words(keys)}"
         return gr.update(value=enlarge(frame), alt_text=words)
 
     def redraw(self, session: Session, keys: KeyFrames | None, *look: Any) -> Any:

@@ -22,12 +22,12 @@ def test_two_faces_that_come_at_once_are_both_there(tab) -> None:
     assert updates[-1][tab.keys].faces == faces and "face 2 of 2" in updates[-1][tab.status]
     tab.changing(lambda keys: keys.move(-1))(session, sent)
     assert session.keys.faces == faces[::-1]
-    chosen = tab.choose(session, gr.EventData(None, {"index": 1}), sent, "Face", "slerp", "back", False, [])[0]
+    chosen = tab.choose(session, gr.EventData(None, {"index": 1}), sent, "face", "slerp", "back", False, [])[0]
     assert chosen.faces == faces[::-1] and chosen.chosen == 1
 
 
 def test_an_older_strip_does_not_replace_a_newer_one(tab, monkeypatch) -> None:
-    session, asked = Session(), (KeyFrames.of_examples(*tab.editor.generate([1, 2])), "Face", "slerp", "back", False, [])
+    session, asked = Session(), (KeyFrames.of_examples(*tab.editor.generate([1, 2])), "face", "slerp", "back", False, [])
     through = tab.editor.morph_through
 
     def overtaken(*given, **options):
@@ -41,4 +41,4 @@ def test_an_older_strip_does_not_replace_a_newer_one(tab, monkeypatch) -> None:
 
 def test_an_emptied_number_draws_nothing(tab) -> None:
     keys = KeyFrames.of_examples(*tab.editor.generate([1, 2]))
-    assert tab.preview(None, keys, "Face", "slerp", "back", False, []) == gr.skip() == tab.preview(0.5, None)
+    assert tab.preview(None, keys, "face", "slerp", "back", False, []) == gr.skip() == tab.preview(0.5, None)

@@ -38,6 +38,9 @@ def morph(visitor):
     expect(visitor.locator(KEYS)).to_have_count(2)
     expect(visitor.locator("#strip button")).to_have_count(9)
     source(visitor, PICTURE)
+    options = visitor.locator("#morph-options button.label-wrap")
+    if "open" not in (options.get_attribute("class") or "").split():
+        options.click()
     at_rest(visitor)
     return visitor
 
@@ -92,15 +95,39 @@ def test_three_faces_become_a_film_that_plays(morph, tmp_path):
     expect(morph.locator(KEYS)).to_have_count(2)
 
 
+def test_play_moves_the_mix_until_it_is_pressed_again_or_a_hand_takes_the_slider(morph):
+    button, mix, picture = morph.locator("#play button"), morph.locator("#position input[type=range]"), morph.locator(f"{PICTURE} img")
+    before = mix.input_value()
+    button.click()
+    expect(button).to_have_text("Stop")
+    expect(mix).not_to_have_value(before)
+    button.click()
+    expect(button).to_have_text("Play")
+    at_rest(morph)
+    expect(picture).to_have_attribute("alt", re.compile(f"^{value(morph, '#position'):.0%} of the way"))  # of where it stopped
+    button.click()
+    expect(button).to_have_text("Stop")
+    mix.press("End")
+    expect(button).to_have_text("Play")
+    expect(mix).to_have_value("1")
+    morph.emulate_media(reduced_motion="reduce")  # then a press goes to the other end at once
+    button.click()
+    expect(button).to_have_text("Play")
+    expect(mix).to_have_value("0")
+    at_rest(morph)
+    expect(picture).to_have_attribute("alt", re.compile("^0% of the way"))
+    morph.emulate_media(reduced_motion="no-preference")
+
+
 def test_a_film_of_the_photo_is_cancelled_and_made_again_in_each_format(morph, tmp_path):
     before, films = source(morph, PICTURE), morph.locator("#film img").count()  # of a test before
     morph.locator("#morph-view input").nth(1).check(force=True)
-    expect(morph.locator(f"{PICTURE} img")).to_have_attribute("alt", re.compile("^Whole photo"))
+    expect(morph.locator(f"{PICTURE} img")).to_have_attribute("alt", re.compile("^On photo 1"))
     wait_for_change(morph, before, PICTURE)
     set_frames(morph, 120)
     morph.locator("#export").click()
     morph.locator("#film-cancel:enabled").click()
-    expect(morph.locator("#film-status")).to_contain_text(re.compile(r"Cancelled\. \d+ of 238 frames were drawn; nothing was saved"))
+    expect(morph.locator("#film-status")).to_contain_text(re.compile(r"Cancelled at frame \d+ of 238\. Nothing was saved"))
     expect(morph.locator("#film-cancel")).to_be_disabled()
     expect(morph.locator("#film img")).to_have_count(films)
     set_frames(morph, 8)
