@@ -109,9 +109,9 @@ WHERE = Choice("where", "Show as", (("Face only", "face"), ("On photo 1", "photo
 
 SEED = Number("seed", "Seed", 0, 2**32 - 1, 1, 1, "the same seed is the same face")
 COUNT = Number("count", "Faces", 1, 48, 12, 1, "how many faces")
-TEMPERATURE = Number("temperature", "Temperature", 0.1, 1.2, 0.8, 0.05, "how far from the mean face they are drawn")
-ANY_TEMPERATURE = Number("temperature", "Temperature", 0, 3, 0.8, 0.05, "what recipes, links and programs may ask for, beyond the slider")
-RADIUS = Number("radius", "How far", 0.1, 1, 0.5, 0.05, "how far from the face its neighbours are")
-PRIOR = Choice("prior", "Drawn from", (("Fitted", "fitted"), ("N(0, I)", "normal")), "what faces are drawn from")
+TEMPERATURE = Number("temperature", "Variety", 0.1, 1.2, 0.8, 0.05, "how far from the mean face they are drawn")
+ANY_TEMPERATURE = Number("temperature", "Variety", 0, 3, 0.8, 0.05, "what recipes, links and programs may ask for, beyond the slider")
+RADIUS = Number("radius", "How different", 0.1, 1, 0.5, 0.05, "how far from the face its neighbours are")
+PRIOR = Choice("prior", "Source", (("Typical", "fitted"), ("Random", "normal")), "what faces are drawn from")
 COLUMNS, NEAR_COLUMNS = 4, 3
 """Faces side by side on a sheet of seeds, and on one of neighbours, with the face in their middle."""

@@ -22,7 +22,12 @@ READY = {
     "About": "#about-text",
 }
 """The tabs, and what each has drawn when it is ready."""
-BOXES = {"Edit": ("#wishes", "#more-sliders", "#adjust", "#scores-box"), "Morph": ("#morph-options",), "About": ("#figures",)}
+BOXES = {
+    "Edit": ("#wishes", "#more-sliders", "#adjust", "#scores-box"),
+    "Morph": ("#morph-options",),
+    "Create": ("#generate-more",),
+    "About": ("#figures",),
+}
 """What is folded away at first."""
 OPEN = re.compile(r"(^|\s)open(\s|$)")
 PANELS = {
@@ -138,7 +143,7 @@ def test_every_tab_is_used_on_a_phone(visit):
     fits("Create")
     page.locator("#faces button").nth(9).scroll_into_view_if_needed()
     page.locator("#faces button").nth(9).click()
-    expect(page.locator("#generate-status")).to_contain_text("Seed 10 is chosen")
+    expect(page.locator("#generate-status")).to_contain_text("Face 10. This person does not exist.")
     for place in ("#neighbours", "#generate-stop"):
         expect(page.locator(place)).to_be_in_viewport()
     page.locator("#neighbours").click()

@@ -250,7 +250,7 @@ def test_generate_then_edit_then_morph(page) -> None:
     page.wait_for_function("b => document.querySelector('#faces img')?.src === b", arg=again)
 
     page.locator("#faces button").nth(2).click()
-    expect(page.locator("#generate-status")).to_contain_text("Seed 79")
+    expect(page.locator("#generate-status")).to_contain_text("Face 79. This person does not exist.")
     page.locator("#generate-to-edit").click()
     expect(page.get_by_role("tab", name="Edit")).to_have_attribute("aria-selected", "true")
     drawn = wait_for_change(page, astronaut)

@@ -224,7 +224,7 @@ class User:
         await self.visitor.rest()
         tiles = self.visitor.value("faces") or []
         self.record.pictures += len(tiles)
-        if not tiles or not all(tile["caption"].startswith(f"Seed {seed // 100}") for tile in tiles):
+        if not tiles or not all(tile["caption"].startswith(f"Face {seed // 100}") for tile in tiles):
             self.record.strange.append(f"{self.name} asked for seed {seed}, and got {[tile['caption'] for tile in tiles][:2]}")
         files = [Path(tile["image"]["path"]).parent.name for tile in tiles]  # Gradio's name for the content
         if self.drawn.setdefault(seed, files) != files:

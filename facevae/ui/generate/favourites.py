@@ -17,10 +17,10 @@ class Favourites:
 
     def __init__(self, editor: Editor, store: gr.BrowserState) -> None:
         self.editor, self.store = editor, store
-        self.keep = gr.Button("Keep this face", elem_id="face-keep", size="md")
-        self.heading = heading("Kept in this browser", visible=False)
+        self.keep = gr.Button("Add to favourites", elem_id="face-keep", size="md")
+        self.heading = heading("Favourites", visible=False)
         self.row = picture_row("kept")
-        self.forget = gr.Button("Forget this face", elem_id="face-forget", size="sm", visible=False)
+        self.forget = gr.Button("Remove from favourites", elem_id="face-forget", size="sm", visible=False)
 
     def wire(self, chosen: gr.State, status: gr.HTML) -> None:
         """`chosen` is the face that is spoken of."""
@@ -38,9 +38,9 @@ class Favourites:
         """The faces that were kept, each as a button."""
         kept = self.kept(stored)
         cells = "".join(
-            tile(k, f"Kept face of seed {drawn.seed}", np.asarray(enlarge(self.draw(drawn).crop, KEY_PX))) for k, drawn in enumerate(kept)
+            tile(k, f"Favourite: face {drawn.seed}", np.asarray(enlarge(self.draw(drawn).crop, KEY_PX))) for k, drawn in enumerate(kept)
         )
-        row = f'<div class="example-tiles" role="group" aria-label="Kept faces">{cells}</div>' if kept else ""
+        row = f'<div class="example-tiles" role="group" aria-label="Favourites">{cells}</div>' if kept else ""
         return {self.row: row, self.heading: gr.update(visible=bool(kept)), self.forget: gr.update(visible=bool(kept))}
 
     def kept(self, stored: Any) -> list[Drawn]:
@@ -55,7 +55,7 @@ class Favourites:
         """One of the row."""
         kept = self.kept(stored)
         if not 0 <= index < len(kept):
-            raise refusal("This face is not kept (any more).")
+            raise refusal("This face is no longer a favourite.")
         return self.draw(kept[index])
 
     def add(self, stored: Any, face: Face | None) -> dict[Any, Any]:
@@ -63,22 +63,21 @@ class Favourites:
         drawn = self.drawn_of(face)
         kept = [drawn, *(other for other in faces_of(stored) if other != drawn)]
         if len(kept) > MOST_FACES:
-            raise refusal(f"There is room for {MOST_FACES} faces: forget one first.")
+            raise refusal(f"There is room for {MOST_FACES} favourites: remove one first.")
         stored = with_faces(stored, kept)
-        said = f"The face of seed {drawn.seed} is kept in this browser: {len(kept)} of {MOST_FACES}."
-        return {self.store: stored, **self.show(stored), self.status: say(said)}
+        return {self.store: stored, **self.show(stored), self.status: say("Added to favourites.")}
 
     def remove(self, stored: Any, face: Face | None) -> dict[Any, Any]:
         """Forget the face that is chosen."""
         drawn, kept = self.drawn_of(face), faces_of(stored)
         if drawn not in kept:
-            raise refusal("The chosen face is not kept: choose one of the kept faces first.")
+            raise refusal("This face is not a favourite: pick one of them first.")
         stored = with_faces(stored, [other for other in kept if other != drawn])
-        return {self.store: stored, **self.show(stored), self.status: say(f"The face of seed {drawn.seed} is forgotten.")}
+        return {self.store: stored, **self.show(stored), self.status: say("Removed from favourites.")}
 
     @staticmethod
     def drawn_of(face: Face | None) -> Drawn:
         """The seed of a face; a refusal where it has none."""
         if face is None or face.drawn is None:
-            raise refusal("Only faces of a seed can be kept: a neighbour has none. Edit this face, and save its recipe.")
+            raise refusal("A similar face has no number to remember it by: download it.")
         return face.drawn

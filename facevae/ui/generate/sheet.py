@@ -18,6 +18,8 @@ NEAR_BLOCK, MOST_NEAR = 9, 36
 MIDDLE = NEAR_BLOCK // 2
 """Place of the face whose neighbours are around it."""
 MOST_BEHIND = 12
+ADJECTIVES = {"Smiling": "smiling", "Young": "young", "Male": "masculine", "Blond_Hair": "blond"}
+"""Of labels that are said before the face; the others come after it."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,11 @@ def read_settings(
 ) -> Settings:
     """The settings of the widgets; `ValueError` says in one sentence what is wrong with them."""
     if not is_number(seed) or seed != int(seed) or not 0 <= seed < SEED_END:
-        raise ValueError(f"A seed is a whole number from 0 to {SEED_END - 1}.")
+        raise ValueError(f"Number takes whole numbers from 0 to {SEED_END - 1}.")
     if not is_number(count) or not 1 <= count <= MOST:
         raise ValueError(f"1 to {MOST} faces can be drawn at once.")
     if not is_number(temperature) or not 0 <= temperature <= ANY_TEMPERATURE.high:
-        raise ValueError(f"The temperature is a number from 0 to {ANY_TEMPERATURE.high}.")
+        raise ValueError(f"Variety is a number from 0 to {ANY_TEMPERATURE.high}.")
     return Settings(int(seed), int(count), float(temperature), str(prior), wanted_of(with_it, without))
 
 
@@ -108,8 +110,8 @@ def previous_sheet(sheet: Sheet) -> Sheet:
 
 
 def title(face: Face) -> str:
-    """What a face is called: "Seed 79", or its name."""
-    return f"Seed {face.seed}" if face.seed is not None else face.name
+    """What a face is called: "Face 79" after its seed, or its name."""
+    return f"Face {face.seed}" if face.seed is not None else face.name
 
 
 def in_few_words(seen: Mapping[str, float]) -> str:
@@ -120,33 +122,40 @@ def in_few_words(seen: Mapping[str, float]) -> str:
 
 def describe_choice(face: Face) -> str:
     """The status line for the chosen face."""
-    return f"{title(face)} is chosen. It is nobody's photo: the model drew it."
+    return f"{title(face)}. This person does not exist."
 
 
 def describe_neighbours(sheet: Sheet) -> str:
     """The status line for neighbours."""
     assert sheet.centre is not None
-    name = title(sheet.centre)
-    on = "Choose one, and Neighbours walks on." if sheet.room else "The sheet is full."
-    return f"{len(sheet.faces) - 1} faces near {name[0].lower()}{name[1:]}. {on}"
+    on = "Pick one, then Similar faces again." if sheet.room else "The page is full."
+    return f"{len(sheet.faces) - 1} similar faces. {on}"
 
 
 def describe_search(sheet: Sheet, step: Search, stopped: bool) -> str:
     """The status line when faces were drawn or searched for, to be added to those of `sheet`."""
-    if sheet.settings.wanted:
-        said = outcome(len(step.faces), min(sheet.settings.count, sheet.room), step.tried, stopped)
-    else:
-        said = f"Seeds {sheet.settings.seed} to {step.next_seed - 1}."
-    if sheet.room == len(step.faces):
-        return f"{said} The sheet is full: New faces begins another one."
-    return said if sheet.faces or not step.faces else f"{said} {describe_choice(step.faces[0])}"
+    found, asked, wanted = len(step.faces), min(sheet.settings.count, sheet.room), sheet.settings.wanted
+    said = outcome(found, asked, step.tried, stopped) if wanted and found < asked else f"{counted(found, wanted)}."
+    if sheet.room == found:
+        return f"{said} The page is full: press New faces."
+    return said if sheet.faces or not found else f"{said} These people do not exist."
+
+
+def counted(found: int, wanted: Mapping[str, bool]) -> str:
+    """ "12 faces", "1 smiling face", "3 blond faces with glasses, without beard"."""
+    adjectives = [ADJECTIVES[name] for name, want in wanted.items() if want and name in ADJECTIVES]
+    lists: dict[str, list[str]] = {"with": [], "without": []}
+    for name, want in wanted.items():
+        if not want or name not in ADJECTIVES:
+            words, itself = in_words(name)
+            lists["with" if want == itself else "without"].append(words.lower())
+    rest = ", ".join(f"{kind} {' and '.join(words)}" for kind, words in lists.items() if words)
+    return " ".join(filter(None, [str(found), *adjectives, "face" if found == 1 else "faces", rest]))
 
 
 def outcome(found: int, asked: int, tried: int, stopped: bool) -> str:
-    """What came of a search, in a sentence or two."""
+    """What came of a search that found fewer than were asked for, in a sentence or two."""
     stay = "" if found else " The faces from before stay."
     if stopped:
         return f"Stopped: {found} of {asked} found, {tried} tried.{stay}"
-    if found == asked:
-        return f"{found} of {asked} found, {tried} tried."
-    return f"{f'Only {found}' if found else 'None'} of {asked} found in {tried} tries: ask for less, or try another seed.{stay}"
+    return f"{f'Only {found}' if found else 'None'} of {asked} found in {tried} tries: ask for less, or try another number.{stay}"

@@ -50,9 +50,9 @@ class SheetView:
         with gr.Column(elem_classes="foot"):
             self.status = status_line("generate-status")
             with gr.Row(elem_classes="actions"):
-                self.more = gr.Button("More", elem_id="more", size="md", min_width=80)
+                self.more = gr.Button("Show more", elem_id="more", size="md", min_width=80)
                 self.stop = gr.Button("Stop", variant="stop", elem_id="generate-stop", size="md", min_width=80, interactive=False)
-                self.save_all = gr.Button("Save sheet", elem_id="save-sheet", size="md", min_width=100)
+                self.save_all = gr.Button("Save all", elem_id="save-sheet", size="md", min_width=100)
         self.file = hidden_download("generate-file")
 
     def lay_out_chosen(self) -> None:
@@ -112,7 +112,7 @@ class SheetView:
             name = f"faces-{sheet.faces[0].seed}-to-{sheet.faces[-1].seed}-facevae.png"
         else:
             name = f"{file_stem(sheet.centre)}-neighbours-facevae.png"
-        return to_file(self.file, data, name), say(f"{name}: {len(sheet.faces)} faces, {len(data) / 1000:,.0f} kB.")
+        return to_file(self.file, data, name), say(f"Saved {name}: {len(sheet.faces)} faces, {len(data) / 1000:,.0f} kB.")
 
     # ---- the chosen face
 
@@ -142,11 +142,11 @@ class SheetView:
         with one_sentence():
             data, suffix = self.editor.save(face)
         name = f"{file_stem(face)}-facevae{suffix}"
-        return to_file(self.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB.")
+        return to_file(self.file, data, name), say(f"Saved {name}, {len(data) / 1000:,.0f} kB.")
 
 
 def present(faces: Any) -> Any:
     """A sheet or a face of this visitor, who may have been away for longer than they are kept."""
     if faces is None:
-        raise refusal("There are no faces here (any more): choose New faces.")
+        raise refusal("Your faces were removed after an hour. Press New faces.")
     return faces

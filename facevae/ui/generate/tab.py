@@ -42,20 +42,21 @@ class GenerateTab:
 
     def _lay_out_settings(self) -> None:
         self.dice = gr.Button("New faces", variant="primary", elem_id="dice", size="md")
-        self.seed = gr.Number(FIRST.seed, label="Seed", precision=0, minimum=0, maximum=SEED_END - 1, elem_id="seed", elem_classes="bare")
+        self.seed = gr.Number(FIRST.seed, label="Number", precision=0, minimum=0, maximum=SEED_END - 1, elem_id="seed", elem_classes="bare")
         self.count = slider(COUNT, "count")
         self.temperature = slider(TEMPERATURE, "temperature")
-        self.prior = segmented(list(PRIOR.pairs), PRIOR.label, "prior", show_label=True)
         heading("Only faces")
         menu = {"multiselect": True, "value": [], "elem_classes": "bare", "min_width": 120}
         self.with_it = gr.Dropdown(wishes(self.editor), label="With", elem_id="only-with", **menu)
         self.without = gr.Dropdown(wishes(self.editor), label="Without", elem_id="only-without", **menu)
+        with gr.Accordion("More", open=False, elem_id="generate-more"):
+            self.prior = segmented(list(PRIOR.pairs), PRIOR.label, "prior", show_label=True)
 
     def _lay_out_chosen(self) -> None:
         self.view.lay_out_chosen()
         self.to_edit = gr.Button("Edit this face", variant="primary", elem_id="generate-to-edit", size="md")
-        self.to_morph = gr.Button("Use in morph", elem_id="generate-to-morph", size="md")
-        self.near = gr.Button("Neighbours", elem_id="neighbours", size="md")
+        self.to_morph = gr.Button("Morph with …", elem_id="generate-to-morph", size="md")
+        self.near = gr.Button("Similar faces", elem_id="neighbours", size="md")
         self.save_one = gr.Button("Download", elem_id="save-face", size="md")
         self.favourites = Favourites(self.editor, self.store)
 

@@ -21,12 +21,13 @@ def test_a_kept_face_comes_back_as_it_was_and_is_forgotten(tab) -> None:
     stored = part.add(None, faces[0])[tab.store]
     stored = part.add(part.add(stored, faces[1])[tab.store], faces[0])[tab.store]  # once more: it comes first, and is there once
     assert [drawn.seed for drawn in faces_of(stored)] == [7, 8]
+    assert part.add(None, faces[0])[part.status] == "Added to favourites."
     face, *_ = tab.choose_kept(stored, gr.EventData(None, {"index": 1}))
     assert np.array_equal(face.crop, faces[1].crop) and face.drawn == faces[1].drawn
     assert part.show(stored)[part.row].count("<button") == 2
     left = part.remove(stored, faces[0])
-    assert [drawn.seed for drawn in faces_of(left[tab.store])] == [8]
-    with pytest.raises(gr.Error, match="not kept"):
+    assert [drawn.seed for drawn in faces_of(left[tab.store])] == [8] and left[part.status] == "Removed from favourites."
+    with pytest.raises(gr.Error, match="not a favourite"):
         part.remove(left[tab.store], faces[0])
     assert part.show(part.remove(left[tab.store], faces[1])[tab.store])[part.row] == ""
 
@@ -34,14 +35,14 @@ def test_a_kept_face_comes_back_as_it_was_and_is_forgotten(tab) -> None:
 def test_what_cannot_be_kept_is_refused(tab) -> None:
     near = tab.editor.neighbours(tab.editor.generate([1])[0], range(1), 0.5)[0]
     for face in (None, near):
-        with pytest.raises(gr.Error, match="of a seed"):
+        with pytest.raises(gr.Error, match="no number"):
             tab.favourites.add(None, face)
     stored = None
     for face in tab.editor.generate(range(MOST_FACES)):
         stored = tab.favourites.add(stored, face)[tab.store]
     with pytest.raises(gr.Error, match="room for 24"):
         tab.favourites.add(stored, tab.editor.generate([99])[0])
-    with pytest.raises(gr.Error, match="any more"):
+    with pytest.raises(gr.Error, match="no longer"):
         tab.choose_kept(STORE, gr.EventData(None, {"index": 0}))
 
 

@@ -20,9 +20,9 @@ def generating(laptop):
             tokens.first.click()
             expect(tokens).to_have_count(left - 1)
     laptop.locator("#seed input").fill("9000")
-    tile(laptop, 0, "Seed 9000")  # or what the test before has left might be taken for the faces of seed 1
+    tile(laptop, 0, "Face 9000")  # or what the test before has left might be taken for the faces of seed 1
     laptop.locator("#seed input").fill("1")
-    tile(laptop, 0, "Seed 1")
+    tile(laptop, 0, "Face 1")
     expect(laptop.locator("#faces img")).to_have_count(12)
     return laptop
 
@@ -40,7 +40,7 @@ def test_only_some_faces_come_as_they_are_found_and_stop_keeps_them(generating):
     for rare in ("Hat", "Mustache", "Glasses"):
         choose(page, "#only-with", rare)
     # A face with glasses: until then what is counted may be the search of the wishes before.
-    expect(page.locator("#chosen img")).to_have_attribute("alt", re.compile(r"The chosen face, Seed \d+: .*glasses"))
+    expect(page.locator("#chosen img")).to_have_attribute("alt", re.compile(r"The chosen face, Face \d+: .*glasses"))
     page.locator("#generate-stop:enabled").click()
     status(page, re.compile(r"Stopped: ([1-9]|1[01]) of 12 found, \d+ tried"))  # the twelfth is the 249th try
     expect(page.locator("#generate-stop")).to_be_disabled()
@@ -56,17 +56,17 @@ def test_more_neighbours_and_back_by_keyboard(generating):
     page = generating
     page.locator("#more").click()
     expect(page.locator("#faces img")).to_have_count(24)
-    tile(page, 23, "Seed 24")
+    tile(page, 23, "Face 24")
     at_rest(page)  # the tiles are laid out anew once more when all are described
     page.locator("#faces button").nth(13).press("Enter")
-    status(page, "Seed 14 is chosen")
+    status(page, "Face 14. This person does not exist.")
     expect(page.locator("#faces button").nth(13)).to_have_attribute("aria-pressed", "true")
     page.locator("#neighbours").press("Enter")
     expect(page.locator("#faces img")).to_have_count(9)
-    tile(page, 4, "Seed 14")
+    tile(page, 4, "Face 14")
     expect(page.locator("#faces button").nth(4)).to_have_attribute("aria-pressed", "true")
     page.locator("#faces button").nth(0).press("Enter")
-    status(page, "face-14-near-1 is chosen")
+    status(page, "face-14-near-1. This person does not exist.")
     before, centre = (page.locator("#faces img").nth(at).get_attribute("src") for at in (0, 4))
     page.locator("#radius input[type=range]").press("ArrowLeft")
     page.wait_for_function("b => document.querySelector('#faces img').src !== b", arg=before)
@@ -74,19 +74,19 @@ def test_more_neighbours_and_back_by_keyboard(generating):
     page.locator("#neighbours").press("Enter")
     tile(page, 4, "face-14-near-1")
     page.locator("#generate-back").press("Enter")
-    tile(page, 4, "Seed 14")
+    tile(page, 4, "Face 14")
     page.locator("#generate-back").press("Enter")
     expect(page.locator("#faces img")).to_have_count(24)
     expect(page.locator("#generate-back")).to_have_count(0)
-    status(page, "Seed 14 is chosen")
+    status(page, "Face 14. This person does not exist.")
 
 
 def test_a_neighbour_is_downloaded_edited_and_the_sheet_is_saved(generating, tmp_path):
     page = generating
     page.locator("#neighbours").click()
-    tile(page, 4, "Seed 1")
+    tile(page, 4, "Face 1")
     page.locator("#faces button").nth(8).click()
-    status(page, "face-1-near-8 is chosen")
+    status(page, "face-1-near-8. This person does not exist.")
     saved = {}
     for button in ("#save-face", "#save-sheet"):
         with page.expect_download() as download:

@@ -4,7 +4,7 @@ import gradio as gr
 import pytest
 
 from facevae.editor import Editor
-from facevae.ui.generate.sheet import MOST_BEHIND, MOST_NEAR, MOST_SHOWN, Sheet, in_few_words, neighbours, outcome, read_settings
+from facevae.ui.generate.sheet import MOST_BEHIND, MOST_NEAR, MOST_SHOWN, Sheet, counted, in_few_words, neighbours, outcome, read_settings
 from facevae.ui.generate.tab import GenerateTab
 from facevae.ui.session import Session
 
@@ -141,4 +141,7 @@ def test_words():
     assert in_few_words({"Smiling": 0.9, "Brown_Hair": 0.6, "No_Beard": 0.2, "Male": 0.4, "Attractive": 1.0}) == "smile, brown hair, beard"
     assert in_few_words({"Smiling": 0.1, "No_Beard": 0.9}) == "nothing that stands out"
     assert read_settings(*asking(1, 2, ("No_Beard",), ("Smiling",))).wanted == {"No_Beard": False, "Smiling": False}
+    assert counted(12, {"Smiling": True}) == "12 smiling faces" and counted(2, {}) == "2 faces"
+    assert counted(1, {"No_Beard": False, "Eyeglasses": False, "Young": True}) == "1 young face with beard, without glasses"
+    assert counted(3, {"Smiling": False, "Wearing_Hat": True, "Bangs": True}) == "3 faces with hat and bangs, without smile"
     assert outcome(2, 12, 1000, False).startswith("Only 2 of 12 found in 1000 tries: ask for less")
