@@ -87,11 +87,12 @@ def lines(title: str, x: Sequence[float], curves: Mapping[str, Sequence[float]])
     """Curves over images seen, those of held-out faces ("valid") dashed, with the ends of both axes as numbers."""
     everything = [v for row in curves.values() for v in row]
     low, high = min(everything), max(everything)
-    span, last = max(high - low, 1e-9), max(max(x), 1.0)
+    first = min(x)
+    span, seen = max(high - low, 1e-9), max(max(x) - first, 1.0)
     top, right = 24, WIDTH - MARGIN
 
     def at(nimg: float, value: float) -> str:
-        return f"{LEFT + nimg / last * (right - LEFT):.1f},{top + (high - value) / span * PLOT_HEIGHT:.1f}"
+        return f"{LEFT + (nimg - first) / seen * (right - LEFT):.1f},{top + (high - value) / span * PLOT_HEIGHT:.1f}"
 
     drawn = "".join(
         f'<polyline points="{" ".join(at(a, b) for a, b in zip(x, row, strict=True))}" class="{"dashed" if "valid" in name else "line"}">'
@@ -106,7 +107,8 @@ def lines(title: str, x: Sequence[float], curves: Mapping[str, Sequence[float]])
         f'<polyline points="{LEFT},{top} {LEFT},{floor} {right},{floor}" class="axis"/>'
         f'<text x="{LEFT - 6}" y="{top + 4}" class="end number">{in_short(high)}</text>'
         f'<text x="{LEFT - 6}" y="{floor - 4}" class="end number">{in_short(low)}</text>'
-        f'<text x="{right}" y="{floor + 12}" class="end number">{in_short(last)} images</text>{drawn}</svg>'
+        f'<text x="{LEFT}" y="{floor + 12}" class="number">{in_short(first)}</text>'
+        f'<text x="{right}" y="{floor + 12}" class="end number">{in_short(max(x))} images</text>{drawn}</svg>'
     )
 
 
@@ -158,5 +160,7 @@ def apart(places: Sequence[float], first: float, last: float, gap: float = 13.0)
 
 
 def in_short(value: float) -> str:
-    """A number of an axis: three digits or thousands."""
+    """A number of an axis: three digits, thousands or millions."""
+    if abs(value) >= 999_500:
+        return f"{value / 1e6:.3g}M"
     return f"{value / 1000:,.3g}k" if abs(value) >= 10_000 else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

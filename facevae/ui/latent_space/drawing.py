@@ -22,13 +22,15 @@ CELL_PX = 96
 DRAWN = 9
 """Faces of N(0, I) for each model."""
 NOBODY = "A face the model draws at this place, not the photo of the point."
-ENDS = '<div class="ends"><span>−3 σ</span><span>the face</span><span>+3 σ</span></div>'
+ENDS = '<div class="ends"><span>low</span><span>the face</span><span>high</span></div>'
 ESTIMATORS = {
     "centroid": "the mean encoding of the faces with the label minus that of the faces without",
     "exclusive": "the mean encoding of the faces with this hair colour minus the mean of the other colours",
     "partial": "what the label adds to the mean encoding while all other labels stay fixed (least squares)",
     "correlation": "each dimension's correlation with the label, times its spread",
     "logistic": "the weights of a logistic regression, turned into its shortest move",
+    "learned": "the step that makes a classifier see the trait, learned through the decoder, while other traits change little",
+    "sparing": "learned through the decoder, too, with more weight on other traits staying as they are",
 }
 
 
@@ -178,7 +180,7 @@ def draw_facts(exhibit: Exhibit, direction: str | None) -> str:
         f"{name} {value:+.2f}" for name, value in shown.items()
     )
     return (
-        f"<p><b>{html.escape(finding.estimator.capitalize())}</b>{': ' + how if how else ''}.</p>"
+        f"<p><b>Method: {html.escape(finding.estimator)}</b>{': ' + how if how else ''}.</p>"
         f"<p><b>AUROC {finding.auroc:.2f}</b> on held-out faces: how well the place along it tells who has the label (0.5 is chance).</p>"
         f"<p><b>Leakage</b>: what +2 σ changes, in the eyes of a classifier of another seed "
         f"(mean of {exhibit.about.judged} faces, in the spread of each logit; the {len(others)} largest).</p>"

@@ -31,11 +31,18 @@ class LatentSpaceTab:
         self.twins = [e for name in TWINS for e in self.exhibits if e.name == name]
         self.opened, self.page, self.point = gr.State(False), gr.State(0), gr.State(0)
         with gr.Row(elem_classes="latent-bar"):
-            titles = [(exhibit.about.title, index) for index, exhibit in enumerate(self.exhibits)]
+            titles = [(self.title(exhibit), index) for index, exhibit in enumerate(self.exhibits)]
             look = {"show_label": False, "elem_classes": ["bare", "segmented"], "min_width": 60}
             self.model = gr.Radio(titles, value=0, label="Model", elem_id="latent-model", **look)
             self.seed = gr.Slider(
-                0, MAX_SEED, FIRST_SEED, step=1, label="Face (0: the mean)", elem_id="latent-seed", elem_classes="bare", min_width=180
+                0,
+                MAX_SEED,
+                FIRST_SEED,
+                step=1,
+                label="Face number (0 = average)",
+                elem_id="latent-seed",
+                elem_classes="bare",
+                min_width=180,
             )
             self.dice = gr.Button("Another face", elem_id="latent-dice", size="md", min_width=110)
         self.sentence = picture_place("latent-sentence")
@@ -46,32 +53,36 @@ class LatentSpaceTab:
                 self._lay_out_map()
         with gr.Row(elem_classes="latent-row"):
             with gr.Column(scale=5, min_width=300):
-                heading("Which dimension goes with which label")
+                panel("What goes with what", "The stronger the colour, the closer a number of the model goes with a trait.")
                 self.heat = picture_place("latent-heat")
             with gr.Column(scale=4, min_width=300):
-                heading("How was this direction found?")
+                panel("One trait alone", "The face moves along one trait. The bars show what else changes with it.")
                 self.direction = attribute_menu("Direction", "latent-direction", list(self.exhibits[0].about.directions))
                 self.strip, self.facts = picture_place("latent-strip"), picture_place("latent-facts")
         with gr.Row(elem_classes="latent-row"):
             with gr.Column(scale=5, min_width=300):
                 self._lay_out_twins()
             with gr.Column(scale=4, min_width=300):
-                heading("Training")
+                panel("Training", "How the model changed while it saw more and more pictures.")
                 self.curves = picture_place("latent-curves")
         self._wire()
+
+    def title(self, exhibit: Exhibit) -> str:
+        """What a model is called on the page."""
+        return "This model" if exhibit.model is self.editor.checkpoint.net else exhibit.about.title
 
     # ---- what is on the page
 
     def _lay_out_dimensions(self) -> None:
-        heading("Dimensions")
+        panel("The model's numbers", "A face is a list of numbers. Each row turns one of them from low to high.")
         self.sheet = picture_place("latent-sheet")
         with gr.Row(elem_classes="latent-pages"):
             self.back = gr.Button("Back", elem_id="latent-back", size="md", min_width=60, interactive=False)
-            self.on = gr.Button("Show more dimensions", elem_id="latent-on", size="md", min_width=150)
+            self.on = gr.Button("Show more", elem_id="latent-on", size="md", min_width=150)
             self.where = status_line("latent-where")
 
     def _lay_out_map(self) -> None:
-        heading("Map of encodings")
+        panel("Map of faces", "Each dot is a face the model never learned from; close dots look alike to it. Pick one.")
         self.attribute = attribute_menu("Coloured by", "latent-attribute", self.exhibits[0].about.attributes)
         self.map = html("", "latent-map", js_on_load=MAP_SCRIPT)
         with gr.Row(elem_classes="latent-point"):
@@ -80,12 +91,12 @@ class LatentSpaceTab:
                 self.status = status_line("latent-status")
                 with gr.Row():
                     self.to_edit = gr.Button("Edit this face", elem_id="latent-to-edit", size="md", min_width=110)
-                    self.to_morph = gr.Button("Use in morph", elem_id="latent-to-morph", size="md", min_width=110)
+                    self.to_morph = gr.Button("Morph with …", elem_id="latent-to-morph", size="md", min_width=110)
 
     def _lay_out_twins(self) -> None:
         there = len(self.twins) == len(TWINS)
         if there:
-            heading("VAE, autoencoder and PPCA side by side")
+            panel("Three simpler models", "The same two faces through each of them, and faces that each makes up.")
         self.together = picture_place("latent-together")
         self.others = gr.Button("Other faces", elem_id="latent-others", size="md", visible=there)
 
@@ -161,8 +172,7 @@ class LatentSpaceTab:
         count = exhibit.about.latent
         last = (count - 1) // ROWS
         page = min(max(page, 0), last)
-        by = "KL" if exhibit.about.kl_nats is not None else "variance"
-        where = f"{page * ROWS + 1} to {min((page + 1) * ROWS, count)} of {count}, by {by}"
+        where = f"{page * ROWS + 1} to {min((page + 1) * ROWS, count)} of {count}, most important first"
         return page, drawing.draw_sheet(exhibit, seed, page), where, gr.update(interactive=page > 0), gr.update(interactive=page < last)
 
     def redraw(self, model: int, seed: float, page: int, direction: str | None) -> tuple[str, str]:
@@ -219,6 +229,12 @@ class LatentSpaceTab:
 def picture_place(elem_id: str) -> gr.HTML:
     """A place for what `facevae.ui.latent_space.drawing` draws."""
     return html("", elem_id)
+
+
+def panel(title: str, sentence: str) -> None:
+    """The head of a panel: its title, and what one sees in it."""
+    heading(title)
+    html(f'<p class="note">{sentence}</p>')
 
 
 def attribute_menu(label: str, elem_id: str, attributes: Sequence[str]) -> gr.Dropdown:

@@ -27,6 +27,11 @@ def test_a_map_has_each_point_where_it_lies() -> None:
     assert np.allclose(at - at[0], (points - points[0]) * [scale, -scale], atol=0.11)  # one scale, up is up; one decimal is kept
 
 
+def test_numbers_of_an_axis_are_short() -> None:
+    numbers = [1_551_360, 999_600, 480_000, 12_345, 345.6, 2.345, 0]
+    assert [charts.in_short(n) for n in numbers] == ["1.55M", "1M", "480k", "12.3k", "346", "2.35", "0"]
+
+
 def test_charts_escape_names_and_say_their_values() -> None:
     heat = parsed(charts.heat(np.array([[0.5, -0.25]]), ["<b>"], ["z1", "z2"]))
     cells = [cell for cell in heat if cell.tag == "rect"]
@@ -37,6 +42,12 @@ def test_charts_escape_names_and_say_their_values() -> None:
     assert own == pytest.approx(2 * other, abs=0.11)
     curves = parsed(charts.lines("Rate", [0, 10], {"rate": [1.0, 3.0], "valid rate": [2.0, 2.0]}))
     assert [line.get("class") for line in curves if line.tag == "polyline"] == ["axis", "line", "dashed"]
+
+
+def test_curves_of_a_run_that_was_gone_on_with_fill_the_chart() -> None:
+    curves = parsed(charts.lines("Rate", [1_500_000, 1_550_000], {"rate": [1.0, 3.0]}))
+    _, line = (line for line in curves if line.tag == "polyline")
+    assert line.get("points").split()[0].startswith(f"{charts.LEFT}.0,") and "1.5M" in [text.text for text in curves]
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +137,7 @@ def test_dimensions_models_and_directions(page) -> None:
 
     opened(page)
     page.locator("#latent-model label").first.click()
-    expect(page.locator("#latent-where")).to_contain_text("1 to 8 of 512, by KL")
+    expect(page.locator("#latent-where")).to_contain_text("1 to 8 of 512, most important first")
     expect(page.locator("#latent-sheet img")).to_have_count(8)
     sheet = page.locator("#latent-sheet img").first.get_attribute("src")
     page.locator("#latent-on").click()
@@ -147,7 +158,7 @@ def test_dimensions_models_and_directions(page) -> None:
     page.locator("#latent-direction input").click()
     page.get_by_role("option", name="Rosy cheeks").click()  # which the editor's model has no direction for
     changed(page, "#latent-strip", strip)
-    expect(page.locator("#latent-facts")).to_contain_text(re.compile(r"Centroid.*AUROC 0\.\d\d.*Leakage"))
+    expect(page.locator("#latent-facts")).to_contain_text(re.compile(r"Method: centroid.*AUROC 0\.\d\d.*Leakage"))
     together = page.locator("#latent-together img").nth(1).get_attribute("src")
     page.locator("#latent-others").click()
     page.wait_for_function("b => document.querySelectorAll('#latent-together img')[4].src !== b", arg=together)
