@@ -79,12 +79,14 @@ class Choice:
         return value
 
 
-PHOTO_DETAIL = Number("detail", "Photo detail", 0, 1, 0.45, 0.05, "how much of the photo's own detail stays where the shape changes")
+PHOTO_DETAIL = Number(
+    "detail", "Sharpness of the original", 0, 1, 0.45, 0.05, "how much of the photo's own detail stays where the shape changes"
+)
 CROP = (
     Number("shift_x", "Left, right", -1, 1, 0, 0.01, "move the crop right, in crop sides"),
     Number("shift_y", "Up, down", -1, 1, 0, 0.01, "move the crop down, in crop sides"),
     Number("zoom", "Zoom", 0.25, 4, 1, 0.01, "2 shows the face twice as large in the crop"),
-    Number("angle_deg", "Turn, degrees", -180, 180, 0, 0.5, "turn the crop clockwise, in degrees"),
+    Number("angle_deg", "Rotate", -180, 180, 0, 0.5, "turn the crop clockwise, in degrees"),
 )
 """The fields of `facevae.photo.alignment.Adjustment`, in their order."""
 ANY_CROP = (

@@ -13,6 +13,7 @@ from PIL import Image
 
 from facevae import files
 from facevae.attributes import WITHHELD, in_words
+from facevae.editor import NO_FACE as NO_FACE_FOUND
 from facevae.editor import Editor, Face
 from facevae.settings import Number
 from facevae.ui.gradio_patches import write_to_cache
@@ -23,8 +24,9 @@ FACE_SIDE_PX = 512
 """A bare face is sent at this size: JPEG would show its blocks at the model's own size."""
 FRAME_SEC = 0.12
 """While guidance or refinement runs, a picture is drawn at most this often: the steps themselves are the work."""
-HINT = "Move a slider, or choose what to make it."
-NO_FACE = "There is no face here (any more): open a photo, or choose an example."
+HINT = "Tap a look, or drag a slider."
+NO_FACE = "Your photo was removed after an hour. Open it again to continue."
+NOT_FOUND = "No face found. Place the frame under Reframe, or open another photo."
 STATE_SEC = 3600
 """Faces of a visitor are forgotten this long after the last change."""
 
@@ -97,6 +99,15 @@ def heading(text: str, visible: bool = True) -> gr.HTML:
     return html(f"<h2>{escape(text)}</h2>", visible=visible)
 
 
+@contextmanager
+def fold(label: str, elem_id: str, is_open: bool = False) -> Iterator[None]:
+    """A part of the page behind a button, see page.js. Unlike in an accordion, its widgets are there while it is closed."""
+    told = f'aria-expanded="{str(is_open).lower()}" aria-controls="{elem_id}"'
+    html(f'<button type="button" class="fold-label" {told}>{escape(label)}</button>')
+    with gr.Column(elem_id=elem_id, elem_classes="fold"):
+        yield
+
+
 def segmented(choices: list[Any], label: str, elem_id: str, show_label: bool = False) -> gr.Radio:
     """A few choices side by side, one pressed; the style sheet gives them that look."""
     value = choices[0][1] if isinstance(choices[0], tuple) else choices[0]
@@ -147,6 +158,11 @@ def picture(elem_id: str, alt_text: str) -> gr.Image:
         container=False,
         alt_text=alt_text,
     )
+
+
+def advice(face: Face) -> str:
+    """What can be done with a face that was opened."""
+    return NOT_FOUND if face.message == NO_FACE_FOUND else face.message.replace("Adjust crop", "Reframe") or HINT
 
 
 def say(text: str) -> str:

@@ -144,8 +144,8 @@
     }
     const held = getComputedStyle(block).getPropertyValue("--held").trim() === "1";
     button.setAttribute("aria-pressed", String(held));
-    button.setAttribute("aria-label", `Hold ${name(block)} as it is`);
-    button.title = held ? "Let go" : "Hold as it is";
+    button.setAttribute("aria-label", `Keep ${name(block)} unchanged`);
+    button.title = held ? "Let it change" : "Keep unchanged";
   }
   const drawAll = () => sliders().forEach(draw);
   let waiting = 0;
@@ -155,20 +155,19 @@
     if (button) document.dispatchEvent(new CustomEvent("facevae-lock", { detail: button.closest(".sigma").id }));
   });
 
-  function find() {
+  function find() { // an empty search leaves the groups as they are
     const words = (document.querySelector("#slider-search input, #slider-search textarea")?.value || "").trim().toLowerCase();
-    document.querySelectorAll(".controls .slider-grid").forEach((grid) => {
-      let any = false;
-      grid.querySelectorAll(".sigma").forEach((block) => {
-        const fits = !words || name(block).toLowerCase().includes(words);
-        block.classList.toggle("missed", !fits);
-        any = any || (fits && block.offsetParent !== null);
+    const fits = (text) => text.toLowerCase().includes(words);
+    document.querySelectorAll(".fold[id^='group-']").forEach((group) => {
+      const found = [...group.querySelectorAll(".sigma, #hair-colour")].filter((block) => {
+        const fit = !words || fits(block.id === "hair-colour" ? block.textContent : name(block));
+        block.classList.toggle("missed", !fit);
+        return fit;
       });
-      const title = grid.previousElementSibling;
-      if (title && title.querySelector("h2")) title.classList.toggle("missed", Boolean(words) && !any);
+      const label = document.querySelector(`[aria-controls=${group.id}]`);
+      [label, group].forEach((part) => part.classList.toggle("missed", !found.length));
+      if (words && found.length) label.setAttribute("aria-expanded", "true");
     });
-    const colours = document.querySelector("#hair-colour");
-    if (colours) colours.closest(".block").classList.toggle("missed", Boolean(words) && !/hair|black|brown|blond|gray|grey/.test(words) && !"hair colour".includes(words));
   }
   document.addEventListener("input", (event) => { if (event.target instanceof Element && event.target.closest("#slider-search")) find(); });
   new MutationObserver((changes) => {
@@ -178,6 +177,12 @@
     waiting = requestAnimationFrame(drawAll); // once the new style sheet counts
   }).observe(document.documentElement, { childList: true, characterData: true, subtree: true });
 })();
+
+// Parts of the page that are folded away (facevae/ui/components.py): style.css hides what follows a label that is not expanded.
+document.addEventListener("click", ({ target }) => {
+  const label = target instanceof Element && target.closest(".fold-label");
+  if (label) label.setAttribute("aria-expanded", String(label.getAttribute("aria-expanded") !== "true"));
+});
 
 // Touch: a finger that scrolls the page over a slider leaves it where it was. Browsers say that it scrolls by "pointercancel".
 (() => {
@@ -213,13 +218,13 @@ document.addEventListener("loadedmetadata", ({ target }) => {
 // says what it has lost.
 (() => {
   const KEPT = ["#download", "#save-recipe", "#copy-link"], NEW = ["#edit-upload", "#examples", "#camera"];
-  const CHANGES = ["#tab-edit .controls", "#tab-edit #adjust", "#tab-edit #detail"];
+  const CHANGES = ["#tab-edit .controls"], ASIDE = ["#slider-search", "#as-png", ".label-wrap", ".fold-label"];
   const within = (target, places) => target instanceof Element && places.some((place) => target.closest(place));
   const appId = () => String(window.gradio_config?.app_id ?? "");
   let unsaved = false;
   const look = ({ target, isTrusted }) => {
     if (within(target, KEPT) || within(target, NEW)) unsaved = false;
-    else if (isTrusted && within(target, CHANGES) && !target.closest?.("#slider-search")) unsaved = true;
+    else if (isTrusted && within(target, CHANGES) && !within(target, ASIDE)) unsaved = true;
   };
   document.addEventListener("input", look, true);
   document.addEventListener("click", (event) => { if (within(event.target, ["button", ...KEPT, ...NEW])) look(event); }, true);
@@ -236,7 +241,7 @@ document.addEventListener("loadedmetadata", ({ target }) => {
   const tellLoss = () => {
     const note = document.querySelector("#edit-upload .note");
     if (!note) setTimeout(tellLoss, 500);
-    else note.textContent = "The page was started again on its machine: your photo and its edit are gone from it. Open the photo again.";
+    else note.textContent = "The page was restarted, and your edit is lost. Open your photo again.";
   };
   if (left?.unsaved && left.app !== appId()) tellLoss();
 })();

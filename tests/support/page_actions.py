@@ -33,6 +33,12 @@ def busy(page) -> list[str]:
     return [request.url for request in CALLS[page] if working or request not in streams]
 
 
+def open_folds(page) -> None:
+    """Show all that is folded away on the Edit tab, and the numbers beside sliders, but not what lies in other accordions."""
+    page.evaluate("document.querySelectorAll('.fold-label[aria-expanded=false]').forEach((label) => label.click())")
+    page.locator("#scores-box button.label-wrap:not(.open)").click()
+
+
 def close_toast(page) -> None:
     """Close the message; on a busy machine its time may be over, and it goes by itself."""
     page.evaluate("document.querySelector('[data-testid=toast-close]')?.click()")

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from few_steps import refine_in_few_steps
-from page_actions import GROUP_BOXES_PX, GROUP_PX, QUEUES, at_rest, watch
+from page_actions import GROUP_BOXES_PX, GROUP_PX, QUEUES, at_rest, open_folds, watch
 from PIL import Image
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -173,7 +173,7 @@ class Visitors:
         page.on("request", self.note)
         watch(page)
         page.goto(self.url + query)
-        page.locator("#result img").wait_for()
+        page.locator(":is(#result, #slide) img").first.wait_for()
         return page
 
     def note(self, request) -> None:
@@ -201,7 +201,8 @@ def page(laptop):
     from playwright.sync_api import expect
 
     laptop.get_by_role("tab", name="Edit").click()
-    for choice in ("#view input[value=Photo]", "#show input[value=Edited]", "#refine input"):
+    laptop.evaluate("scrollTo(0, 0)")
+    for choice in ("#view input[value=Face]", "#show input[value=Edited]", "#refine input"):
         laptop.locator(choice).check(force=True)
     laptop.locator("#as-png input").uncheck()
     laptop.locator("#examples button").first.click()
@@ -222,5 +223,6 @@ def laptop(browser, url) -> Iterator:
     visitors = Visitors(browser, url)
     page = visitors()
     at_rest(page)
+    open_folds(page)
     yield page
     visitors.leave()

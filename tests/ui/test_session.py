@@ -1,5 +1,7 @@
 """What runs for a visitor, without a browser: which steps reach the page, and which must not."""
 
+import re
+from dataclasses import replace
 from itertools import product
 
 import gradio as gr
@@ -7,6 +9,8 @@ import pytest
 from colour_parser import only
 from PIL import Image
 
+from facevae.editor import GuideStep
+from facevae.ui.edit.guidance import NO_FURTHER, SAID
 from facevae.ui.session import Session
 
 
@@ -25,8 +29,9 @@ def said(tab, updates) -> list[str]:
 
 def test_refinement_tells_its_progress_and_its_end(tab, face):
     updates = list(tab.crop.refine(Session(), face, True))
-    assert "Refining: " in said(tab, updates)[0]
-    assert said(tab, updates)[-1].startswith("Refined: ")
+    assert said(tab, updates)[0] == "Getting your face right …"
+    assert said(tab, updates)[-1].startswith("Ready.")
+    assert re.search(r"\d+\.\d → \d+\.\d dB", updates[1][tab.crop.reconstruction]["alt_text"])
     faces = [update[tab.face] for update in updates if tab.face in update]
     assert faces[-1].refined > 0
     assert not {*tab.panel.inputs, tab.detail, tab.preview.view, tab.preview.show} & {part for update in updates for part in update}
@@ -65,7 +70,7 @@ def test_refinement_that_comes_late_leaves_guidance_alone(tab, face):
     running = tab.guidance.follow(tab.editor.goals[0])(widgets)
     next(running)  # pressed before the page had asked for the refinement that follows an opening
     assert not said(tab, tab.crop.refine(session, opened[tab.face], True))
-    assert said(tab, running)[-1].startswith(tab.editor.goals[0].label)
+    assert said(tab, running)[-1] in (*SAID[tab.editor.goals[0].name], NO_FURTHER)
 
 
 def test_a_refused_upload_overtakes_nothing(tab, face, tmp_path):
@@ -75,7 +80,7 @@ def test_a_refused_upload_overtakes_nothing(tab, face, tmp_path):
     (tmp_path / "notes.txt").write_text("words")
     with pytest.raises(gr.Error, match=r"notes\.txt"):
         tab.opening.open_file(session, str(tmp_path / "notes.txt"))
-    assert said(tab, running)[-1].startswith("Refined: ")
+    assert said(tab, running)[-1].startswith("Ready.")
 
 
 def test_the_last_choice_wins_though_an_earlier_one_takes_longer(tab, face, tmp_path, monkeypatch):
@@ -99,7 +104,7 @@ def test_stop_keeps_what_was_reached(tab, face):
     next(running)
     session.stop()
     updates = list(running)
-    assert said(tab, updates)[0].startswith("Stopped. Refined: ")
+    assert said(tab, updates)[0].startswith("Stopped.")
     assert tab.face in updates[0]
 
 
@@ -125,10 +130,29 @@ def test_a_hair_colour_is_there_at_once_and_has_no_report(tab, monkeypatch):
     monkeypatch.setattr(tab.editor.renderer, "parser", only("hair"))
     session, (face,) = Session(), tab.editor.generate([3])
     updates = list(tab.guidance.follow(goal_named(tab, "black_hair"))(at_rest(tab, session, face)))
-    assert said(tab, updates) == ["Black hair: starting", "Black hair. Reset all brings the photo back."]
+    assert said(tab, updates) == ["Black hair …", "Black hair: done."]
     last = next(update for update in reversed(updates) if tab.guidance.report in update)
     assert last[tab.guidance.report] == "" and last[tab.guidance.stop]["interactive"] is False
     assert abs(last[tab.face].offset - face.offset).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("moves", "reason", "words"),
+    [
+        (1, "target", "Smile added."),
+        (0, "target", "You are already smiling in this photo."),
+        (1, "plateau", NO_FURTHER),
+        (1, "steps", NO_FURTHER),
+    ],
+)
+def test_a_look_says_how_it_ended(tab, face, monkeypatch, moves, reason, words):
+    def guide(before, wanted, **_):
+        moved = replace(before, offset=before.offset + moves)
+        yield GuideStep(moved, 1, 1, 0.9, dict.fromkeys(wanted, 0.9), 0.1, True, reason)
+
+    monkeypatch.setattr(tab.editor, "guide", guide)
+    updates = tab.guidance.follow(goal_named(tab, "smiling"))(at_rest(tab, Session(), face))
+    assert said(tab, list(updates)) == ["Smiling …", words]
 
 
 def test_where_there_is_no_hair_to_dye_nothing_goes_on_running(tab, face):

@@ -119,8 +119,10 @@ def open_page(browser: Any, url: str) -> Any:
     page.set_default_timeout(PATIENCE_MS)
     page.add_init_script(WATCH)
     page.goto(url)
+    page.locator("#slide img").first.wait_for()
+    page.get_by_text("Ready.").wait_for()
+    page.locator("#show input[value=Edited]").check(force=True)
     page.locator("#result img").wait_for()
-    page.get_by_text("Refined: ").wait_for()
     page.locator(f"{SLIDER} input[type=range]").scroll_into_view_if_needed()
     page.wait_for_function(AT_REST)
     return page

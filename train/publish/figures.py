@@ -218,13 +218,11 @@ def shoot_pages(checkpoint: Path | None, out: Path) -> None:
 
 
 def open_tab(page: Any, url: str, tab: str) -> None:
-    """Visit the page and wait for the pictures of a tab; in "edit" a hair colour is chosen."""
+    """Visit the page and wait for the pictures of a tab; "edit" stays as a first visit shows it."""
     page.goto(url)
-    page.locator("#result img").wait_for(timeout=60_000)  # the first visit opens the example
+    page.locator(":is(#result, #slide) img").first.wait_for(timeout=60_000)  # the first visit opens the example
     page.wait_for_timeout(2000)
-    if tab == "edit":
-        page.locator("#hair-colour").get_by_text("Blond").click()
-    else:
+    if tab != "edit":
         name, picture, _ = TABS[tab]
         page.get_by_role("tab", name=name).click()
         page.locator(picture).first.wait_for(timeout=60_000)

@@ -9,16 +9,16 @@ from facevae.editor import DETAIL, Face
 from facevae.editor.history import Edit
 from facevae.editor.recipe import link_of
 from facevae.photo.finding import nearest
-from facevae.ui.components import HINT, Widgets, file_stem, one_sentence, refusal, require_face, say, to_file
+from facevae.ui.components import Widgets, advice, file_stem, one_sentence, refusal, require_face, say, to_file
 from facevae.ui.edit.crop import movable
 from facevae.ui.edit.downloads import Downloads
-from facevae.ui.edit.preview import EDITED, IN_PHOTO
+from facevae.ui.edit.preview import EDITED, FACE_ONLY
 from facevae.ui.edit.rendering import EditRendering
 from facevae.ui.session import Session
 from facevae.ui.widgets.face_tiles import which
 
-RESET = "Back to the photo as it was."
-OTHERS_STAY = "This face is back as it was; the edits of the other faces stay."
+RESET = "Original restored."
+OTHERS_STAY = "Original restored; the edits of the other faces stay."
 
 
 @dataclass(eq=False)
@@ -43,8 +43,8 @@ class EditActions:
             face = editor.choose(edit.face, chosen.index, edit.strengths, edit.detail, edit.locks)
         edit = page.new_edit(session, face, edit.detail, locks=edit.locks)
         page.history.remember(session, edit, f"Face {face.index + 1}")
-        shown = page.show_edit(session, edit, IN_PHOTO, EDITED, f"{which(face)}{face.message or HINT}")
-        return shown | {page.preview.view: IN_PHOTO, page.preview.show: EDITED}
+        shown = page.show_edit(session, edit, FACE_ONLY, EDITED, f"{which(face)}{advice(face)}")
+        return shown | {page.preview.view: FACE_ONLY, page.preview.show: EDITED}
 
     def point(self, widgets: Widgets, clicked: gr.SelectData) -> Any:
         """A click in the photo: the face there, also one that had not been found. On the face that is open it does nothing."""
@@ -60,7 +60,7 @@ class EditActions:
             session.adjustments.clear()
         edit = page.new_edit(session, face, edit.detail, locks=edit.locks)
         page.history.remember(session, edit, f"Face {face.index + 1}")
-        return page.show_edit(session, edit, view, show, f"{which(face)}{face.message or HINT}")
+        return page.show_edit(session, edit, view, show, f"{which(face)}{advice(face)}")
 
     def adjust(self, widgets: Widgets) -> Any:
         """The crop was moved. Called many times a second."""
@@ -73,7 +73,7 @@ class EditActions:
         return {
             page.face: face,
             **page.crop.pictures(face),
-            page.status: say(f"{which(face)}Crop moved."),
+            page.status: say(f"{which(face)}Frame moved."),
             page.stop: gr.update(interactive=False),
             **page.preview.update(face, widgets[page.preview.view], widgets[page.preview.show], requested),
         }
@@ -84,7 +84,7 @@ class EditActions:
         page.catch_up(widgets)
         face = page.editor.reset(require_face(widgets[page.face]))
         edit = page.new_edit(session, face, DETAIL)
-        page.history.remember(session, edit, "Reset all")
+        page.history.remember(session, edit, "Original")
         words = OTHERS_STAY if any(entry.face.offset.any() for entry in face.left) else RESET
         return self.show(widgets, edit, f"{which(face)}{words}")
 
@@ -108,7 +108,7 @@ class EditActions:
         """Some steps along the history."""
         session: Session = widgets[self.rendering.session]
         if session.history is None:
-            raise refusal("There is nothing to undo here (any more).")
+            raise refusal("There is nothing to undo.")
         session.history, session.step_words = session.history.rewind(session.history.at + by), ""
         step = session.history.steps[session.history.at]
         return self.show(widgets, step.edit, f"Step {session.history.at}: {step.words}.")
@@ -120,8 +120,8 @@ class EditActions:
         with one_sentence():
             face = editor.begin_from(edit.face, edit.strengths, edit.detail, edit.locks)
         edit = page.new_edit(session, face, edit.detail, locks=edit.locks)
-        page.history.remember(session, edit, "New start")
-        return self.show(widgets, edit, "The sliders start from here now. Undo goes back.")
+        page.history.remember(session, edit, "Applied")
+        return self.show(widgets, edit, "Applied. New edits start from here.")
 
     def apply_preset(self, widgets: Widgets) -> dict[Any, Any]:
         """A stored preset on the open face, instead of what the sliders request."""
@@ -131,7 +131,7 @@ class EditActions:
         face, detail = require_face(widgets[page.face]), widgets[page.panel.detail]
         edit = Edit(face, strengths, locks, detail, dict(session.adjustments), dict(session.starts))
         page.history.remember(session, edit, f"Look {name}")
-        return self.show(widgets, edit, f"{name} is on.")
+        return self.show(widgets, edit, f"{name} applied.")
 
     # ---- downloads
 
@@ -149,7 +149,7 @@ class EditActions:
     def save_recipe(self, widgets: Widgets) -> tuple[str, str]:
         """The recipe as a JSON file."""
         recipe, stem = self.recipe(widgets)
-        return self.downloads.write(recipe, f"{stem}-recipe.json"), say(f"{stem}-recipe.json holds what was done, and no photo.")
+        return self.downloads.write(recipe, f"{stem}-recipe.json"), say(f"Saved {stem}-recipe.json, without your photo.")
 
     def link(self, widgets: Widgets) -> str:
         """A link that opens the same picture elsewhere."""
@@ -165,7 +165,7 @@ class EditActions:
             data, suffix = self.editor(widgets).save(face, edit.strengths, kind, edit.detail, edit.locks)
         name = f"{file_stem(face)}-facevae{suffix}"
         remark = face.source.remark if face.source is not None else ""
-        return to_file(self.downloads.file, data, name), say(f"{name}, {len(data) / 1000:,.0f} kB. {remark}".strip())
+        return to_file(self.downloads.file, data, name), say(f"Saved {name} ({len(data) / 1000:,.0f} kB). {remark}".strip())
 
     def recipe(self, widgets: Widgets) -> Any:
         """The recipe of the edit, and the file name of the face without its suffix."""

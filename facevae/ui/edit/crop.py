@@ -8,33 +8,37 @@ import gradio as gr
 
 from facevae.editor import NO_FACE, Adjustment, Editor, Face, RefineStep
 from facevae.settings import CROP
-from facevae.ui.components import FRAME_SEC, HINT, QUEUED, ends_silently, html, one_sentence, portrait, reconstruction, say, slider
+from facevae.ui.components import FRAME_SEC, QUEUED, advice, ends_silently, html, one_sentence, portrait, reconstruction, say, slider
 from facevae.ui.examples import Examples
 from facevae.ui.session import Session
 from facevae.ui.widgets.face_tiles import which
 
 CROP_PX = 256
 CROP_IDS = ("shift-x", "shift-y", "zoom", "turn")
+MODEL_ALT = "The same face as the model draws it"
 SETTLE_SEC = 0.4
 """Refinement starts when the crop has rested for so long: keys and typed numbers have no moment of release."""
 
 
 class CropPanel:
-    """Widgets in the side column: crop and reconstruction, "Adjust crop", and the Refine switch."""
+    """Widgets: "Reframe", crop and reconstruction, and the switch of refinement."""
 
     def __init__(self, editor: Editor, examples: Examples) -> None:
         self.editor, self.examples = editor, examples
+        with gr.Accordion("Reframe", open=False, elem_id="adjust") as self.box:
+            html('<p class="hint">Another face, or one that was not found: click it in the whole photo.</p>')
+            self.sliders = [slider(setting, elem_id, "bipolar") for setting, elem_id in zip(CROP, CROP_IDS, strict=True)]
+
+    def lay_out_more(self) -> None:
+        """What the model sees and makes of it, in a place of their own."""
+        self.refine_switch = gr.Checkbox(True, label="Match my face better (5 s)", elem_id="refine", elem_classes="bare", container=False)
         with gr.Row(elem_classes="pair"):
             with gr.Column(min_width=60, elem_classes="figure"):
                 self.crop = self._picture("crop", "The part of the photo that the model sees")
-                html('<p class="caption">Crop</p>')
+                html('<p class="caption">What is edited</p>')
             with gr.Column(min_width=60, elem_classes="figure"):
-                self.reconstruction = self._picture("reconstruction", "The same face as the model draws it")
-                html('<p class="caption">Model</p>')
-        self.refine_switch = gr.Checkbox(True, label="Refine the likeness", elem_id="refine", elem_classes="bare", container=False)
-        with gr.Accordion("Adjust crop", open=False, elem_id="adjust") as self.box:
-            html('<p class="hint">Another face, or one that was not found: click it in the photo.</p>')
-            self.sliders = [slider(setting, elem_id, "bipolar") for setting, elem_id in zip(CROP, CROP_IDS, strict=True)]
+                self.reconstruction = self._picture("reconstruction", MODEL_ALT)
+                html('<p class="caption">How the model sees it</p>')
 
     @staticmethod
     def _picture(name: str, alt_text: str) -> gr.Image:
@@ -69,7 +73,7 @@ class CropPanel:
         return [self.crop, self.reconstruction, self.box, *self.sliders]
 
     def show(self, face: Face, adjustment: Adjustment = Adjustment()) -> dict[Any, Any]:
-        """The pictures and sliders of a face; "Adjust crop" opens by itself where it is needed."""
+        """The pictures and sliders of a face; "Reframe" opens by itself where it is needed."""
         values = (adjustment.shift_x, adjustment.shift_y, adjustment.zoom, adjustment.angle_deg)
         return {
             **self.pictures(face),
@@ -82,13 +86,14 @@ class CropPanel:
         return {self.crop: gr.update(value=portrait(face, CROP_PX)), self.reconstruction: self.drawn(face)}
 
     @staticmethod
-    def drawn(face: Face) -> dict[str, Any]:
-        """The reconstruction.
+    def drawn(face: Face, step: RefineStep | None = None) -> dict[str, Any]:
+        """The reconstruction; its description says how much nearer a step of refinement has come.
 
         An update and not the picture itself: a dict handler leaves outputs out, Gradio then puts a new component in their place, and
         files of plain values given to that one are never deleted.
         """
-        return gr.update(value=reconstruction(face, CROP_PX))
+        nearer = f": {step.psnr_before_db:.1f} → {step.psnr_db:.1f} dB" if step is not None else ""
+        return gr.update(value=reconstruction(face, CROP_PX), alt_text=f"{MODEL_ALT}{nearer}")
 
     def adjust(self, session: Session, face: Face, x: float, y: float, zoom: float, turn: float) -> Face:
         """Cut the same photo elsewhere. What guidance did belonged to the old crop and goes with it."""
@@ -120,8 +125,11 @@ class CropPanel:
             if session.action != action or session.stopped or step.done:
                 break
             if time.monotonic() - drawn_sec > FRAME_SEC:
-                text = f"{which(face)}Refining: {gain(step)}, step {step.step} of {step.steps}"
-                yield {self.face: session.show(action, step.face), self.status: say(text), self.reconstruction: self.drawn(step.face)}
+                yield {
+                    self.face: session.show(action, step.face),
+                    self.status: say(f"{which(face)}Getting your face right …"),
+                    self.reconstruction: self.drawn(step.face, step),
+                }
                 drawn_sec = time.monotonic()
         if step is not None and session.action == action:
             session.encoded_in = action
@@ -129,9 +137,9 @@ class CropPanel:
                 self.examples.keep(face, step.face)
             yield {
                 self.face: session.show(action, step.face),
-                self.status: say(f"{which(face)}{'' if step.done else 'Stopped. '}Refined: {gain(step)}. {face.message or HINT}"),
+                self.status: say(f"{which(face)}{'Ready' if step.done else 'Stopped'}. {advice(face)}"),
                 self.stop: gr.update(interactive=False),
-                self.reconstruction: self.drawn(step.face),
+                self.reconstruction: self.drawn(step.face, step),
             }
 
 
@@ -147,8 +155,3 @@ def worth_refining(face: Face) -> bool:
     """
     fresh = face.applied is None and face.baked is None and not face.offset.any()
     return face.source is not None and not face.refined and face.message != NO_FACE and fresh
-
-
-def gain(step: RefineStep) -> str:
-    """How much nearer the reconstruction has come."""
-    return f"{step.psnr_before_db:.1f} → {step.psnr_db:.1f} dB"

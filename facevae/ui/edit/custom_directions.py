@@ -40,7 +40,7 @@ class CustomDirections:
     def __init__(self, editor: Editor, panel: SliderPanel) -> None:
         self.editor, self.panel = editor, panel
         count = min(COMPONENTS, editor.latent_size)
-        with gr.Accordion("More sliders", open=False, elem_id="more-sliders"):
+        with gr.Accordion("Own sliders", open=False, elem_id="more-sliders"):
             self.name = gr.Textbox(label="Name of the new slider", max_length=MAX_NAME, elem_id="own-name", elem_classes="bare")
             heading("A principal component: a direction in which faces differ most, without a name")
             with gr.Row(elem_classes="own-row"):

@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-from facevae.attributes import in_words
 from facevae.editor import Editor
 from facevae.ui.browser_storage import MAX_NAME, checked
 from facevae.ui.components import QUEUED, heading, hidden_download, html, refusal, say, status_line, to_file
@@ -17,45 +16,47 @@ COPY = """(query) => {
   history.replaceState(null, "", "?" + query);
   const told = (text) => { document.querySelector("#link-told .status").textContent = text; };
   if (!navigator.clipboard) return told(link);
-  navigator.clipboard.writeText(link).then(() => told("The link is in the clipboard."), () => told(link));
+  navigator.clipboard.writeText(link).then(() => told("Link copied."), () => told(link));
 }"""
 
 
 class Downloads:
-    """The buttons below the picture. The Edit tab wires what needs its sliders."""
+    """The buttons below the picture that concern all of the edit. The Edit tab wires what needs its sliders; page.js makes Hold work."""
 
     def __init__(self, editor: Editor, store: gr.BrowserState) -> None:
         self.editor, self.store = editor, store
-        with gr.Row(elem_classes="actions"):
-            self.download = gr.Button("Download", variant="primary", elem_id="download", min_width=100, size="md")
-            self.as_png = gr.Checkbox(False, label="As PNG", elem_id="as-png", elem_classes="bare", container=False, min_width=80)
-            self.reset = gr.Button("Reset all", elem_id="reset", min_width=90, size="md")
-            self.to_morph = gr.Button("Use in morph", elem_id="edit-to-morph", min_width=110, size="md")
+        self.reset = gr.Button("Original", size="sm", elem_id="reset", min_width=70)
+        gr.Button("Hold to compare", size="sm", elem_id="hold", min_width=110)
+        self.download = gr.Button("Download", variant="primary", size="sm", elem_id="download", min_width=100)
         self.file = hidden_download("download-file")
 
     def lay_out_more(self) -> None:
-        """Recipe, link and presets, in a place of their own."""
-        with gr.Accordion("Recipe, link, looks", open=False, elem_id="keep"):
+        """A new start, the Morph tab, recipe, link and presets, in a place of their own."""
+        with gr.Row(elem_classes="keep-row"):
+            self.bake = gr.Button("Apply and continue", size="sm", elem_id="bake", min_width=130)
+            self.to_morph = gr.Button("Morph with …", size="sm", elem_id="edit-to-morph", min_width=110)
+            self.as_png = gr.Checkbox(False, label="Download as PNG", elem_id="as-png", elem_classes="bare", container=False, min_width=80)
+        with gr.Accordion("Save & share", open=False, elem_id="keep"):
             html(
-                '<p class="note">A recipe says what was done, without the photo; drop it, or a picture that was saved here, '
-                "on the page to go on. A look is a set of sliders, kept in this browser alone.</p>"
+                '<p class="note">Save your edit as a small file, without your photo. Drop it, or a picture that you saved here, '
+                "on this page to continue.</p>"
             )
             with gr.Row(elem_classes="keep-row"):
-                self.save_recipe = gr.Button("Save recipe", size="sm", min_width=100, elem_id="save-recipe")
+                self.save_recipe = gr.Button("Save edit file", size="sm", min_width=100, elem_id="save-recipe")
                 self.copy = gr.Button("Copy link", size="sm", min_width=100, elem_id="copy-link")
             self.query = gr.Textbox(visible="hidden", elem_id="link-query")
             self.message = status_line("link-told")
-            heading("Looks")
+            heading("My looks")
             with gr.Row(elem_classes="keep-row"):
                 self.presets = gr.Dropdown([], label="Look", show_label=False, container=False, elem_id="looks", min_width=120)
-                self.apply_preset = gr.Button("Put on", size="sm", min_width=70, elem_id="look-on")
-                self.forget = gr.Button("Forget", size="sm", min_width=70, elem_id="look-forget")
+                self.apply_preset = gr.Button("Apply", size="sm", min_width=70, elem_id="look-on")
+                self.forget = gr.Button("Delete", size="sm", min_width=70, elem_id="look-forget")
             with gr.Row(elem_classes="keep-row"):
                 self.preset_name = gr.Textbox(
-                    placeholder="Name of a new look", show_label=False, container=False, label="Name of a new look", max_length=MAX_NAME,
+                    placeholder="Name this look", show_label=False, container=False, label="Name this look", max_length=MAX_NAME,
                     elem_id="look-name", min_width=120,
                 )  # fmt: skip
-                self.keep_preset = gr.Button("Keep sliders", size="sm", min_width=100, elem_id="look-keep")
+                self.keep_preset = gr.Button("Save as look", size="sm", min_width=100, elem_id="look-keep")
 
     def wire(self, refine: gr.Checkbox) -> None:
         """Events that only concern the browser's storage."""
@@ -77,15 +78,14 @@ class Downloads:
         stored, name = checked(stored), " ".join((name or "").split())
         strengths = {k: v for k, v in strengths.items() if k in self.editor.directions}
         if not 0 < len(name) <= MAX_NAME or not name.isprintable():
-            raise refusal(f"Give the look a name of 1 to {MAX_NAME} letters.")
+            raise refusal(f"Name this look (up to {MAX_NAME} characters).")
         if not strengths:
-            raise refusal("Move a slider first: a look is what the sliders say.")
+            raise refusal("Change something first, then save it as a look.")
         if name not in stored["looks"] and len(stored["looks"]) >= MAX_PRESETS:
-            raise refusal(f"There is room for {MAX_PRESETS} looks: forget one first.")
+            raise refusal(f"You have {MAX_PRESETS} looks: delete one first.")
         known = [lock for lock in locks if lock in self.editor.directions]
         looks = stored["looks"] | {name: {"strengths": strengths, "locks": known}}
-        said = ", ".join(f"{in_words(k)[0]} {v:+g}" for k, v in strengths.items())
-        return stored | {"looks": looks}, gr.update(choices=list(looks), value=name), "", say(f"{name} is kept: {said}.")
+        return stored | {"looks": looks}, gr.update(choices=list(looks), value=name), "", say(f"{name} is saved in this browser.")
 
     def forget_preset(self, stored: Any, name: str | None) -> tuple[Any, Any]:
         """Take a preset out of the storage."""

@@ -20,15 +20,15 @@ THUMBNAIL_PX = 64
 
 
 class HistoryStrip:
-    """Buttons, and the strip of steps; the history itself is in the session. Handlers add to it with `note` or `remember`."""
+    """Undo, redo and the strip of steps; the history itself is in the session. Handlers add to it with `note` or `remember`."""
 
     def __init__(self, editor: Editor) -> None:
         self.editor = editor
-        with gr.Row(elem_classes="past"):
-            self.undo = gr.Button("Undo", size="sm", interactive=False, elem_id="undo", min_width=60)
-            self.redo = gr.Button("Redo", size="sm", interactive=False, elem_id="redo", min_width=60)
-            self.bake = gr.Button("Start from here", size="sm", elem_id="bake", min_width=110)
-            self.hold = gr.Button("Hold to compare", size="sm", elem_id="hold", min_width=110)
+        self.undo = gr.Button("Undo", size="sm", interactive=False, elem_id="undo", min_width=60)
+        self.redo = gr.Button("Redo", size="sm", interactive=False, elem_id="redo", min_width=60)
+
+    def lay_out_strip(self) -> None:
+        """The steps, in a place of their own."""
         self.strip = html("", "history", js_on_load=SCRIPT)
 
     @property
@@ -82,14 +82,14 @@ class HistoryStrip:
             session.drag_end = strengths, detail
 
     def describe(self, edit: Edit, changed: tuple[str, ...]) -> str:
-        """ "Smile +2", "Held: Hat"."""
+        """ "Smile +2", "Kept: Hat"."""
         parts = []
         for name in changed:
             if name == "locks":
                 held = [in_words(lock)[0] for lock in edit.locks]
-                parts.append(f"Held: {', '.join(held)}" if held else "Nothing held")
+                parts.append(f"Kept: {', '.join(held)}" if held else "Nothing kept")
             elif name == "detail":
-                parts.append(f"Photo detail {edit.detail:g}")
+                parts.append(f"Sharpness {edit.detail:g}")
             else:
                 word, same = in_words(name)
                 strength = edit.strengths.get(name, 0.0)

@@ -34,14 +34,14 @@ def report_locks(editor: Editor, groups: Mapping[str, Sequence[str]], moved: Seq
 
     def sentence(name: str) -> str:
         guilty = [words for words in groups if alone[words].get(name, 1.0) <= 1 - TAKES] or list(groups)
-        only, verb = "Only " if left[name] < LITTLE else "", "is" if len(guilty) == 1 else "are"
-        return escape(f"{only}{left[name]:.0%} of {labels[name]} is left while {listed(guilty)} {verb} held.")
+        little = "little" if left[name] < LITTLE else "some"
+        return escape(f"Keeping {listed(guilty)} leaves {little} of {labels[name]} ({left[name]:.0%}).")
 
     asked = [name for name in moved if name in left]
     if not asked:
         worst = sorted(left, key=left.__getitem__)[:WORST]
         shares = ", ".join(f"{labels[name]} {left[name]:.0%}" for name in worst)
-        return f"<p>{escape(f'Least is left of {shares}.')}</p>"
+        return f"<p>{escape(f'What is kept weakens {shares}.')}</p>"
     return "".join(f'<p class="warning">{sentence(n)}</p>' if left[n] < LITTLE else f"<p>{sentence(n)}</p>" for n in asked)
 
 

@@ -1,26 +1,25 @@
 """Opening a face in the Edit tab: from a file, the camera, an example, a link, a tab."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from facevae.editor import DETAIL, Face, Opened
+from facevae.editor import DETAIL, NO_FACE, Face, Opened
 from facevae.editor.recipe import recipe_of_link
 from facevae.settings import check_whole
-from facevae.ui.components import HINT, one_sentence, require_face
+from facevae.ui.components import advice, one_sentence, require_face
 from facevae.ui.edit.custom_directions import CustomDirections
-from facevae.ui.edit.preview import EDITED, IN_PHOTO
+from facevae.ui.edit.preview import COMPARE, EDITED, FACE_ONLY, IN_PHOTO
 from facevae.ui.edit.rendering import EditRendering
 from facevae.ui.examples import Examples
 from facevae.ui.session import Session
 from facevae.ui.widgets.face_tiles import which
 
-FIRST_STRENGTHS = {"Smiling": -5.0}
+FIRST_STRENGTHS = {"Brown_Hair": 3.0, "Heavy_Makeup": 2.5}
+FIRST_WORDS = "Drag the line: left is the photo, right is the edit."
 MOST_OTHERS = 100_000
-FIRST_WORDS = "less cheerful than in the photo: the first slider did that"
 
 
 @dataclass(eq=False)
@@ -61,8 +60,7 @@ class Opening:
             others = check_whole(file.others, "others", 0, MOST_OTHERS)
         shown = self.open_file(session, file.path, face)
         if others and self.rendering.status in shown:
-            many = "Another file was" if others == 1 else f"{others} other files were"
-            shown[self.rendering.status] += f" {many} left: the Morph tab takes several."
+            shown[self.rendering.status] += " Only the first file is open; Morph takes several."
         return shown
 
     def open_camera(self, session: Session, file: dict[str, Any] | None, face: Face | None) -> dict[Any, Any]:
@@ -96,27 +94,22 @@ class Opening:
             return self.show(session, Opened(self.examples.faces[0]), f"{str(error)[:1].upper()}{str(error)[1:]}. ")
 
     def first_visit(self, session: Session) -> dict[Any, Any]:
-        """The first example with one slider moved, to show what sliders are for."""
+        """The first example with an edit, beside the photo as it is, to show what the page is for."""
         face = self.examples.faces[0]
         strengths = {name: strength for name, strength in FIRST_STRENGTHS.items() if name in self.rendering.editor.directions}
-        return self.show(session, Opened(face), f"Opened {face.name}. ", strengths)
+        return self.show(session, Opened(face, strengths), "", COMPARE if strengths else EDITED)
 
-    def show(self, session: Session, opened: Opened, greeting: str, first: Mapping[str, float] = {}) -> dict[Any, Any]:
-        """A face that has just come, with its edit. `first` are strengths for the first step of its history.
-
-        Locks of the face before go, sliders of the visitor's own stay.
-        """
+    def show(self, session: Session, opened: Opened, greeting: str, show: str = EDITED) -> dict[Any, Any]:
+        """A face that has just come, with its edit. Locks of the face before go, sliders of the visitor's own stay."""
         page, face, detail = self.rendering, opened.face, DETAIL if opened.detail is None else opened.detail
         session.begin_opening()  # a file that is still being read comes too late
         own = self.custom.join(session, opened.own)
         session.adjustments.clear()
         edit = page.new_edit(session, face, detail, opened.strengths, opened.locks)
         page.history.begin(session, edit, greeting.strip(" .") or "Opened")
-        words = f"{greeting}{which(face)}{face.message or HINT}"
-        if first:
-            edit, words = replace(edit, strengths=first), f"{face.name.capitalize()}, {FIRST_WORDS}."
-            page.history.remember(session, edit)
-        shown = page.show_edit(session, edit, IN_PHOTO, EDITED, words)
+        words = FIRST_WORDS if show == COMPARE else f"{greeting}{which(face)}{advice(face)}"
+        view = IN_PHOTO if face.message == NO_FACE else FACE_ONLY  # to see where the crop has to go
+        shown = page.show_edit(session, edit, view, show, words)
         for slider in own.keys() & shown.keys() & set(page.panel.own_sliders):
             shown[slider] = own[slider] | shown[slider]  # its name and its range, and its value
-        return own | shown | {page.preview.view: IN_PHOTO, page.preview.show: EDITED}
+        return own | shown | {page.preview.view: view, page.preview.show: show}

@@ -1,8 +1,10 @@
-"""The large picture of the Edit tab: edit in the photo or the crop, original, or both."""
+"""The large picture of the Edit tab: the whole photo or the face, before, after, or both."""
 
 from typing import Any
 
 import gradio as gr
+import numpy as np
+from jaxtyping import UInt8
 
 from facevae.editor import Editor, Face
 from facevae.request import EditRequest, render
@@ -13,6 +15,10 @@ from facevae.ui.widgets.face_tiles import face_tiles
 
 IN_PHOTO, FACE_ONLY = "Photo", "Face"
 EDITED, ORIGINAL, COMPARE = "Edited", "Original", "Compare"
+AROUND = np.array([1.65, 1.2])
+"""Width and height of what is shown of a photo around a face, in sides of the crop."""
+CLOSE_UP_PX, MOST_PX = 640, 3072
+"""So wide is a close-up of a large face; the photo around it is composed at no more than `MOST_PX`, whatever the face's size."""
 
 
 class Preview:
@@ -34,8 +40,8 @@ class Preview:
         )
         self.tiles = face_tiles()
         with gr.Row(elem_classes="views"):
-            self.view = segmented([IN_PHOTO, FACE_ONLY], "What is shown", "view")
-            self.show = segmented([EDITED, ORIGINAL, COMPARE], "Before or after", "show")
+            self.view = segmented([("Face", FACE_ONLY), ("Whole photo", IN_PHOTO)], "What is shown", "view")
+            self.show = segmented([("After", EDITED), ("Before", ORIGINAL), ("Split", COMPARE)], "Before or after", "show")
 
     @staticmethod
     def place(face: Face, view: str, show: str, at: Any) -> tuple[float, float] | None:
@@ -54,8 +60,11 @@ class Preview:
         request, editor = requested.request, requested.editor
         if show == ORIGINAL:
             face, editor, request = self.editor.reset(face), self.editor, EditRequest(detail=request.detail)
-        result = render(editor, request, face, PREVIEW_SIDE_PX)
-        return enlarge(result.photo if view == IN_PHOTO else result.crop, FACE_SIDE_PX)
+        if view == IN_PHOTO or face.photo is None or face.alignment is None:
+            return enlarge(render(editor, request, face, PREVIEW_SIDE_PX).photo, FACE_SIDE_PX)
+        longer = max(face.photo.shape)
+        side_px = min(longer, MOST_PX, round(longer * CLOSE_UP_PX / (AROUND[0] * face.alignment.side_px)))
+        return enlarge(close_up(render(editor, request, face, side_px).photo, face), FACE_SIDE_PX)
 
     def update(self, face: Face, view: str, show: str, requested: RequestedEdit) -> dict[Any, Any]:
         """The update that shows one picture, or the two to compare."""
@@ -70,3 +79,13 @@ class Preview:
         if show == ORIGINAL:
             return "Original photo"
         return f"Edited face: {', '.join(filter(None, ['guided' if face.offset.any() else '', requested.words])) or 'no change'}"
+
+
+def close_up(photo: UInt8[np.ndarray, "h w 3"], face: Face) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """The part of the photo around the face, as far as there is photo; `photo` is that of `face` in any size."""
+    assert face.photo is not None and face.alignment is not None
+    most = np.array([photo.shape[1], photo.shape[0]])
+    scale = max(photo.shape) / max(face.photo.shape)
+    size = np.minimum(np.rint(AROUND * face.alignment.side_px * scale).astype(int).clip(1), most)
+    left, top = np.rint(face.alignment.corners_px.mean(axis=0) * scale - size / 2).astype(int).clip(0, most - size)
+    return photo[top : top + size[1], left : left + size[0]]

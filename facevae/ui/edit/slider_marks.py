@@ -6,7 +6,7 @@ A style sheet and not updates of the sliders themselves: it may come in the midd
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-BEYOND = "beyond the measured range"
+BEYOND = "may look wrong"
 HALF_STEP = 0.051
 """Sliders have a grid of 0.1, the photo's own score does not."""
 

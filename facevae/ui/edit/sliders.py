@@ -9,7 +9,7 @@ import gradio as gr
 from facevae.attributes import HAIR_COLOURS, in_words
 from facevae.editor import Control, Editor, Face, control_of
 from facevae.request import EditRequest
-from facevae.ui.components import Widgets, heading, html, segmented
+from facevae.ui.components import Widgets, fold, heading, html, segmented
 from facevae.ui.edit import lock_report
 from facevae.ui.edit.slider_marks import Mark, percent, style_sheet
 from facevae.ui.session import Session
@@ -21,11 +21,7 @@ HAIR = "Hair colour"
 OWN_SLOTS = 4
 LISTEN = """document.addEventListener("facevae-lock", (event) => trigger("select", { place: event.detail }));"""
 LOOK: dict[str, Any] = {"min_width": 150, "elem_classes": ["bare", "bipolar", "sigma"]}
-NOTE = (
-    "A slider starts where the photo stands, which the tick keeps, in σ from the average face. "
-    "Where the track is dotted, nobody measured what it does. The percentage is what the classifier sees."
-)
-SKIN_NOTE = " The tone of the skin is held, but for its own slider and yours."
+NOTE = "The mark shows your photo. Drag away from it to change it. Where the track is dotted, results get unreliable."
 
 
 @dataclass(frozen=True)
@@ -60,46 +56,46 @@ class SliderPanel:
         plain = [control for control in editor.controls if control.name not in self.colours]
         self.controls: list[Control] = sorted(plain, key=lambda control: groups.index(control.group))
         self.attributes = set(editor.attributes)
-        self._lay_out_locks()
-        html(f'<p class="note">{NOTE}{SKIN_NOTE}</p>', "sliders-note")
+        html(f'<p class="note">{NOTE}</p>', "sliders-note")
+        self.lock_report = lock_report.lock_line("locks-left")
         self.sliders: list[gr.Slider] = []
         for group in groups:
-            heading(group)
-            if group == "Hair" and self.colours:
-                self._lay_out_colours()
-            with gr.Row(elem_classes="slider-grid"):
-                self.sliders += [attribute_slider(control, slider_id(control)) for control in self.controls if control.group == group]
+            with fold(group, f"group-{group.lower()}", is_open=group == groups[0]):
+                if group == "Hair" and self.colours:
+                    self._lay_out_colours()
+                with gr.Row(elem_classes="slider-grid"):
+                    self.sliders += [attribute_slider(control, slider_id(control)) for control in self.controls if control.group == group]
         self._lay_out_own()
         # See `Session.slider_version`.
         self.version = gr.Number(0, visible="hidden", elem_id="placed")
         self.marks = html("", "marks")
+        # A lock beside a slider tells its id here, see page.js; the event carries it as `place`.
+        self.toggle = html("", "lock-toggle", js_on_load=LISTEN)
 
     # ---- what is on the page
 
-    def _lay_out_locks(self) -> None:
-        heading("Hold as it is")
+    def lay_out_more(self) -> None:
+        """The menu of locks and the search, in a place of their own."""
+        heading("Keep unchanged")
         self.locks = gr.Dropdown(
             self.lock_choices(Session()),
             value=[],
             multiselect=True,
-            label="Hold as it is",
+            label="Keep unchanged",
             show_label=False,
             elem_id="locks",
             container=False,
             min_width=120,
         )
-        # A lock beside a slider tells its id here, see page.js; the event carries it as `place`.
-        self.toggle = html("", "lock-toggle", js_on_load=LISTEN)
-        self.lock_report = lock_report.lock_line("locks-left")
         self.search = gr.Textbox(
             placeholder="Find a slider", show_label=False, label="Find a slider", container=False, elem_id="slider-search", min_width=120
         )
 
     def _lay_out_colours(self) -> None:
-        choices = [("As it is", AS_IT_IS), *((control.label, name) for name, control in self.colours.items())]
+        choices = [("Original", AS_IT_IS), *((control.label, name) for name, control in self.colours.items())]
         self.colour = segmented(choices, HAIR, "hair-colour", show_label=True)
         with gr.Row(elem_classes="slider-grid"):
-            self.amount = gr.Slider(0, 1, 0, step=0.1, label="How much", visible=False, elem_id="hair-amount", **LOOK)
+            self.amount = gr.Slider(0, 1, 0, step=0.1, label="Amount", visible=False, elem_id="hair-amount", **LOOK)
 
     def _lay_out_own(self) -> None:
         self.own_heading = heading("Your own", visible=False)
@@ -239,11 +235,11 @@ class SliderPanel:
 
     @property
     def no_colour(self) -> dict[str, Any]:
-        """The update of "How much" where no hair colour is chosen."""
+        """The update of "Amount" where no hair colour is chosen."""
         return gr.update(value=0, visible=False)
 
     def choose_colour(self, colour: str) -> dict[Any, Any]:
-        """A colour begins as strong as it was measured to work; "As it is" takes it away."""
+        """A colour begins as strong as it was measured to work; "Original" takes it away."""
         if colour not in self.colours:
             return {self.amount: self.no_colour}
         control = self.colours[colour]

@@ -6,7 +6,7 @@ import gradio as gr
 
 from facevae.editor import Editor
 from facevae.settings import PHOTO_DETAIL
-from facevae.ui.components import LIVE, QUEUED, face_state, heading, html, slider, start_download, status_line, tiles
+from facevae.ui.components import LIVE, QUEUED, face_state, fold, html, slider, start_download, status_line, tiles
 from facevae.ui.edit.actions import EditActions
 from facevae.ui.edit.crop import CropPanel
 from facevae.ui.edit.custom_directions import CustomDirections
@@ -22,6 +22,8 @@ from facevae.ui.examples import Examples
 from facevae.ui.session import Session
 from facevae.ui.widgets.upload import upload_button
 
+DETAIL_NOTE = "More keeps skin and hair crisp, less gives cleaner mouths"
+
 
 class EditTab:
     """Lays out the parts and wires them. The handlers are those of `rendering`, `actions` and `opening`, and of the parts themselves."""
@@ -31,22 +33,17 @@ class EditTab:
         self.face = face_state()
         self.session = gr.State(Session())
         with gr.Row(elem_classes="edit-row"):
-            with gr.Column(scale=0, min_width=220, elem_classes="side"):
-                self._lay_out_photo()
-            with gr.Column(scale=5, min_width=300, elem_classes="stage"):
-                self._lay_out_result()
-            with gr.Column(scale=4, min_width=300, elem_classes="controls"):
-                self.guidance = GuidancePanel(editor)
-                self.panel = SliderPanel(editor, self.detail)
-                self.custom = CustomDirections(editor, self.panel)
-                self.live_preview = LivePreview(self.preview, self.panel)
+            with gr.Column(scale=62, min_width=300, elem_classes="stage"):
+                self._lay_out_stage()
+            with gr.Column(scale=38, min_width=300, elem_classes="controls"):
+                self._lay_out_controls()
         self.rendering = EditRendering(
             editor,
             self.session,
             self.face,
             self.status,
             self.scores,
-            self.guidance.stop,
+            self.stop,
             self.guidance.report,
             self.preview,
             self.panel,
@@ -59,28 +56,48 @@ class EditTab:
 
     # ---- layout
 
-    def _lay_out_photo(self) -> None:
-        self.upload = upload_button("Open a photo", "edit-upload")
-        html('<p class="hint">or drop or paste one here</p>')
-        with gr.Accordion("Camera", open=False, elem_id="camera-box"):
-            self.camera = gr.Image(
-                sources=["webcam"], label="Camera", show_label=False, format="jpeg", elem_id="camera", elem_classes="picture", buttons=[],
-                webcam_options=gr.WebcamOptions(mirror=False),  # of the photo; page.js mirrors what is seen while it is taken
-            )  # fmt: skip
-        heading("Examples")
-        self.gallery = tiles("examples", columns=3)
-        self.crop = CropPanel(self.editor, self.examples)
-
-    def _lay_out_result(self) -> None:
+    def _lay_out_stage(self) -> None:
+        """The picture, what is done with it as a whole, and the ways to another photo."""
         self.preview = Preview(self.editor)
-        self.status = status_line("edit-status")
-        self.history = HistoryStrip(self.editor)
-        self.downloads = Downloads(self.editor, self.store)
-        about = PHOTO_DETAIL.about
-        self.detail = slider(PHOTO_DETAIL, "detail", info=f"{about[0].upper()}{about[1:]}")
-        with gr.Accordion("What the classifier sees", open=False, elem_id="scores-box"):
-            self.scores = html("", "scores", elem_classes=None)
-        self.downloads.lay_out_more()
+        with gr.Row(elem_classes="toolbar"):
+            self.history = HistoryStrip(self.editor)
+            self.downloads = Downloads(self.editor, self.store)
+        with gr.Row(elem_classes="status-row"):
+            self.status = status_line("edit-status")
+            self.stop = gr.Button("Stop", size="sm", min_width=60, variant="stop", interactive=False, elem_id="stop")
+        with gr.Row(elem_classes="open-row"):
+            self.upload = upload_button("Open photo", "edit-upload")
+            with gr.Accordion("Camera", open=False, elem_id="camera-box"):
+                self.camera = gr.Image(
+                    sources=["webcam"],
+                    label="Camera",
+                    show_label=False,
+                    format="jpeg",
+                    elem_id="camera",
+                    elem_classes="picture",
+                    buttons=[],
+                    webcam_options=gr.WebcamOptions(mirror=False),  # of the photo; page.js mirrors what is seen while it is taken
+                )
+            html('<p class="hint">or drop or paste a photo</p>')
+            self.gallery = tiles("examples", columns=6)
+        self.history.lay_out_strip()
+
+    def _lay_out_controls(self) -> None:
+        """What changes the face."""
+        self.guidance = GuidancePanel(self.editor, self.stop)
+        self.detail = slider(PHOTO_DETAIL, "detail", info=DETAIL_NOTE, render=False)
+        self.panel = SliderPanel(self.editor, self.detail)
+        self.crop = CropPanel(self.editor, self.examples)
+        with fold("More", "more"):
+            self.guidance.lay_out_more()
+            self.panel.lay_out_more()
+            self.detail.render()
+            self.crop.lay_out_more()
+            with gr.Accordion("Details", open=False, elem_id="scores-box"):
+                self.scores = html("", "scores", elem_classes=None)
+            self.downloads.lay_out_more()
+            self.custom = CustomDirections(self.editor, self.panel)
+        self.live_preview = LivePreview(self.preview, self.panel)
 
     # ---- events
 
@@ -88,7 +105,7 @@ class EditTab:
         page, panel, preview = self.rendering, self.panel, self.preview
         # A preview that was on its way when another face opened would leave the old face on the page: draw once more.
         self.again = [page.redraw | LIVE, page.reread | LIVE]
-        self.crop.wire(self.session, self.face, self.status, self.guidance.stop)
+        self.crop.wire(self.session, self.face, self.status, self.stop)
         self.live_preview.wire(page)
         gr.on([preview.view.input, preview.show.input, panel.locks.input], **page.redraw, **LIVE)
         panel.locks.input(**page.reread | {"fn": page.read_slowly}, **LIVE)
@@ -117,7 +134,7 @@ class EditTab:
             [event for moved in self.crop.sliders for event in (moved.input, moved.release)],
             self.actions.adjust,
             self.rendering.widgets | set(self.crop.sliders),
-            [self.face, self.crop.crop, self.crop.reconstruction, self.status, self.guidance.stop, *self.rendering.pictures],
+            [self.face, self.crop.crop, self.crop.reconstruction, self.status, self.stop, *self.rendering.pictures],
             **LIVE,
         )
         self.refine_after(moved.then(self.crop.settle, None, None, **LIVE).then)
@@ -129,7 +146,7 @@ class EditTab:
             (self.history.redo.click, self.actions.redo),
             (self.history.strip.select, self.actions.rewind),
             (self.downloads.reset.click, self.actions.reset),
-            (self.history.bake.click, self.actions.begin_from),
+            (self.downloads.bake.click, self.actions.begin_from),
         ):
             self.opened(event(handler, self.rendering.widgets, show_progress="hidden", **self.opens))
 

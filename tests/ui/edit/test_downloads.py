@@ -101,13 +101,13 @@ def test_looks_stay_in_the_browser_and_hold_names_alone(tab, visitor) -> None:
     visitor.move("Smiling", 2.0)
     named = {tab.downloads.store: None, tab.downloads.preset_name: "  my   look "}
     stored, _, _, said = tab.actions.keep_preset(visitor.widgets | named)
-    assert stored == STORE | {"looks": {"my look": {"strengths": {"Smiling": 2.0}, "locks": ["Young"]}}} and "my look is kept" in said
+    assert stored == STORE | {"looks": {"my look": {"strengths": {"Smiling": 2.0}, "locks": ["Young"]}}} and "my look is saved" in said
     other = Visitor(tab)
     other.take(tab.opening.open_face(other.session, tab.editor.generate([4])[0])).read()
     other.take(tab.actions.apply_preset(other.widgets | {tab.downloads.store: stored, tab.downloads.presets: "my look"})).read()
     assert other.strengths == {"Smiling": 2.0} and other.words[-1] == "Look my look"
     assert tab.downloads.forget_preset(stored, "my look")[0]["looks"] == {}
-    for name, sentence in (("", "a name"), ("x" * 41, "a name")):
+    for name, sentence in (("", "Name this look"), ("x" * 41, "Name this look")):
         with pytest.raises(gr.Error, match=sentence):
             tab.actions.keep_preset(visitor.widgets | {tab.downloads.store: stored, tab.downloads.preset_name: name})
     with pytest.raises(gr.Error, match="Choose a look"):

@@ -9,6 +9,7 @@ from fake_visitor import LOOK, Visitor
 
 from facevae.editor import DETAIL, Adjustment
 from facevae.photo import guided_filter
+from facevae.ui.edit import opening, preview
 from facevae.ui.edit.sliders import axis_of
 from facevae.ui.session import Session, forget_idle
 
@@ -77,7 +78,7 @@ def test_results_of_a_superseded_reading_are_ignored(tab, visitor, monkeypatch) 
 
     monkeypatch.setattr(tab.rendering, "draw_readings", overtaken)
     tab.rendering.read(late)
-    assert visitor.words == ["Opened noise", "Held: Young"]
+    assert visitor.words == ["Opened noise", "Kept: Young"]
 
 
 def test_results_of_a_superseded_preview_are_ignored(tab, visitor, monkeypatch) -> None:
@@ -121,7 +122,7 @@ def test_locks_colour_and_detail_come_back(tab, visitor) -> None:
     visitor.take({tab.panel.colour: "Blond_Hair", tab.panel.amount: 2.0}).read()
     visitor.held[tab.detail] = 0.9
     visitor.read()
-    assert visitor.words[1:] == ["Held: Young", "Blond hair +2", "Photo detail 0.9"]
+    assert visitor.words[1:] == ["Kept: Young", "Blond hair +2", "Sharpness 0.9"]
     visitor.do(tab.actions.undo).do(tab.actions.undo)
     assert visitor.held[tab.panel.colour] == "as it is" and visitor.held[tab.detail] == DETAIL
     assert visitor.held[tab.panel.locks] == ["Young"]
@@ -159,7 +160,7 @@ def test_reset_and_a_new_start_are_steps(tab, visitor) -> None:
     assert np.array_equal(visitor.picture, done) and visitor.strengths == {}
     visitor.move("Male", 2.0).do(tab.actions.reset)
     assert np.array_equal(visitor.picture, done)  # the new start is what is gone back to
-    assert visitor.words == ["Opened noise", "Smile +3", "New start", "Masculine -2", "Reset all"]
+    assert visitor.words == ["Opened noise", "Smile +3", "Applied", "Masculine -2", "Original"]
     visitor.do(tab.actions.undo).do(tab.actions.undo).do(tab.actions.undo).do(tab.actions.undo)
     assert np.array_equal(visitor.picture, start)
 
@@ -190,12 +191,28 @@ def test_a_click_in_the_photo_takes_the_face_there(tab, visitor) -> None:
     assert visitor.session.adjustments[0].zoom == 1.3
 
 
-def test_the_first_visit_shows_an_edit(tab) -> None:
+def test_the_first_visit_shows_an_edit_beside_the_photo_and_nothing_to_undo(tab, face, monkeypatch) -> None:
+    monkeypatch.setattr(tab.examples, "_faces", [face])
+    monkeypatch.setattr(opening, "FIRST_STRENGTHS", {"Smiling": 2.0, "unknown": 1.0})
     first = Visitor(tab)
-    first.take(tab.opening.first_visit(first.session))
-    assert first.strengths == {"Smiling": -5.0} and first.words[1:] == ["Smile -5"]
-    first.read().do(tab.actions.undo)
+    shown = tab.opening.first_visit(first.session)
+    assert shown[tab.preview.show] == "Compare" and shown[tab.preview.view] == "Face"
+    assert first.take(shown).strengths == {"Smiling": 2.0}
+    first.read()
+    assert len(first.words) == 1 and not first.session.history.can_undo
+    first.do(tab.actions.reset)
     assert first.strengths == {}
+
+
+def test_a_face_is_shown_close_up_and_a_photo_without_one_as_a_whole(tab, face) -> None:
+    assert tab.opening.open_face(Session(), face)[tab.preview.view] == "Face"
+    nobody = tab.editor.open_photo(face.source.pixels)
+    assert tab.opening.open_face(Session(), nobody)[tab.preview.view] == "Photo"
+    close = preview.close_up(face.photo, face)
+    height, width = face.photo.shape[:2]
+    side = face.alignment.side_px
+    assert close.shape[:2] == (min(height, round(1.2 * side)), min(width, round(1.65 * side)))
+    assert np.array_equal(preview.close_up(face.photo.repeat(2, 0).repeat(2, 1), face)[::2, ::2].shape, close.shape)
 
 
 def test_a_lock_beside_a_slider_is_pressed_and_let_go(tab, visitor) -> None:

@@ -185,12 +185,12 @@ def test_what_locks_leave_is_said_in_words_and_warned_of_below_30_percent() -> N
     labels = {"S": "Smiling", "L": "Lip<stick"}
     assert lock_report.report_locks(editor, {}, ["S"], labels) == ""
     one = lock_report.report_locks(editor, {"Mouth open": ["A"]}, ["S"], labels)
-    assert one == "<p>62% of Smiling is left while Mouth open is held.</p>"
+    assert one == "<p>Keeping Mouth open leaves some of Smiling (62%).</p>"
     both = lock_report.report_locks(editor, {"Mouth open": ["A"], "Masculine": ["B"]}, ["S", "L"], labels)
-    assert "61% of Smiling is left while Mouth open is held." in both
-    assert '<p class="warning">Only 19% of Lip&lt;stick is left while Masculine is held.</p>' in both
+    assert "Keeping Mouth open leaves some of Smiling (61%)." in both
+    assert '<p class="warning">Keeping Masculine leaves little of Lip&lt;stick (19%).</p>' in both
     least = lock_report.report_locks(editor, {"x": ["A"], "y": ["B"]}, [], labels)
-    assert least == "<p>Least is left of Lip&lt;stick 19%, Smiling 61%.</p>"
+    assert least == "<p>What is kept weakens Lip&lt;stick 19%, Smiling 61%.</p>"
 
 
 def test_a_lock_changes_the_edit(tab, face, page) -> None:
@@ -201,7 +201,7 @@ def test_a_lock_changes_the_edit(tab, face, page) -> None:
     assert not np.array_equal(np.asarray(free), np.asarray(held))
     _, _, left, *_ = tab.rendering.read(page.widgets)
     share = tab.editor.remaining(["Young", "Male", "Blond_Hair"])["Smiling"]
-    assert f"{share:.0%} of Smile is left" in left
+    assert f"of Smile ({share:.0%})" in left
     file, _ = tab.actions.save(page.widgets | {tab.downloads.as_png: True})
     recipe = json.loads(Image.open(file).text["facevae"])
     assert recipe["locks"] == ["Blond_Hair", "Male", "Young"] and recipe["strengths"] == {"Smiling": 3.0}
@@ -313,7 +313,10 @@ def test_words_for_labels_mean_what_they_say() -> None:
 
 def test_wishes_are_refused_before_anything_is_overtaken(tab, face) -> None:
     session = Session()
-    for with_it, without, sentence in (([], [], "at least one"), (["Smiling"], ["Smiling"], "for and against|against")):
+    for with_it, without, sentence in (
+        ([], [], "Choose something to add or remove"),
+        (["Smiling"], ["Smiling"], "for and against|against"),
+    ):
         with pytest.raises(gr.Error, match=sentence):
             next(tab.guidance.follow_wishes({tab.guidance.with_it: with_it, tab.guidance.without: without}))
     assert session.action == 0

@@ -33,7 +33,7 @@ def morph(visitor):
     labels = visitor.locator(KEYS).evaluate_all("all => all.map((e) => e.getAttribute('aria-label'))")
     if len(labels) != 2 or not all(label.endswith(", an example") for label in labels):
         visitor.reload()
-        visitor.locator("#result img").wait_for()
+        visitor.locator(":is(#result, #slide) img").first.wait_for()
         visitor.get_by_role("tab", name="Morph").click()
     expect(visitor.locator(KEYS)).to_have_count(2)
     expect(visitor.locator("#strip button")).to_have_count(9)

@@ -201,7 +201,7 @@ def test_the_picker_leads_from_page_to_page_and_knows_what_came_since(browser, a
     picker.get_by_role("link", name="one slider").click()
     page.wait_for_url("**/checkpoints/one--slider/")
     expect(picker.locator("summary")).to_have_text("Checkpoint: one slider")
-    page.locator("#result img").wait_for()
+    page.locator(":is(#result, #slide) img").first.wait_for()
     assert page.locator(".sigma[id^='slider-']").count() == 1
     # A visitor's face is on the page where it was opened, and nowhere else.
     page.locator("#examples button").nth(1).click()
