@@ -27,6 +27,7 @@ COMMANDS = {
     "aligner": Command("networks", "Aligner", "Train the alignment net, which corrects a rough crop of a face, on CelebA's own frames."),
     "parser": Command("networks", "Parser", "Train the face parser: which pixels of a crop are hair, skin, lips, glasses, ..."),
     "detail": Command("networks", "Detail", "Train the detail net: what the decoder draws into a photo gets as sharp as the photo."),
+    "hair-net": Command("networks", "HairNet", "Train the hair net: how much hair is in each pixel, and the strands of lighter hair."),
     "part-judge": Command("networks", "PartJudge", "Train the part judge: it sees only the part of a face that an attribute is about."),
     "directions": Command("latents", "Directions", "Find the directions of the attributes and their safe ranges."),
     "prior": Command("latents", "Prior", "Fit the prior that new faces are drawn from to encodings of the train split."),

@@ -11,6 +11,7 @@ labels.safetensors     how labels go together in the data, and how far logits sp
 skin.safetensors       the moves that change the tone of skin, which guidance holds
 hair.safetensors       how far a move changes the colour of the hair
 detail.safetensors     optional: the detail net, float16 on disk
+hair_net.safetensors   optional: the hair net, float16 on disk
 judge.safetensors      optional: the classifier that reports on edits and never guides, float16 on disk
 evaluation.json        what was measured
 README.md              the model card
@@ -19,10 +20,11 @@ README.md              the model card
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Float
@@ -66,15 +68,18 @@ from facevae.latent.directions import Direction
 from facevae.nets.aligner import AlignerConfig, AlignmentNet
 from facevae.nets.architectures import config_from
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
-from facevae.nets.detail import DetailConfig, DetailNet
+from facevae.nets.detail import DetailNet
+from facevae.nets.hair import HairNet
 from facevae.nets.judge import Judge, JudgeConfig
 from facevae.nets.parser import FaceParser, ParserConfig
 from facevae.nets.residual import ResidualConfig, ResidualVAE
+from facevae.nets.residual_unet import ResidualUNet, ResidualUNetConfig
 
+UNetT = TypeVar("UNetT", bound=ResidualUNet)
 FORMAT = 6
 SKIN_STEPS = 3  # lightness and two of hue
 NETS = ("net", "classifier", "aligner", "parser")
-OPTIONAL_NETS = ("judge", "detail")
+OPTIONAL_NETS = ("judge", "detail", "hair_net")
 KEYS = {"format", *NETS, *OPTIONAL_NETS, "prior", "files"}
 
 
@@ -116,6 +121,8 @@ class Checkpoint:
     """Answers for the same attributes as `classifier`, in the same order."""
     detail: DetailNet | None = None
     """Sharpens what the decoder draws into a photo."""
+    hair_net: HairNet | None = None
+    """Finds how much hair is in a photo's pixels, and draws the strands of lighter hair."""
 
     @cached_property
     def cholesky(self) -> Float[Tensor, "d d"]:
@@ -229,7 +236,8 @@ def load_checkpoint(folder: Path, name: str | None = None) -> Checkpoint:
         name=name or folder.name,
         digest=digest,
         judge=judge_from(folder, config, tensors.get("judge.safetensors"), attributes),
-        detail=detail_from(folder, config, tensors.get("detail.safetensors")),
+        detail=unet_from(folder, config, "detail", DetailNet, tensors.get("detail.safetensors")),
+        hair_net=unet_from(folder, config, "hair_net", HairNet, tensors.get("hair_net.safetensors")),
     )
 
 
@@ -263,13 +271,15 @@ def judge_from(folder: Path, config: dict[str, Any], tensors: dict[str, Tensor] 
     return fill(build(lambda: Judge(judge_config), where), tensors, folder / "judge.safetensors")
 
 
-def detail_from(folder: Path, config: dict[str, Any], tensors: dict[str, Tensor] | None) -> DetailNet | None:
-    """The detail net, where the folder has one."""
+def unet_from(
+    folder: Path, config: dict[str, Any], name: str, make: Callable[[ResidualUNetConfig], UNetT], tensors: dict[str, Tensor] | None
+) -> UNetT | None:
+    """A small net of this name, where the folder has it."""
     if tensors is None:
         return None
-    where = f"{folder / 'config.json'}: detail"
-    detail_config = config_from(DetailConfig, config.get("detail", {}), where)
-    return fill(build(lambda: DetailNet(detail_config), where), tensors, folder / "detail.safetensors")
+    where = f"{folder / 'config.json'}: {name}"
+    its = config_from(ResidualUNetConfig, config.get(name, {}), where)
+    return fill(build(lambda: make(its), where), tensors, folder / f"{name}.safetensors")
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> str:

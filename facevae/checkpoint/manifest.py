@@ -40,10 +40,11 @@ KNOWN = (
     "parser.safetensors",
     "hair.safetensors",
     "detail.safetensors",
+    "hair_net.safetensors",
 )
 """What a manifest may list, in the order of every list of files, and all that is ever fetched from the Hub with it."""
-OPTIONAL = ("judge.safetensors", "detail.safetensors")
-"""Directions that an ordinary classifier chose have no judge to report on them; checkpoints from before there was a detail net lack it."""
+OPTIONAL = ("judge.safetensors", "detail.safetensors", "hair_net.safetensors")
+"""Directions that an ordinary classifier chose have no judge to report on them; older checkpoints lack the detail net and the hair net."""
 FILES = tuple(name for name in KNOWN if name != "config.json" and name not in OPTIONAL)
 """What config.json must list."""
 MAX_FILE_BYTES = 200 * 2**20

@@ -22,7 +22,7 @@ SHADE_OF_LABELS = {
 """What the data set calls it: labels that are wanted together."""
 
 
-MOST_LIGHTER = 36.0
+MOST_LIGHTER = 38.0
 """In L*."""
 
 

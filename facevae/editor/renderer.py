@@ -72,7 +72,7 @@ class Renderer:
         self.mask = torch.from_numpy(soft_mask(self.size))[None, None]
         self.fast_net = fast_copy(checkpoint.net)
         self.lock = FairLock()
-        self.parser = parser_of(checkpoint.parser, self.lock)
+        self.parser = parser_of(checkpoint.parser, self.lock, checkpoint.hair_net)
         self.add_detail = detail_of(checkpoint.detail, self.lock)
         self.hair = HairColour(checkpoint.hair, checkpoint.cholesky)
         self.makeup = MakeupMoves(checkpoint.directions, checkpoint.cholesky)

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from facevae.nets.detail import DetailNet, grain
+from facevae.nets.detail import DetailNet
+from facevae.nets.residual_unet import grain
 from facevae.photo.guided_filter import enlarge
 
 MAX_PX = 256

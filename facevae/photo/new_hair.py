@@ -9,12 +9,12 @@ from jaxtyping import Float32
 from facevae.photo.crop_background import MAX_LAYER_PX
 from facevae.photo.filters import blur
 from facevae.photo.guided_filter import enlarge
+from facevae.photo.hair_flow import CROWN
 from facevae.photo.ovals import smooth_step
 from facevae.photo.parts import SURE, median_colour
 from facevae.photo.recolour import Lab
 
 # All lengths are in crop sides.
-CROWN = (0.5, -0.35)  # strands fall from there
 STRAND, TUFT, LENGTH = 0.0018, 0.005, 0.16  # how wide strands are, tufts of them, and how long
 ENDS, OUTLINE, OUTLINE_SIGMA = 0.11, (0.22, 0.7), 0.02  # how far tufts part at the outline of new hair
 SHADING_SIGMA, SHADING = 0.03, (0.75, 1.3)  # light and shadow on hair as the decoder drew it, over its median

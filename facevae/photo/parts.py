@@ -10,9 +10,14 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
 
+from facevae.nets.hair import LIGHT as LIGHT_HAIR
+from facevae.nets.hair import HairNet
 from facevae.nets.parser import PARTS, FaceParser
+from facevae.nets.residual_unet import grain
 from facevae.photo import images
 from facevae.photo.alignment import Alignment, Square, compose, crop
+from facevae.photo.guided_filter import guided_map
+from facevae.photo.hair_flow import add_strands
 
 Shares = Float32[np.ndarray, "k s s"]
 """Probabilities of `PARTS`, in their order."""
@@ -38,15 +43,42 @@ SOLID = (0.2, 0.7)
 """Shares that count as none and all after the filter, which leaves a little everywhere."""
 
 
+HAIR_NET_PX, HAIR_NET_GRID = (128, 256), 16
+"""The least and the most pixels of a crop side that the hair net is shown, and what the sides of its pictures are multiples of."""
+HAIR_FILTER = 0.006
+"""Windows of the filter that carries the net's matte to the photo's own colours, in sides of what the net is shown."""
+SURE_HAIR = 0.9
+GRID_SIGMA = 0.8
+"""In pixels of what the net is shown: its adversary leaves a faint grid of 2 px."""
+AROUND = 0.03  # in crop sides
+
+AskHair = Callable[
+    [UInt8[np.ndarray, "v v 3"], Float32[np.ndarray, "v v 2"], float], tuple[Float32[np.ndarray, "v v"], Float32[np.ndarray, "v v"]]
+]
+"""A picture, the parser's shares of hair and of the face, and the median L* of the hair -> see `facevae.nets.hair.HairNet`."""
+
+
+@dataclass(frozen=True, eq=False)
+class HairLook:
+    """What the hair net sees in a photo."""
+
+    matte: Float32[np.ndarray, "u u"]
+    gain: Float32[np.ndarray, "u u"]
+    """L* that the hair would gain if its median were `facevae.nets.hair.LIGHT`."""
+    around: Float32[np.ndarray, "u u"]
+    """Mean L* of such hair nearby."""
+
+
 @dataclass(frozen=True, eq=False)
 class Parser:
     """A face parser as this module asks it: `ask` gives the shares of a picture's parts at its own size.
 
-    It expects faces at the scale of crops of `size` pixels.
+    It expects faces at the scale of crops of `size` pixels. `ask_hair` asks the hair net, where there is one.
     """
 
     size: int
     ask: Callable[[UInt8[np.ndarray, "s s 3"]], Shares]
+    ask_hair: AskHair | None = None
 
     def __call__(self, picture: UInt8[np.ndarray, "s s 3"]) -> Shares:
         """The parts of a crop of any size."""
@@ -63,6 +95,9 @@ class PhotoParts:
     view: Alignment
     pixels: UInt8[np.ndarray, "v v 3"]
     shares: Shares
+    fine: UInt8[np.ndarray, "u u 3"] | None = None
+    """The same as `pixels` for the hair net."""
+    ask_hair: AskHair | None = None
 
     def in_crop(self, size_px: int) -> Shares:
         """The shares in the crop alone, at `size_px`."""
@@ -94,6 +129,8 @@ class PhotoParts:
         beside it nearby, and its colour tells how much of each, the better the further these colours lie apart; the parser's
         share is the guess before that.
         """
+        if self.hair_look is not None and self.fine is not None:
+            return np.dstack(guided_map(self.fine.astype(np.float32) / 255, self.hair_look.matte, HAIR_FILTER)).astype(np.float32)
         pixels, share = self.pixels.astype(np.float32) / 255, self.hair
         unit = len(share) / self.window.side  # pixels in a crop side
         hair, beside = (_mean_nearby(pixels, (sure > 1 - CERTAIN).astype(np.float32), OUTLINE_RADIUS * unit) for sure in (share, 1 - share))
@@ -113,6 +150,24 @@ class PhotoParts:
         return np.dstack([slopes * band[..., None], offset * band + inner]).astype(np.float32)
 
     @cached_property
+    def hair_look(self) -> HairLook | None:
+        """What the hair net sees in the photo; None where there is no net or too little hair."""
+        if self.ask_hair is None or self.fine is None or self.hair_colour is None:
+            return None
+        side = self.fine.shape[:2]
+        shares = np.dstack([cv2.resize(x, side, interpolation=cv2.INTER_LINEAR) for x in (self.hair, share_of(self.shares, FACE))])
+        matte, gain = self.ask_hair(self.fine, shares, self.hair_colour[0])
+        gain = cv2.GaussianBlur(gain, (0, 0), GRID_SIGMA)
+        sure = (matte > SURE_HAIR).astype(np.float32)
+        seen = cv2.cvtColor(self.fine.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)[:, :, 0]
+        unit, (left, top) = len(self.fine) / self.window.side, self.window.inverse()[:, 2]
+        light = add_strands(seen + gain, seen, matte, (left, top), unit)
+        if sure.any():
+            light = light + np.float32(LIGHT_HAIR - np.median(light[sure > 0]))
+        around = _mean_nearby(np.dstack([light] * 3), sure, AROUND * unit)[:, :, 0]
+        return HairLook(matte, light - seen, around)
+
+    @cached_property
     def hair_colour(self) -> tuple[float, float, float] | None:
         """The median of the hair, in CIELAB (L* 0 ... 100); None where there is too little of it to say, or to dye."""
         sure = self.hair > 0.8
@@ -129,14 +184,20 @@ class PhotoParts:
         return float(np.clip(bright / BRIGHT_SKIN, *LIGHT))
 
 
-def parser_of(net: FaceParser, lock: AbstractContextManager = nullcontext()) -> Parser:
-    """The parser of a net, which is asked with the lock held."""
+def parser_of(net: FaceParser, lock: AbstractContextManager = nullcontext(), hair_net: HairNet | None = None) -> Parser:
+    """The parser of a net, and of a hair net, which are asked with the lock held."""
 
     def ask(picture: UInt8[np.ndarray, "s s 3"]) -> Shares:
         with lock, torch.inference_mode():
             return net(images.to_float(picture)).softmax(1)[0].numpy()
 
-    return Parser(net.config.size, ask)
+    def ask_hair(picture: np.ndarray, shares: np.ndarray, median: float) -> tuple[np.ndarray, np.ndarray]:
+        with lock, torch.inference_mode():
+            known = torch.from_numpy(np.ascontiguousarray(shares)).permute(2, 0, 1)[None]
+            matte, gain = hair_net(images.to_float(picture), known, grain(len(picture)), torch.tensor([median]))
+            return matte[0, 0].numpy(), gain[0, 0].numpy()
+
+    return Parser(net.config.size, ask, None if hair_net is None else ask_hair)
 
 
 def parse_photo(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, parser: Parser) -> PhotoParts:
@@ -146,7 +207,11 @@ def parse_photo(photo: UInt8[np.ndarray, "h w 3"], alignment: Alignment, parser:
     window = Square(0.5, 0.5, 1.0) if whole else WIDE
     view = Alignment(compose(window.matrix(), alignment.matrix), found=alignment.found)
     pixels = crop(photo, view, round(window.side * parser.size))
-    return PhotoParts(window, view, pixels, parser.ask(pixels))
+    if parser.ask_hair is None:
+        return PhotoParts(window, view, pixels, parser.ask(pixels))
+    per_side = float(np.clip(alignment.side_px, *HAIR_NET_PX))
+    fine = crop(photo, view, round(window.side * per_side / HAIR_NET_GRID) * HAIR_NET_GRID)
+    return PhotoParts(window, view, pixels, parser.ask(pixels), fine, parser.ask_hair)
 
 
 def share_of(shares: Shares, names: Sequence[str]) -> Float32[np.ndarray, "s s"]:

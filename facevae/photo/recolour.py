@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
+from facevae.nets.hair import LIGHT
 from facevae.photo.parts import SOLID, PhotoParts, solid
 from facevae.photo.strips import strips
 
@@ -27,6 +28,13 @@ OWN_COLOUR = 0.35
 FULL_CHANGE = 15.0
 """From this change of the median on, in CIELAB, the above holds in full; smaller ones shift pixels as they are."""
 
+LIGHTER = (4.0, 16.0)
+"""By how much lighter hair begins to get strands that a net draws, and by how much it gets them alone, in L*."""
+MOST_DRAWN = 1.3
+OUTLINE, OVER = (0.8, 1.0), 12.0
+"""Shares of hair between which a pixel belongs less and less to the outline, and how much lighter than hair nearby it gets at most."""
+LEAST_MATTE = 0.02
+
 LEAST_CHANGE = (1.0, 3.0)
 """Smaller changes are none: up to the first nothing happens, from the second on all of it."""
 
@@ -43,8 +51,8 @@ REDDER = 0.12
 
 SHADES: dict[str, Lab] = {
     "black": (14.0, 1.0, 1.0),
-    "dark brown": (21.0, 5.0, 7.0),
-    "brown": (31.0, 9.0, 14.0),
+    "dark brown": (21.0, 6.0, 9.0),
+    "brown": (31.0, 8.0, 16.0),
     "blond": (62.0, 6.0, 26.0),
     "red": (34.0, 20.0, 25.0),
     "gray": (56.0, 0.0, 3.0),
@@ -92,16 +100,21 @@ def like_hair(wanted: Sequence[float], own: Lab) -> Lab:
 
 def dye_hair(photo: UInt8[np.ndarray, "h w 3"], parts: PhotoParts, dye: "Dye", grey: bool = False) -> None:
     """Dye the hair in a photo, which is written to; a grey one stays grey. What is no hair stays bit for bit."""
-    outline = parts.hair_outline
-    for strip, warped in strips(photo, outline, parts.view, outline.any(axis=2)):
-        *slopes, offset = cv2.split(warped)
+    outline, look = parts.hair_outline, parts.hair_look
+    if look is not None:
+        outline = np.dstack([outline * (look.matte > LEAST_MATTE)[..., None], look.gain, look.around])
+    for strip, warped in strips(photo, outline, parts.view, outline[:, :, :4].any(axis=2)):
+        *slopes, offset = cv2.split(warped[:, :, :4])
         planes = cv2.split(np.ascontiguousarray(strip))
         share = sum((cv2.multiply(p, s, scale=1 / 255, dtype=cv2.CV_32F) for p, s in zip(planes, slopes, strict=True)), offset)
-        hair = share > SOLID[0]
+        hair = share > (SOLID[0] if look is None else LEAST_MATTE)
         if not hair.any():
             continue
         pixels = strip[hair][None].astype(np.float32) / 255  # (1, n, 3)
-        dyed = dye.mix(pixels, share[hair][None])
+        if look is None:
+            dyed = dye.mix(pixels, share[hair][None])
+        else:
+            dyed = dye.draw(pixels, share[hair][None].clip(0, 1), *(warped[:, :, k][hair][None] for k in (4, 5)))
         if grey:
             dyed = cv2.merge([cv2.cvtColor(dyed, cv2.COLOR_RGB2GRAY)] * 3)
         strip[hair] = np.rint(dyed[0] * 255).clip(0, 255).astype(np.uint8)
@@ -134,6 +147,42 @@ class Dye:
             strand = own + (pixels[edge][None] - own) * part**PURITY
             mixed[edge] = np.minimum(mixed[edge], (pixels[edge][None] + part * (self(strand) - strand))[0])
         return mixed
+
+    def draw(
+        self,
+        pixels: Float32[np.ndarray, "h w 3"],
+        matte: Float32[np.ndarray, "h w"],
+        gain: Float32[np.ndarray, "h w"],
+        around: Float32[np.ndarray, "h w"],
+    ) -> Float32[np.ndarray, "h w 3"]:
+        """Pixels in [0, 1] -> dyed, by what a net sees in them, see `facevae.photo.parts.HairLook`.
+
+        What is much lighter than the own hair has the strands that the net draws, in the proportion of the lightness.
+        """
+        lightness, a, b = cv2.split(cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB))
+        own, wanted = np.float32(self.own), np.float32(self.wanted)
+        lighter = wanted[0] - own[0]
+        amount = min(1.0, float(np.linalg.norm(wanted - own)) / FULL_CHANGE)
+        drawn = float(np.clip((lighter - LIGHTER[0]) / (LIGHTER[1] - LIGHTER[0]), 0, 1))
+        change = (1 - drawn) * (self.tables[0][(lightness * LEVELS).astype(np.intp)] - lightness)
+        nearby = np.full_like(lightness, 100)
+        if drawn:
+            share = np.float32(min(lighter / max(LIGHT - own[0], 1.0), MOST_DRAWN))
+            change += drawn * share * gain
+            nearby = np.maximum(own[0] + share * (around - own[0]), lightness)
+        dyed = (lightness + change).clip(0, 100)  # as if all of the pixel were hair
+        ratio = 1 + amount * (np.sqrt(dyed / max(float(wanted[0]), 1.0)) - 1)
+        fade = 1 - amount * ((dyed - HIGHLIGHT_L) / (WHITE_L - HIGHLIGHT_L)).clip(0, 1)
+        moved = [
+            plane + matte * (wanted[i] * ratio * fade - own[i] - amount * (1 - OWN_COLOUR) * matte * (plane - own[i]))
+            for i, plane in ((1, a), (2, b))
+        ]
+        mixed = lightness + matte * (dyed - lightness)
+        # Where the matte takes skin or wall for hair, these would shine: along the outline little gets much lighter than hair nearby.
+        over = (mixed - nearby).clip(0)
+        outline = 1 - ((matte - OUTLINE[0]) / (OUTLINE[1] - OUTLINE[0])).clip(0, 1)
+        mixed = mixed - drawn * outline * (over - OVER * (1 - np.exp(-over / OVER)))
+        return cv2.cvtColor(cv2.merge([mixed, *moved]), cv2.COLOR_LAB2RGB).clip(0, 1)
 
     @cached_property
     def tables(self) -> tuple[Float32[np.ndarray, " t"], ...]:

@@ -24,10 +24,12 @@ def strips(
     Only the bounding box of the window is passed, or of what of it is `where`.
     """
     corners = alignment.corners_px if where is None else _corners(where, alignment)  # (4, 2)
-    layer = np.ascontiguousarray(layer, np.float32)
+    pieces = [
+        np.ascontiguousarray(layer[:, :, k : k + 4], np.float32) for k in range(0, layer.shape[2], 4)
+    ]  # OpenCV takes four planes at most
     if alignment.side_px < len(layer):  # the window is smaller than the layer: average, or single pixels would be picked
         small = max(1, round(alignment.side_px))
-        layer = cv2.resize(layer, (small, small), interpolation=cv2.INTER_AREA)
+        pieces = [cv2.resize(x, (small, small), interpolation=cv2.INTER_AREA) for x in pieces]
     height, width = photo.shape[:2]
     left, top = np.clip(np.floor(corners.min(axis=0)), 0, (width, height)).astype(int).tolist()
     right, bottom = np.clip(np.ceil(corners.max(axis=0)), 0, (width, height)).astype(int).tolist()
@@ -35,10 +37,11 @@ def strips(
     for start in range(top, bottom, rows):
         strip = photo[start : min(start + rows, bottom), left:right]
         if strip.size:
-            index_map = window_indices(alignment.matrix, len(layer), (left, start))
+            index_map = window_indices(alignment.matrix, len(pieces[0]), (left, start))
             flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
             size = strip.shape[1], strip.shape[0]
-            yield strip, cv2.warpAffine(layer, index_map, size, flags=flags, borderMode=cv2.BORDER_CONSTANT)
+            warped = [cv2.warpAffine(x, index_map, size, flags=flags, borderMode=cv2.BORDER_CONSTANT) for x in pieces]
+            yield strip, warped[0] if len(warped) == 1 else np.dstack(warped)
 
 
 def _corners(where: Bool[np.ndarray, "s s"], alignment: Alignment) -> Float64[np.ndarray, "4 2"]:

@@ -14,8 +14,10 @@ from facevae.checkpoint.manifest import read_manifest, write_manifest
 from facevae.checkpoint.verify import verify
 from facevae.editor import Editor
 from facevae.latent.conditional_flow import ConditionalFlow
-from facevae.nets.detail import DetailConfig, DetailNet
+from facevae.nets.detail import DetailNet
+from facevae.nets.hair import HairNet
 from facevae.nets.judge import Judge, JudgeConfig
+from facevae.nets.residual_unet import ResidualUNetConfig
 from facevae.nets.velocity import VelocityConfig
 
 FLOW = VelocityConfig(latent=6, labels=8, width=8, hidden=8, blocks=2)
@@ -260,19 +262,23 @@ def whole(tiny_checkpoint: Checkpoint, tmp_path: Path) -> Path:
     a = len(attributes)
     labels = LabelStatistics(torch.eye(a), torch.ones(a), torch.full((a,), 2.0))
     judge = Judge(JudgeConfig(attributes, 16, (4, 8))).eval().requires_grad_(False)
-    detail = DetailNet(DetailConfig((4, 8), 1, 4)).eval()
-    save_checkpoint(tmp_path / "whole", replace(tiny_checkpoint, judge=judge, detail=detail, labels=labels, skin=torch.ones(3, 6)))
+    detail, hair_net = (make(ResidualUNetConfig((4, 8), 1, 4)).eval() for make in (DetailNet, HairNet))
+    save_checkpoint(
+        tmp_path / "whole", replace(tiny_checkpoint, judge=judge, detail=detail, hair_net=hair_net, labels=labels, skin=torch.ones(3, 6))
+    )
     return tmp_path / "whole"
 
 
 def test_what_is_optional_comes_back_too(whole: Path, tiny_checkpoint: Checkpoint) -> None:
     found = Checkpoint.from_pretrained(whole)
-    assert found.detail is not None and found.detail.config == DetailConfig((4, 8), 1, 4)
+    for net in (found.detail, found.hair_net):
+        assert net is not None and net.config == ResidualUNetConfig((4, 8), 1, 4)
     assert found.judge is not None and found.labels is not None and torch.equal(found.skin, torch.ones(3, 6))
     assert torch.equal(found.labels.judge_spread, torch.full((8,), 2.0))
     # Overwritten with a checkpoint that has no judge, nothing of the old one stays.
     save_checkpoint(whole, tiny_checkpoint)
-    assert Checkpoint.from_pretrained(whole).judge is None and Checkpoint.from_pretrained(whole).detail is None
+    left = Checkpoint.from_pretrained(whole)
+    assert left.judge is None and left.detail is None and left.hair_net is None
     assert not [name for name in OPTIONAL if (whole / name).exists()]
 
 

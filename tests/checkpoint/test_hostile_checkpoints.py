@@ -18,8 +18,10 @@ from safetensors.torch import load, save
 from facevae.checkpoint.checkpoint import FORMAT, Checkpoint, LabelStatistics, save_checkpoint
 from facevae.checkpoint.manifest import KNOWN, MANIFEST, MAX_HEADER_BYTES, manifest_of
 from facevae.checkpoint.verify import verify
-from facevae.nets.detail import DetailConfig, DetailNet
+from facevae.nets.detail import DetailNet
+from facevae.nets.hair import HairNet
 from facevae.nets.judge import Judge, JudgeConfig
+from facevae.nets.residual_unet import ResidualUNetConfig
 
 Content = dict[str, bytes]
 Change = Callable[[Content], None]
@@ -36,8 +38,8 @@ def whole(tiny_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory)
     a = len(tiny_checkpoint.classifier.config.attributes)
     judge = Judge(JudgeConfig(tiny_checkpoint.classifier.config.attributes, 16, (4, 8))).eval()
     labels = LabelStatistics(torch.eye(a), torch.ones(a), torch.ones(a))
-    detail = DetailNet(DetailConfig((4, 8), 1, 4)).eval()
-    save_checkpoint(folder, replace(tiny_checkpoint, judge=judge, detail=detail, labels=labels, skin=torch.ones(3, 6)))
+    detail, hair_net = (make(ResidualUNetConfig((4, 8), 1, 4)).eval() for make in (DetailNet, HairNet))
+    save_checkpoint(folder, replace(tiny_checkpoint, judge=judge, detail=detail, hair_net=hair_net, labels=labels, skin=torch.ones(3, 6)))
     return folder
 
 
@@ -120,6 +122,7 @@ KEYS = {
     "parser": ("size", "widths"),
     "judge": ("size", "widths"),
     "detail": ("widths", "blocks", "last"),
+    "hair_net": ("widths", "blocks", "last"),
 }
 for part, keys in KEYS.items():
     for key in keys:

@@ -14,7 +14,8 @@ from PIL import Image
 
 from facevae.checkpoint.checkpoint import Checkpoint
 from facevae.editor import Adjustment, Editor, Face, photo_cache, renderer
-from facevae.nets.detail import DetailConfig, DetailNet
+from facevae.nets.detail import DetailNet
+from facevae.nets.residual_unet import ResidualUNetConfig
 from facevae.photo.alignment import Alignment, Square
 
 
@@ -295,7 +296,7 @@ def test_a_file_that_is_open_already_takes_no_more_memory(tiny_checkpoint: Check
 
 def test_a_quick_editor_leaves_the_detail_net_out(tiny_checkpoint: Checkpoint) -> None:
     torch.manual_seed(0)
-    detail = DetailNet(DetailConfig((4, 8, 8), 1, 4))
+    detail = DetailNet(ResidualUNetConfig((4, 8, 8), 1, 4))
     torch.nn.init.normal_(detail.out.weight)
     plain, sharp = Editor(tiny_checkpoint), Editor(replace(tiny_checkpoint, detail=detail))
     face = plain.open_photo(np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8))

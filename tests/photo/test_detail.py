@@ -5,7 +5,8 @@ import numpy as np
 import torch
 from colour_parser import only
 
-from facevae.nets.detail import DetailConfig, DetailNet
+from facevae.nets.detail import DetailNet
+from facevae.nets.residual_unet import ResidualUNetConfig
 from facevae.photo.alignment import whole
 from facevae.photo.compositing import sharpen_layer
 from facevae.photo.crop_background import CropBackground
@@ -65,7 +66,7 @@ def test_a_blurred_photo_is_less_sharp_whatever_its_light() -> None:
 
 def test_what_was_not_drawn_keeps_its_layer_and_a_grey_photo_its_grey() -> None:
     torch.manual_seed(0)
-    net = DetailNet(DetailConfig((4, 8, 8), 1, 4))
+    net = DetailNet(ResidualUNetConfig((4, 8, 8), 1, 4))
     torch.nn.init.normal_(net.out.weight)
     add = detail_of(net)
     assert add is not None and detail_of(None) is None

@@ -1,5 +1,7 @@
 """Hair is dyed: the shade is reached, strands stay strands, what is no hair stays as it is."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -102,3 +104,66 @@ def test_no_bright_line_runs_along_dark_hair_that_is_dyed_light() -> None:
     mixed = share[..., None] * hair + (1 - share[..., None]) * wall
     dyed = Dye((7, 1, 1), (43, 7, 21)).mix(mixed, share)
     assert (dyed.max(axis=1) < np.maximum(wall, light)[0] + 0.02).all()
+
+
+def looking(picture: np.ndarray, shares: np.ndarray, median: float) -> tuple[np.ndarray, np.ndarray]:
+    """A hair net that believes the parser, and draws strands of 11 px from a lightness of about 30 up."""
+    strands = 12 * np.sin(2 * np.pi * np.arange(len(picture)) / 11)
+    return shares[:, :, 0].copy(), np.broadcast_to(np.float32(30 + strands), picture.shape[:2]).copy()
+
+
+@pytest.fixture
+def looked_at(photo: np.ndarray) -> PhotoParts:
+    return parse_photo(photo, whole(256), replace(by_colour(128), ask_hair=looking))
+
+
+def test_lighter_hair_has_the_strands_of_the_hair_net(photo: np.ndarray, parts: PhotoParts, looked_at: PhotoParts) -> None:
+    plain, drawn = photo.copy(), photo.copy()
+    dye_hair(plain, parts, Dye(parts.hair_colour, SHADES["blond"]))
+    dye_hair(drawn, looked_at, Dye(looked_at.hair_colour, SHADES["blond"]))
+    after = lab(drawn[INSIDE])
+    assert np.abs(np.median(after, axis=(0, 1)) - SHADES["blond"])[0] < 3
+    waves = [np.abs(np.fft.rfft(lab(x[INSIDE])[..., 0].mean(axis=0)))[16] for x in (plain, drawn)]  # 16 waves of 11 px
+    assert waves[1] > 4 * waves[0]
+    assert (drawn[100:] == photo[100:]).all()
+
+
+def test_small_photos_have_strands_too(photo: np.ndarray) -> None:
+    """The net is shown more pixels than the photo has."""
+    small = cv2.resize(photo, (96, 96), interpolation=cv2.INTER_AREA)
+    parts = parse_photo(small, whole(96), replace(by_colour(128), ask_hair=looking))
+    dyed = small.copy()
+    dye_hair(dyed, parts, Dye(parts.hair_colour, SHADES["blond"]))
+    assert np.median(lab(dyed[9:21, 15:81])[..., 0]) > 50 and (dyed[40:] == small[40:]).all()
+
+
+def test_darker_hair_has_its_own_strands(photo: np.ndarray, parts: PhotoParts, looked_at: PhotoParts) -> None:
+    plain, drawn = photo.copy(), photo.copy()
+    dye_hair(plain, parts, Dye(parts.hair_colour, SHADES["black"]))
+    dye_hair(drawn, looked_at, Dye(looked_at.hair_colour, SHADES["black"]))
+    assert np.abs(lab(plain[INSIDE]) - lab(drawn[INSIDE])).max() < 3
+
+
+def test_half_of_a_pixel_is_hair() -> None:
+    """Of dark hair over skin, half of each: what is seen of the skin stays, and the hair is dyed."""
+    hair, skin, blond = np.float32([10, 2, 2]), np.float32([70, 12, 18]), np.float32([60, 5, 25])
+    mixed = (cv2.cvtColor((0.5 * hair + 0.5 * skin).reshape(1, 1, 3), cv2.COLOR_LAB2RGB)).astype(np.float32)
+    gain, around = np.full((1, 1), 50.0, np.float32), np.full((1, 1), 75.0, np.float32)
+    found = Dye(tuple(hair.tolist()), tuple(blond.tolist())).draw(mixed, np.full((1, 1), 0.5, np.float32), gain, around)
+    assert np.abs(cv2.cvtColor(found, cv2.COLOR_RGB2LAB)[0, 0] - (0.5 * blond + 0.5 * skin)).max() < 4
+
+
+def test_what_the_matte_takes_for_hair_by_mistake_does_not_shine() -> None:
+    wall, one = np.full((1, 1, 3), 0.5, np.float32), np.ones((1, 1), np.float32)
+    light = cv2.cvtColor(wall, cv2.COLOR_RGB2LAB)[0, 0, 0]
+    found = Dye((10.0, 2.0, 2.0), SHADES["blond"]).draw(wall, 0.8 * one, 40 * one, 60 * one)
+    assert light < cv2.cvtColor(found, cv2.COLOR_RGB2LAB)[0, 0, 0] < 75 < light + 0.8 * 40
+
+
+def test_with_strands_a_grey_photo_stays_grey(photo: np.ndarray) -> None:
+    grey = np.repeat(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    palette = {name: (round(float(np.dot(colour, (0.299, 0.587, 0.114)))),) * 3 for name, colour in PALETTE.items()}
+    parts = parse_photo(grey, whole(256), replace(by_colour(128, palette), ask_hair=looking))
+    dyed = grey.copy()
+    dye_hair(dyed, parts, Dye((22.0, 0.0, 0.0), SHADES["blond"]), grey=True)
+    assert (dyed != grey).any() and (dyed == dyed[..., :1]).all()

@@ -126,6 +126,8 @@ class Release:
     """Run folder of the face parser; that of the embedded checkpoint where not given."""
     detail: Path | None = None
     """Run folder of the detail net; that of the embedded checkpoint where not given."""
+    hair_net: Path | None = None
+    """The same of the hair net."""
     judge: Path | None = None
     celeba: Path | None = None
     """Folder in CelebA's own layout: finding faces is measured anew. Not needed where the alignment net has not changed."""
@@ -147,6 +149,6 @@ class Release:
 
         shared = {k: getattr(self, k) for k in ("data", "judge", "celeba", "photos", "sheets", "faces", "guided")}
         own = {k: getattr(self, k) for k in ("classifier", "directions", "prior", "flow", "figures")}
-        nets = {name: getattr(self, name) or EMBEDDED for name in ("aligner", "parser", "detail", "out")}
+        nets = {name: getattr(self, name) or EMBEDDED for name in ("aligner", "parser", "detail", "hair_net", "out")}
         folders = {"run": self.run_dir, **nets}
         print(f"checkpoint: {release(ReleaseConfig(evaluate=EvaluateConfig(**shared), **folders, **own)).digest}")

@@ -13,6 +13,7 @@ from train.networks.aligner import AlignerTrainConfig
 from train.networks.classifier import CLASSIFIER_PRESETS, ClassifierTrainConfig
 from train.networks.detail import DetailTrainConfig
 from train.networks.finder import FinderTrainConfig
+from train.networks.hair import HairTrainConfig
 from train.networks.identity import IdentityConfig
 from train.networks.parser import ParserTrainConfig
 from train.networks.part_judge import PartJudgeConfig
@@ -202,3 +203,36 @@ class Detail:
         if self.publish is not None:
             before = [self.start] if self.start is not None and (self.start / "stats.jsonl").is_file() else []
             print(f"{self.publish}: {add_detail(self.publish, [*before, self.run_dir]).digest}")
+
+
+@dataclass(frozen=True)
+class HairNet:
+    """Train the hair net, which finds the hair in a photo and draws the strands of lighter hair, on light hair that was made dark."""
+
+    parsing: Path
+    """Folder with the masks: celebamask, machine, hair_celeba, hair_lfw."""
+    celeba: Path
+    """Folder in CelebA's own layout."""
+    run_dir: Annotated[Path, tyro.conf.arg(name="run")]
+    checkpoint: Path | None = None
+    """Checkpoint folder whose parser is asked; the embedded one where not given."""
+    start: Path | None = None
+    """Run or checkpoint folder whose hair net a new run begins with."""
+    publish: Path | None = None
+    """Checkpoint folder that gets the net when it is done."""
+    config: HairTrainConfig = field(default_factory=HairTrainConfig)
+
+    def run(self) -> None:
+        from facevae.checkpoint.checkpoint import EMBEDDED, Checkpoint
+        from facevae.photo.parts import parser_of
+        from train.data.darkened_hair import cached_hair
+        from train.networks.hair import fit_hair_net, load_hair_net
+        from train.publish.detail import add_hair_net
+
+        parser = parser_of(Checkpoint.from_pretrained(self.checkpoint or EMBEDDED).parser)
+        photos = cached_hair(self.run_dir, self.parsing, self.celeba, parser, self.config.seed)
+        start = None if self.start is None else load_hair_net(self.start)
+        print(f"state: {fit_hair_net(self.config, photos, self.run_dir, start)}")
+        if self.publish is not None:
+            before = [self.start] if self.start is not None and (self.start / "stats.jsonl").is_file() else []
+            print(f"{self.publish}: {add_hair_net(self.publish, [*before, self.run_dir]).digest}")

@@ -1,7 +1,5 @@
 """Train the detail net, which sharpens what a decoder drew, on photos with a replaced part."""
 
-import time
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,26 +10,22 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from facevae.checkpoint.checkpoint import Checkpoint
-from facevae.files import write_json
-from facevae.nets.architectures import config_from
 from facevae.nets.classifier import AttributeClassifier
-from facevae.nets.detail import DetailConfig, DetailNet, grain
+from facevae.nets.detail import DetailNet
+from facevae.nets.residual_unet import ResidualUNetConfig, grain
 from facevae.photo.detail import sharpness_of
-from train.data.batches import prefetch
 from train.data.replaced_parts import PARTS, Batch, Crops, ReplacedParts, as_floats, part_of, replaced
-from train.networks.loop import average, seeded_net, step
-from train.vae.efficient_features import EfficientFeatures, ProjectedAdversary, mean_in, perceptual_distance
-from train.vae.logging import add_line, drop_later_stats, progress
-from train.vae.resume import config_as_json, load_state, read_state, readable, save_state
-from train.vae.schedules import check_clocks, cosine
+from train.networks.adversarial_loop import Rivals, fit_against, load_unet
+from train.networks.loop import step
+from train.vae.efficient_features import mean_in, perceptual_distance
+from train.vae.schedules import check_clocks
 
 
 @dataclass(frozen=True)
 class DetailTrainConfig:
     """Everything that decides the weights of a detail net, but for the data. All clocks count windows seen (nimg)."""
 
-    net: DetailConfig = field(default_factory=DetailConfig)
+    net: ResidualUNetConfig = field(default_factory=ResidualUNetConfig)
     seed: int = 0
     total_nimg: int = 160_000
     batch_size: int = 16
@@ -84,71 +78,20 @@ def fit_detail(
     `sets` are crops of 128 and of 256 px. `guide` only measures. A new run begins with the weights of `start`, where given. The same call
     resumes, bit-equal on the CPU. `stop_nimg` ends early.
     """
-    net = seeded_net(config.seed, lambda: DetailNet(config.net))
-    if start is not None:
-        net.load_state_dict(start.state_dict(), strict=True)
-    adversary, features = seeded_net(config.seed + 1, ProjectedAdversary), EfficientFeatures()
-    ema = seeded_net(config.seed, lambda: DetailNet(config.net)).requires_grad_(False).eval()
-    ema.load_state_dict(net.state_dict())
-    for module in (net, ema, adversary, features):
-        module.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, betas=(0.9, 0.99), fused=True)
-    heads = [p for p in adversary.parameters() if p.requires_grad]
-    rival = torch.optim.AdamW(heads, lr=config.adversary_lr, weight_decay=0.0, betas=(0.5, 0.99), fused=True)
-    modules, optimizers, described = (
-        {"net": net, "ema": ema, "heads": adversary},
-        {"net": optimizer, "heads": rival},
-        config_as_json(config),
-    )
-    path, nimg = run / "state.safetensors", 0
-    if path.is_file():
-        nimg = load_state(readable(path), modules, optimizers, described)
-    else:
-        write_json(run / "config.json", described)
-    drop_later_stats(run / "stats.jsonl", nimg)
     batches = ReplacedParts(sets, config.seed, config.batch_size, config.window, config.edited, config.large)
-    total = min(config.total_nimg, stop_nimg or config.total_nimg)
-    found, since = [], (time.monotonic(), nimg)
-    with closing(prefetch(batches, nimg, config.batch_size)) as source, progress(config.total_nimg, nimg) as bar:
-        while nimg < total:
-            batch = next(source)
-            share = cosine(nimg, config.total_nimg, 1.0, config.lr_final_share, config.lr_ramp_nimg)
-            optimizer.param_groups[0]["lr"], rival.param_groups[0]["lr"] = share * config.lr, share * config.adversary_lr
-            noise = torch.randn((config.batch_size, 1, config.window, config.window), generator=torch.Generator().manual_seed(nimg))
-            found.append(train_step(config, net, adversary, features, optimizer, rival, batch, noise, config.pull_at(nimg)))
-            nimg += config.batch_size
-            average(ema, net, 1 - 0.5 ** (config.batch_size / min(config.ema_halflife_nimg, max(nimg / 10, 1))))
-            bar.update(config.batch_size)
-            if nimg % config.tick_nimg == 0 or nimg == total:
-                speed = {"img_per_sec": (nimg - since[1]) / (time.monotonic() - since[0])}
-                means = {name: float(np.mean([losses[name] for losses in found])) for name in found[0]}
-                stats = {"nimg": nimg, **means, **speed, **measure(ema, sets, guide)}
-                add_line(run / "stats.jsonl", stats)
-                save_state(path, modules, optimizers, described, nimg)
-                bar.set_postfix_str(", ".join(f"{k} {v:.3f}" for k, v in stats.items() if k.startswith(("dist", "sharp"))), refresh=False)
-                found, since = [], (time.monotonic(), nimg)
-    return path
+    return fit_against(config, DetailNet, start, batches, train_step, lambda net: measure(net, sets, guide), run, stop_nimg)
 
 
-def train_step(
-    config: DetailTrainConfig,
-    net: DetailNet,
-    adversary: ProjectedAdversary,
-    features: EfficientFeatures,
-    optimizer: torch.optim.AdamW,
-    rival: torch.optim.AdamW,
-    batch: Batch,
-    noise: Float[Tensor, "b 1 w w"],
-    pull: float,
-) -> dict[str, float]:
+def train_step(config: DetailTrainConfig, rivals: Rivals, batch: Batch, noise: Float[Tensor, "b 1 w w"], pull: float) -> dict[str, float]:
     """One step of the adversary and one of the net; gives what each loss was.
 
     The adversary's gradient at the pictures is scaled to `pull` times the length of that of all other losses (Esser et al., Taming
     Transformers, 2021, eq. 7, at the picture), and moves light alone: what is missing is edges and grain, and with colours it drew green
     stripes on teeth.
     """
+    adversary, features = rivals.adversary, rivals.features
     given, mask, photo, sharpness, known = (t.contiguous(memory_format=torch.channels_last) if t.ndim == 4 else t for t in batch)
-    picture = net(given, mask, noise, sharpness)
+    picture = rivals.net(given, mask, noise, sharpness)
     with torch.no_grad():
         wanted = features(photo)
     seen = features(picture)
@@ -163,9 +106,9 @@ def train_step(
     # The adversary learns: photos against what the net makes of pictures with a replaced part, edited ones among them.
     real, fake = adversary([w[paired] for w in wanted]), adversary([s.detach() for s in seen])
     hinge = mean_in([F.relu(1 - r) for r in real], mask[paired]) + mean_in([F.relu(1 + f) for f in fake], mask)
-    rival.zero_grad()
+    rivals.rival.zero_grad()
     hinge.backward()
-    rival.step()
+    rivals.rival.step()
     found = {"loss": loss.item(), "l1": error[paired].mean().item(), "perceptual": distance[paired].mean().item(), "hinge": hinge.item()}
     if pull:
         for p in adversary.heads.parameters():
@@ -177,7 +120,7 @@ def train_step(
         own = torch.autograd.grad(displeasure, picture)[0].mean(1, keepdim=True).expand_as(picture)
         scale = pull * others.norm() / own.norm().clamp(min=1e-12)
         loss = (picture * (others + scale * own).detach()).sum()
-    step(net, optimizer, loss)
+    step(rivals.net, rivals.optimizer, loss)
     return found
 
 
@@ -239,13 +182,4 @@ def energy(picture: np.ndarray, mask: np.ndarray) -> float:
 
 def load_detail(folder: Path) -> DetailNet:
     """The averaged net of a run, or the net of a checkpoint folder; `ValueError` where the folder holds none."""
-    if (folder / "state.safetensors").is_file():
-        parts, described, _ = read_state(folder / "state.safetensors")
-        net = DetailNet(config_from(DetailConfig, described["net"], str(folder)))
-        net.load_state_dict(parts["ema"], strict=True)
-    else:
-        found = Checkpoint.from_pretrained(folder).detail
-        if found is None:
-            raise ValueError(f"{folder} is a checkpoint without a detail net")
-        net = found
-    return net.eval().requires_grad_(False)
+    return load_unet(folder, DetailNet, "detail")

@@ -48,7 +48,7 @@ saved pictures carry "AI-edited" and the recipe in their metadata.
 - **Faces are not found equally well.** The table of other sets' photos below counts; strong profiles fail, whoever they are of.
 - **Hair keeps its colour** but for its own sliders, which dye it in the photo and touch nothing else. What the parser does not see as hair
   is not dyed; shades are those of the data's hair.
-- {sharpness} In a photo the editor keeps the photo's own pixels and adds only the change, on the face alone.{detail}
+- {sharpness} In a photo the editor keeps the photo's own pixels and adds only the change, on the face alone.{detail}{hair_net}
 """
 BLURRY = "A {size} px likelihood model is blurry."
 SHARPENED = """Adversaries sharpened the decoder. **What is sharp is guessed, not remembered**: eyes, wrinkles and
@@ -56,6 +56,8 @@ SHARPENED = """Adversaries sharpened the decoder. **What is sharp is guessed, no
 
 DETAIL = """ A detail net gives what is drawn there the sharpness of the photo: it, too, guesses.
   It learned from {windows:,} squares of CelebA's and of CelebA-HQ's photos, {hours:.1f} hours on one processor core."""
+HAIR_NET = """ A hair net finds how much hair is in each pixel and draws the strands of
+  lighter hair: these are guessed as well. It learned from {windows:,} squares of CelebA-HQ's photos, {hours:.1f} hours on one core."""
 
 
 FINDING_NOTE = (
@@ -218,6 +220,7 @@ def model_card(checkpoint: Checkpoint) -> str:
         size=net.config.size,
         sharpness=SHARPENED if getattr(net.config, "detail_widths", ()) else BLURRY.format(size=net.config.size),
         detail=DETAIL.format(**evaluation["detail"]) if "detail" in evaluation else "",
+        hair_net=HAIR_NET.format(**evaluation["hair_net"]) if "hair_net" in evaluation else "",
         latent=net.config.latent,
         parameters=sum(p.numel() for p in net.parameters()) / 1e6,
         nimg=evaluation.get("training", {}).get("nimg", 0),

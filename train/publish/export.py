@@ -16,6 +16,7 @@ from train.measure.encodings import load_run
 from train.networks.aligner import load_aligner
 from train.networks.classifier import guide_from, judge_from
 from train.networks.detail import load_detail
+from train.networks.hair import load_hair_net
 from train.networks.parser import load_parser
 from train.publish.card import model_card
 
@@ -28,6 +29,7 @@ def export(
     judge: Path | None = None,
     parser_run: Path = EMBEDDED,
     detail_run: Path = EMBEDDED,
+    hair_run: Path = EMBEDDED,
 ) -> Checkpoint:
     """Write the checkpoint folder `out`; its evaluation holds what training knows until `evaluate` adds to it."""
     trained, guide = load_run(run), guide_from(classifier_run)
@@ -37,6 +39,7 @@ def export(
         aligner=load_aligner(aligner_run),
         parser=load_parser(parser_run),
         detail=load_detail(detail_run),
+        hair_net=load_hair_net(hair_run),
         **parts_of_directions(run, judge, guide.config.attributes),
         prior=read_prior(run, trained.net.config.latent),
         variance=trained.variance,

@@ -36,6 +36,8 @@ class ReleaseConfig:
     """Run or checkpoint folder of the face parser."""
     detail: Path = EMBEDDED
     """Run or checkpoint folder of the detail net."""
+    hair_net: Path = EMBEDDED
+    """Run or checkpoint folder of the hair net."""
     directions: DirectionsConfig = field(default_factory=DirectionsConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
     flow: FlowTrainConfig = field(default_factory=FlowTrainConfig)
@@ -57,7 +59,7 @@ def release(config: ReleaseConfig) -> Checkpoint:
     find_prior(run, data, config.prior, judge=judge)
     fit_conditional_flow(config.flow, load_run(run).net, guide_from(config.classifier), data, run / "flow")
     kept = read_face_finding(out)
-    checkpoint = export(run, config.classifier, config.aligner, out, judge, config.parser, config.detail)
+    checkpoint = export(run, config.classifier, config.aligner, out, judge, config.parser, config.detail, config.hair_net)
     found = measure_flow(out, run / "flow", data, config.flow, judge)
     print(*found.lines(), sep="\n")
     if found.is_nearer:

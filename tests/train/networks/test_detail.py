@@ -1,24 +1,24 @@
 """Training the detail net: pure batches, runs resume, photos stay outside the part."""
 
 import dataclasses
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from small_features import SmallFeatures
 
 from facevae.nets.classifier import AttributeClassifier, ClassifierConfig
-from facevae.nets.detail import DetailConfig
 from facevae.nets.parser import PARTS
+from facevae.nets.residual_unet import ResidualUNetConfig
 from train.data.parsing import NOT_HAIR
 from train.data.replaced_parts import Crops, ReplacedParts, replaced
-from train.networks import detail
+from train.networks import adversarial_loop
 from train.networks.detail import DetailTrainConfig, fit_detail, load_detail, measure
 from train.vae.resume import read_state
 
 TINY = DetailTrainConfig(
-    net=DetailConfig((4, 8, 8), 1, 4), total_nimg=32, batch_size=4, window=32, alone_nimg=8, ramp_nimg=8, tick_nimg=16, lr_ramp_nimg=4
+    net=ResidualUNetConfig((4, 8, 8), 1, 4), total_nimg=32, batch_size=4, window=32, alone_nimg=8, ramp_nimg=8, tick_nimg=16, lr_ramp_nimg=4
 )
 
 
@@ -36,26 +36,8 @@ def crops_of(size: int, seed: int) -> Crops:
 
 @pytest.fixture
 def sets(monkeypatch: pytest.MonkeyPatch) -> tuple[Crops, Crops]:
-    monkeypatch.setattr(detail, "EfficientFeatures", SmallFeatures)
+    monkeypatch.setattr(adversarial_loop, "EfficientFeatures", SmallFeatures)
     return crops_of(32, 0), crops_of(64, 1)
-
-
-class SmallFeatures(torch.nn.Module):
-    """Four frozen levels with the channels of the real ones: the suite installs no ImageNet weights."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        sizes = (3, 16, 24, 40, 112)
-        self.levels = torch.nn.ModuleList(torch.nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(sizes))
-        self.requires_grad_(False)
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        found = []
-        for level in self.levels:
-            x = level(x).relu()
-            found.append(x)
-        return found
 
 
 GUIDE = AttributeClassifier(ClassifierConfig(attributes=("Smiling",), size=32)).eval()

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from facevae.checkpoint.checkpoint import Checkpoint, save_checkpoint
-from facevae.nets.detail import DetailConfig, DetailNet
+from facevae.nets.detail import DetailNet
+from facevae.nets.residual_unet import ResidualUNetConfig
 from train.networks.detail import load_detail
 from train.publish import detail
 
@@ -24,7 +25,7 @@ def test_the_folder_gets_net_figures_and_a_word_in_the_card(
     save_checkpoint(folder, replace(tiny_checkpoint, evaluation={"edits": {}}))
     with pytest.raises(ValueError, match="without a detail net"):
         load_detail(folder)
-    net = DetailNet(DetailConfig((4, 8), 1, 4))
+    net = DetailNet(ResidualUNetConfig((4, 8), 1, 4))
     monkeypatch.setattr(detail, "load_detail", lambda run: net)
     found = detail.add_detail(folder, [run, run])
     assert found.evaluation == {"edits": {}, "detail": {"windows": 144_000, "hours": 4.0, "held_out": rest | {"dist128": 0.572}}}
