@@ -88,7 +88,7 @@ class EditTab:
         self.detail = slider(PHOTO_DETAIL, "detail", info=DETAIL_NOTE, render=False)
         self.panel = SliderPanel(self.editor, self.detail)
         self.crop = CropPanel(self.editor, self.examples)
-        with fold("More", "more"):
+        with fold("More", "edit-more"):
             self.guidance.lay_out_more()
             self.panel.lay_out_more()
             self.detail.render()

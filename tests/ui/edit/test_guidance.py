@@ -59,9 +59,9 @@ def test_sliders_start_where_each_photo_stands_and_edit_nothing_there(page, astr
 
 def test_a_moved_slider_tells_what_the_classifier_sees_and_where_measuring_ended(page):
     first, at, seen = source(page), start(page, "#slider-smiling"), painted(page, "#slider-smiling", "--seen")
-    label = page.locator("#slider-smiling label").bounding_box()
     assert re.fullmatch(r"\d+%", seen)
-    page.locator("#slider-smiling input[type=range]").focus()
+    page.locator("#slider-smiling input[type=range]").focus()  # which scrolls to it
+    label = page.locator("#slider-smiling label").bounding_box()
     page.keyboard.press("ArrowLeft")
     moved = wait_for_change(page, first)
     alt(page, f"{ALT}Smile -0.1")
