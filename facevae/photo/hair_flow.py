@@ -15,7 +15,7 @@ WIDTHS = ((0.002, 1.0), (0.006, 0.5))  # how wide strands and tufts are, and how
 STEPS = 6  # each twice as long as the one before: strands are so many pixels long, 2 to the power of this, on either side
 CONTRAST, CONTRAST_SIGMA = 7.0, 0.02  # what strands are brought to, and over what it is measured
 BLACK = (18.0, 6.0)  # hair is less and less one black area above, and wholly below
-SHARP = (110.0, 220.0)  # pixels of a crop side below which a photo shows no strands, and from which on it shows all of them
+SHARP = (128.0, 220.0)  # pixels of a crop side up to which a photo shows no strands, and from which on it shows all of them
 MOST = 2.5  # standard deviations
 
 Vectors = tuple[Float32[np.ndarray, "u u"], Float32[np.ndarray, "u u"]]

@@ -19,21 +19,6 @@ from facevae.nets.residual_unet import ResidualUNetConfig
 from facevae.photo.alignment import Alignment, Square
 
 
-@pytest.fixture(scope="module")
-def editor(tiny_checkpoint: Checkpoint) -> Editor:
-    return Editor(tiny_checkpoint)
-
-
-@pytest.fixture(scope="module")
-def photo() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def face(editor: Editor, photo: np.ndarray) -> Face:
-    return editor.open_photo(photo)
-
-
 def test_no_face_is_said_and_the_middle_is_taken(face: Face) -> None:
     assert "No face was found" in face.message
     assert face.crop.shape == (16, 16, 3)

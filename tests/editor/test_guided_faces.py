@@ -14,21 +14,6 @@ from facevae.nets.mkldnn import packable
 from facevae.photo import images
 
 
-@pytest.fixture(scope="module")
-def editor(tiny_checkpoint: Checkpoint) -> Editor:
-    return Editor(tiny_checkpoint)
-
-
-@pytest.fixture(scope="module")
-def photo() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def face(editor: Editor, photo: np.ndarray) -> Face:
-    return editor.open_photo(photo)
-
-
 def test_searches_at_the_same_time_share_their_packed_nets_and_none_stay_behind(editor: Editor, face: Face) -> None:
     if not packable(editor.checkpoint.net):
         pytest.skip("nothing is packed on this processor")

@@ -25,6 +25,7 @@ class Evaluate:
             "parts",
             "morph",
             "detail",
+            "hair_net",
             "detectability",
             "alignment",
             "inversion",
@@ -34,9 +35,9 @@ class Evaluate:
         ],
         tyro.conf.Positional,
     ] = "all"
-    """"show" prints what the checkpoint already holds; "all" leaves out "morph", "detectability" and, without --celeba, "alignment"
-    and "detail"; "run" measures the protocol on the training run --run and writes its evaluation.json; "parser" measures the run of a face
-    parser, --run."""
+    """"show" prints what the checkpoint already holds; "all" leaves out "morph", "detectability" and, without --celeba, "alignment",
+    "detail" and "hair_net"; "run" measures the protocol on the training run --run and writes its evaluation.json; "parser" measures
+    the run of a face parser, --run."""
     checkpoint: Path | None = None
     """Folder; the embedded checkpoint where not given."""
     config: Annotated[EvaluateConfig, tyro.conf.arg(name="")] = field(default_factory=EvaluateConfig)

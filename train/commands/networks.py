@@ -182,7 +182,7 @@ class Detail:
         from train.data.random_edits import edit_at_random, reconstruct_by
         from train.data.replaced_parts import SIZES, cached_crops
         from train.networks.detail import fit_detail, load_detail
-        from train.publish.detail import add_detail
+        from train.publish.detail import add_net
 
         editor = Editor(Checkpoint.from_pretrained(self.checkpoint or EMBEDDED))
         sets = tuple(
@@ -201,8 +201,7 @@ class Detail:
         start = None if self.start is None else load_detail(self.start)
         print(f"state: {fit_detail(self.config, sets, editor.renderer.checkpoint.classifier, self.run_dir, start)}")
         if self.publish is not None:
-            before = [self.start] if self.start is not None and (self.start / "stats.jsonl").is_file() else []
-            print(f"{self.publish}: {add_detail(self.publish, [*before, self.run_dir]).digest}")
+            print(f"{self.publish}: {add_net(self.publish, 'detail', self.run_dir, self.start).digest}")
 
 
 @dataclass(frozen=True)
@@ -227,12 +226,11 @@ class HairNet:
         from facevae.photo.parts import parser_of
         from train.data.darkened_hair import cached_hair
         from train.networks.hair import fit_hair_net, load_hair_net
-        from train.publish.detail import add_hair_net
+        from train.publish.detail import add_net
 
         parser = parser_of(Checkpoint.from_pretrained(self.checkpoint or EMBEDDED).parser)
         photos = cached_hair(self.run_dir, self.parsing, self.celeba, parser, self.config.seed)
         start = None if self.start is None else load_hair_net(self.start)
         print(f"state: {fit_hair_net(self.config, photos, self.run_dir, start)}")
         if self.publish is not None:
-            before = [self.start] if self.start is not None and (self.start / "stats.jsonl").is_file() else []
-            print(f"{self.publish}: {add_hair_net(self.publish, [*before, self.run_dir]).digest}")
+            print(f"{self.publish}: {add_net(self.publish, 'hair_net', self.run_dir, self.start).digest}")

@@ -10,11 +10,11 @@ class EvaluateConfig:
     """Options of `train.evaluate.evaluate.evaluate`; also flags of `python -m train evaluate`."""
 
     data: Path | None = None
-    """Prepared data: needed for all but "alignment", "detail" and "draws"."""
+    """Prepared data: needed for all but "alignment", "detail", "hair_net" and "draws"."""
     celeba: Path | None = None
-    """Folder in CelebA's own layout, for "alignment" and "detail": they need whole frames."""
+    """Folder in CelebA's own layout, for "alignment", "detail" and "hair_net": they need whole frames."""
     parsing: Path | None = None
-    """Folder with the masks of the face parser and their photos, for "detail", which needs --celeba, too."""
+    """Folder with the masks of the face parser and their photos, for "detail" and "hair_net", which need --celeba, too."""
     photos: Path | None = None
     """Folder with lfw/ and fairface/, for "alignment": share of faces found in each group."""
     sheets: Path | None = None

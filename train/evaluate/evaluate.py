@@ -27,6 +27,7 @@ from train.evaluate.edited_parts import evaluate_parts, parts_text
 from train.evaluate.face_finding import evaluate_alignment, evaluate_photos, print_alignment
 from train.evaluate.guidance import compare_guidance
 from train.evaluate.inversion import evaluate_inversion, print_inversion
+from train.evaluate.lightened_hair import evaluate_hair_net, hair_net_text
 from train.evaluate.morphs import evaluate_morphs, morphs_text
 from train.evaluate.sharpened_parts import detail_text, evaluate_detail
 from train.evaluate.skin_shift import evaluate_skin, skin_text
@@ -162,11 +163,19 @@ def measure_morphs(inputs: Inputs) -> dict[str, Any]:
 
 def measure_detail(inputs: Inputs) -> dict[str, Any]:
     """The section "detail": how the net was trained, which the checkpoint knows, and what it does on held-out photos."""
-    config = inputs.config
-    if config.parsing is None or config.celeba is None:
-        raise ValueError("--parsing and --celeba name the folders with the held-out photos of the detail net")
-    found = evaluate_detail(inputs.checkpoint, config.parsing, config.celeba)
-    return inputs.checkpoint.evaluation.get("detail", {}) | {"held_out": found}
+    return inputs.checkpoint.evaluation.get("detail", {}) | {"held_out": evaluate_detail(inputs.checkpoint, *masks(inputs))}
+
+
+def measure_hair_net(inputs: Inputs) -> dict[str, Any]:
+    """The section "hair_net": the same of the hair net."""
+    return inputs.checkpoint.evaluation.get("hair_net", {}) | {"held_out": evaluate_hair_net(inputs.checkpoint, *masks(inputs))}
+
+
+def masks(inputs: Inputs) -> tuple[Path, Path]:
+    """The folders with masks of held-out photos and with the photos."""
+    if inputs.config.parsing is None or inputs.config.celeba is None:
+        raise ValueError("--parsing and --celeba name the folders with the held-out photos of detail net and hair net")
+    return inputs.config.parsing, inputs.config.celeba
 
 
 def measure_detectability(inputs: Inputs) -> dict[str, Any]:
@@ -208,6 +217,7 @@ SECTIONS: dict[str, Section] = {
     "parts": Section(("data", "part_judge"), measure_parts),
     "morph": Section(("data",), measure_morphs),
     "detail": Section((), measure_detail),
+    "hair_net": Section((), measure_hair_net),
     "detectability": Section(("data",), measure_detectability),
     "alignment": Section(("frames",), measure_face_finding),
     "inversion": Section(("data", "judge"), measure_inversion),
@@ -235,7 +245,7 @@ def sections_of_all(config: EvaluateConfig) -> list[str]:
     """All but "morph" and "detectability", which take long, and what needs CelebA's frames, or masks, that are not given."""
     left_out = {"morph", "detectability"} | ({"alignment"} if config.celeba is None else set())
     if config.celeba is None or config.parsing is None:
-        left_out.add("detail")
+        left_out |= {"detail", "hair_net"}
     return [name for name in SECTIONS if name not in left_out]
 
 
@@ -340,6 +350,8 @@ def print_tables(evaluation: dict[str, Any]) -> None:
         print(f"\nMorph. {morphs_text(section)}")
     if section := evaluation.get("detail"):
         print(f"\nDetail. {detail_text(section)}")
+    if section := evaluation.get("hair_net"):
+        print(f"\nHair net. {hair_net_text(section)}")
     if section := evaluation.get("detectability"):
         print(f"\nDetectability. {detectability_text(section)}")
     if section := evaluation.get("alignment"):

@@ -10,6 +10,7 @@ from train.evaluate.detectability import detectability_text
 from train.evaluate.drawn_people import draws_text
 from train.evaluate.edit_tables import edits_text
 from train.evaluate.edited_parts import parts_text
+from train.evaluate.lightened_hair import hair_net_text
 from train.evaluate.morphs import morphs_text
 from train.evaluate.sharpened_parts import detail_text
 from train.evaluate.skin_shift import skin_text
@@ -251,6 +252,8 @@ def model_card(checkpoint: Checkpoint) -> str:
         text += f"\n## Morphs\n{morphs_text(section)}"
     if section := evaluation.get("detail"):
         text += f"\n## Detail\n{detail_text(section)}"
+    if section := evaluation.get("hair_net"):
+        text += f"\n## Hair\n{hair_net_text(section)}"
     if section := evaluation.get("detectability"):
         text += f"\n## Can edits be told from photos?\n{detectability_text(section)}"
     if section := evaluation.get("alignment"):

@@ -1,33 +1,35 @@
 """Put a detail net or a hair net into a checkpoint folder, with what it reached."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from facevae.checkpoint.checkpoint import Checkpoint
+from facevae.nets.residual_unet import ResidualUNet
 from train.networks.detail import load_detail
 from train.networks.hair import load_hair_net
 from train.publish.export import write_with_card
 
+NETS: dict[str, tuple[Callable[[Path], ResidualUNet], tuple[str, ...]]] = {
+    "detail": (load_detail, ("dist", "sharp")),
+    "hair_net": (load_hair_net, ("valid",)),
+}
+"""By their names in a checkpoint: how to load one from its run, and how the names of its figures begin."""
 
-def add_detail(folder: Path, runs: Sequence[Path]) -> Checkpoint:
-    """Make the net of the last of the `runs`, each begun with the one before, the detail net of a checkpoint folder.
+
+def add_net(folder: Path, name: str, run: Path, start: Path | None = None) -> Checkpoint:
+    """Put the net of a run, which may have begun with that of another run `start`, into a checkpoint folder, under one of the names `NETS`.
 
     What was measured of its edits without it stays until it is measured again.
     """
+    load, figures = NETS[name]
+    runs = [start, run] if start is not None and (start / "stats.jsonl").is_file() else [run]
     checkpoint = Checkpoint.from_pretrained(folder)
-    evaluation = checkpoint.evaluation | {"detail": read_training(runs, ("dist", "sharp"))}
-    return write_with_card(folder, replace(checkpoint, detail=load_detail(runs[-1]), evaluation=evaluation))
-
-
-def add_hair_net(folder: Path, runs: Sequence[Path]) -> Checkpoint:
-    """The same for the hair net."""
-    checkpoint = Checkpoint.from_pretrained(folder)
-    evaluation = checkpoint.evaluation | {"hair_net": read_training(runs, ("valid",))}
-    return write_with_card(folder, replace(checkpoint, hair_net=load_hair_net(runs[-1]), evaluation=evaluation))
+    evaluation = checkpoint.evaluation | {name: read_training(runs, figures)}
+    return write_with_card(folder, replace(checkpoint, **{name: load(run)}, evaluation=evaluation))
 
 
 def read_training(runs: Sequence[Path], names: tuple[str, ...]) -> dict[str, Any]:
