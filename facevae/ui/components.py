@@ -89,9 +89,9 @@ def html(value: str = "", elem_id: str | None = None, **options: Any) -> gr.HTML
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, **{"elem_classes": "plain", **options})
 
 
-def status_line(elem_id: str) -> gr.HTML:
+def status_line(elem_id: str, text: str = "") -> gr.HTML:
     """One line of text that screen readers announce when it changes."""
-    return html("", elem_id, html_template='<p class="status" role="status" aria-live="polite">${value}</p>')
+    return html(text, elem_id, html_template='<p class="status" role="status" aria-live="polite">${value}</p>')
 
 
 def heading(text: str, visible: bool = True) -> gr.HTML:

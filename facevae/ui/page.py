@@ -123,10 +123,11 @@ def wire_first_visit(page: gr.Blocks, store: gr.BrowserState, edit: EditTab, mor
         opened = edit.opening.open_link(session, str(request.query_params)) or edit.opening.first_visit(session)
         return {edit.gallery: gr.update(value=edit.examples.tiles), edit.live_preview.widget: session.open_key(), **opened}
 
-    edit.opened(page.load(first_visit, edit.session, [edit.gallery, edit.live_preview.widget, *edit.opening.outputs], **QUEUED))
+    quietly = {"show_progress": "hidden", **QUEUED}  # or every widget would have a clock of its own
+    edit.opened(page.load(first_visit, edit.session, [edit.gallery, edit.live_preview.widget, *edit.opening.outputs], **quietly))
     recalled = [edit.downloads.presets, edit.crop.refine_switch, edit.downloads.as_png]
-    page.load(edit.downloads.recall, store, recalled, show_progress="hidden", **QUEUED)
-    page.load(morph.first_visit, morph.session, morph.opened, **QUEUED)
+    page.load(edit.downloads.recall, store, recalled, **quietly)
+    page.load(morph.first_visit, morph.session, morph.opened, **quietly)
 
 
 def move_files(whose: "weakref.ref[gr.Blocks]", folder: Path) -> None:

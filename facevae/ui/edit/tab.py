@@ -63,7 +63,7 @@ class EditTab:
             self.history = HistoryStrip(self.editor)
             self.downloads = Downloads(self.editor, self.store)
         with gr.Row(elem_classes="status-row"):
-            self.status = status_line("edit-status")
+            self.status = status_line("edit-status", "Opening an example …")
             self.stop = gr.Button("Stop", size="sm", min_width=60, variant="stop", interactive=False, elem_id="stop")
         with gr.Row(elem_classes="open-row"):
             self.upload = upload_button("Open photo", "edit-upload")
