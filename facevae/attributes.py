@@ -119,7 +119,7 @@ def _hair(*colours: str) -> dict[str, bool]:
 
 GOALS: tuple[Goal, ...] = (
     Goal("smiling", "Smiling", {"Smiling": True}),
-    Goal("serious", "Serious", {"Smiling": False}),
+    Goal("serious", "Serious", {"Smiling": False, "Mouth_Slightly_Open": False}),
     Goal("blond", "Blond hair", _hair("Blond_Hair")),
     Goal("brown_hair", "Brown hair", _hair("Brown_Hair")),
     Goal("dark_brown_hair", "Dark brown hair", _hair("Black_Hair", "Brown_Hair")),

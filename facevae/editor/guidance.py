@@ -11,13 +11,13 @@ from torch import Tensor
 from facevae.attributes import HAIR_COLOURS, PUT_ON, SKIN_TONE
 from facevae.editor.edit_parts import moved_further, offset_parts
 from facevae.editor.hair import Hair, shade_of
-from facevae.editor.renderer import Renderer, applied_to
+from facevae.editor.renderer import Renderer, applied_to, labels_in
 from facevae.editor.types import Face, GuideReport, GuideStep
 from facevae.latent.directions import displacement, hold, holding
 from facevae.latent.guidance import GuidanceConfig, Wish
 from facevae.latent.guidance import guide as guide_latent
 from facevae.latent.makeup import FULL
-from facevae.latent.moves import FLOW_LABELS
+from facevae.latent.moves import FLOW_LABELS, MOUTH
 from facevae.photo import images
 from facevae.photo.alignment import whole
 from facevae.photo.compositing import DETAIL
@@ -214,14 +214,23 @@ class Guidance:
         whole_step = displacement(known, {name: known[name].high if want else known[name].low for name, want in straight.items()})
         return torch.tensor(HEAD_STARTS if straight else (0.0,))[:, None] * whole_step
 
+    def _drawn_probabilities(self, face: Face, names: Collection[str]) -> dict[str, float]:
+        """What the classifier sees in what the decoder makes of the face with its guidance."""
+        with self.renderer.lock, torch.inference_mode():
+            seen = labels_in(self.renderer, torch.from_numpy(face.latent + face.offset)[None])[0].tolist()
+        return {name: seen[self.renderer.attributes.index(name)] for name in names}
+
     def _along(self, faces: Sequence[Face], asked: Mapping[str, bool], target: float, detail: float) -> Iterator[GuideStep]:
         """Step by step along moves, gentle ones first, to the first that reaches the target.
 
+        Of a mouth counts what the classifier sees in the decoder's picture: in the photo the cheeks keep the folds of a smile that is gone.
         Where none does, the last step is the gentlest that comes near the best.
         """
         found: list[GuideStep] = []
         for number, moved in enumerate(faces, 1):
             there = self.renderer.probabilities(moved, detail=detail)
+            if mouth := asked.keys() & set(MOUTH):
+                there |= self._drawn_probabilities(moved, mouth)
             sure = min(there[name] if want else 1 - there[name] for name, want in asked.items())
             found.append(GuideStep(moved, number, len(faces), sure, {name: there[name] for name in asked}, 1 - sure, False, ""))
             if sure >= target:

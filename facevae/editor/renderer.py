@@ -178,7 +178,7 @@ class Renderer:
         if self.flow_moves is None or not wanted or not wanted.keys() <= FLOW_LABELS:
             return None
         with self.lock:
-            return self.flow_moves.path(z, wanted)
+            return self.flow_moves.search_path(z, wanted)
 
     def locked_steps(self, locks: Collection[str]) -> Float[Tensor, "k d"]:
         """The steps along which nothing may move; `ValueError` names what cannot be locked."""

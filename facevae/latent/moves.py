@@ -2,7 +2,7 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakSet
 
@@ -24,6 +24,8 @@ END = 3.0
 """The guidance at the end of a slider's range."""
 MOUTH, MOUTH_END = ("Smiling", "Mouth_Slightly_Open"), 2.0
 """Labels of the mouth are followed no further: beyond, patches of light come with them."""
+MOUTH_FARTHEST = 5.0
+"""Standard deviations of the encodings by which a search moves a face for its mouth: beyond, the rest of the face goes, too."""
 MOST_ORIGINS = 32
 FLOW_LABELS = frozenset(("Eyeglasses", "Mustache", "No_Beard", "Goatee", "Bangs", "Wearing_Hat", "Young", "Smiling", "Mouth_Slightly_Open"))
 """Labels that a face is carried to by the flow; a straight line leads to the others."""
@@ -83,6 +85,14 @@ class FlowMoves:
         ends = self.flow.colour(self.flow.flow(noise, DEPTH, 1.0, labels, away_from, strengths, STEPS))
         return ends[1:] - ends[0]
 
+    def search_path(self, z: Float[Tensor, " d"], wanted: Mapping[str, bool]) -> Float[Tensor, "k d"]:
+        """`path` for a search; a mouth goes no further than `MOUTH_FARTHEST`, but at least the first step."""
+        found = self.path(z, wanted)
+        if not wanted.keys() <= set(MOUTH):
+            return found
+        far = (self.flow.whiten(z + found) - self.flow.whiten(z[None])).norm(dim=1) > MOUTH_FARTHEST
+        return found[: max(1, len(found) - int(far.sum()))]
+
     def slide(self, z: Float[Tensor, " d"], guidance: Mapping[str, float]) -> Float[Tensor, " d"]:
         """What sliders add to z together: each counts by its guidance, positive where it adds its label and negative where it takes it.
 
@@ -135,9 +145,12 @@ class Origin:
     points: dict[frozenset[tuple[str, bool]], Float[Tensor, "k d"]] = field(default_factory=dict)
 
 
-def ladder(wanted: Collection[str]) -> tuple[float, ...]:
-    """The strengths of guidance that a search for these labels tries, gentle ones first."""
-    return tuple(strength for strength in GUIDANCE if strength <= MOUTH_END) if set(wanted) & set(MOUTH) else GUIDANCE
+def ladder(wanted: Mapping[str, bool]) -> tuple[float, ...]:
+    """The strengths of guidance that a search for these labels tries, gentle ones first. A smile that is added shall be seen."""
+    if not wanted.keys() & set(MOUTH):
+        return GUIDANCE
+    least = 1.0 if any(wanted.get(name) for name in MOUTH) else 0.0
+    return tuple(strength for strength in GUIDANCE if least <= strength <= MOUTH_END)
 
 
 def guidance_of(direction: Direction, strength: float) -> float:

@@ -39,10 +39,12 @@ from facevae.photo.regions import (
     moves_eyes,
     moves_hair,
     moves_mouth,
+    moves_pixels,
     near_mouth,
     puts_glasses_on,
     redraws_mouth,
 )
+from facevae.photo.shape_motion import Motion, carried, move_pixels, other_parts, shape_motion
 from facevae.photo.strips import strips
 from facevae.settings import PHOTO_DETAIL
 
@@ -70,6 +72,7 @@ SHARPEN_MOUTH = 1.3  # lips and teeth that were drawn anew are soft otherwise
 LEAST_OUTSIDE = 0.02  # in squared crop sides
 OUTSIDE_SIGMA, OUTSIDE_FLOOR = 0.1, 0.02  # the tone that moves outside an edit's region is that of the face so far around
 SKIN_COUNTS = 0.7  # of an edit's own region: the skin there may have got a fold
+LINE = 0.66  # of the light of lips is left between them
 SOFT_GLASSES, MOST_SOFT = 0.003, 2.0  # glasses in a photo a standard deviation softer than most are softer by so much
 RANGE_KNEE = 0.7  # share of the room up to black or white that is used freely
 
@@ -108,11 +111,36 @@ def paste(
     if makeup:
         apply_makeup(result, ground.parts, alignment, makeup, ground.grey)
     if not np.array_equal(before, after):
+        ground, before, earlier, motion = with_motion(ground, before, [*earlier, (about, after)])
+        if motion is not None:
+            move_pixels(result, motion, alignment)
         layer = change_layer(ground, before, after, own if dye is None else dye.wanted, detail, about, earlier)
         if add_detail is not None:
             sharpen_layer(ground, layer, add_detail)
         lay_over(result, layer, alignment)
     return result
+
+
+def with_motion(
+    ground: CropBackground, before: Float32[np.ndarray, "s s 3"], edits: Sequence[PartialEdit]
+) -> tuple[CropBackground, Float32[np.ndarray, "s s 3"], Sequence[PartialEdit], Motion | None]:
+    """The photo and the picture before with the motion of an edit that moves a mouth, the edits before the last, and that motion.
+
+    The pictures after edits before that one are moved as well. All are as they were, and the motion is None, where nothing moves.
+    """
+    *earlier, _ = edits
+    at = next((k for k, (about, _) in enumerate(edits) if moves_pixels(about)), None)
+    if at is None:
+        return ground, before, earlier, None
+    about, after = edits[at]
+    there = edits[at - 1][1] if at else before
+    old, new = ground.look(before)[-1] if there is before else ground.parse(there), ground.parse(after)
+    shape = shape_motion(there, after, old, new, edit_region(about, (ground.shares, old, new)), ground.face_share, ground.shares)
+    if shape is None:
+        return ground, before, earlier, None
+    motion = shape.motion
+    earlier = [(names, carried(picture, motion) if k < at else picture) for k, (names, picture) in enumerate(earlier)]
+    return ground.moved(before, shape), carried(before, motion), earlier, motion
 
 
 def change_layer(
@@ -124,7 +152,10 @@ def change_layer(
     about: Collection[str] | None = None,
     earlier: Sequence[PartialEdit] = (),
 ) -> Float32[np.ndarray, "t t 4"]:
-    """What `lay_over` lays over the photo, but for the colour of its own hair: `hair_colour` is what new hair gets, in CIELAB."""
+    """What `lay_over` lays over the photo, but for the colour of its own hair: `hair_colour` is what new hair gets, in CIELAB.
+
+    An edit that moves pixels of the photo has done so already, see `with_motion`.
+    """
     fine, small, side = ground.fine, ground.small, len(ground.fine)
     old_contrast, lit, old = ground.look(before)
     edits = [*earlier, (about, after)]
@@ -140,7 +171,7 @@ def change_layer(
     shown = (lit + after - before).clip(0, 1)  # what the decoder draws, in the photo's light
     puts_on = near.any() and any(puts_glasses_on(names) for names, _ in edits)
     glasses = glasses_put_on(ground.shares, old, new, shown) if puts_on else None
-    apart = 0 if any(moves_eyes(names) for names, _ in edits) else EYES_APART
+    apart = 0 if any(moves_eyes(names) and not moves_pixels(names) for names, _ in edits) else EYES_APART
     eyes = kept_eyes(ground.shares, old, new, apart)
     still = eyes if glasses is None else np.maximum(eyes, glasses.still)
     changing = ground.face_share * (1 - still) * region
@@ -172,6 +203,9 @@ def change_layer(
         own = hair_colour or median_colour(np.rint(small * 255).astype(np.uint8), share_of(ground.shares, ("hair",)) > SURE)
         head = share_of(ground.shares, (*FACE, "hair", "hat"))
         layer, gives = over(layer, gives, *draw_new_hair(hair, head, shown, share_of(new, ("hair",)), own, side))
+    if ground.seam is not None and ground.seam.any():
+        line = enlarge(ground.seam, side).clip(0, 1)
+        layer, gives = over(layer, gives, repeated(line, 3) * line_colour(ground), line)
     if glasses is not None:
         softness = SOFT_GLASSES * float(np.clip(-sharpness_of(fine), 0, MOST_SOFT))
         layer, gives = over(layer, gives, *draw_glasses(glasses, side, softness))
@@ -239,11 +273,12 @@ def lay_together(
 def where_redrawn(
     region: Float32[np.ndarray, "s s"], about: Collection[str] | None, pictures: Sequence[Shares]
 ) -> Float32[np.ndarray, "s s"]:
-    """Where in its region an edit may take the photo's own pixels away: one that moves a mouth only at the mouth.
+    """Where in its region an edit may take the photo's own pixels away: one that moves a mouth only at the mouth, and only where the
+    part is another one than in the photo, the first of the pictures, whose pixels have been moved.
 
     Beside it the decoder's folds and the photo's would lie side by side, like scars.
     """
-    return region * near_mouth(pictures) if moves_mouth(about) else region
+    return region * near_mouth(pictures) * other_parts(pictures[0], pictures[-1]) if moves_mouth(about) else region
 
 
 def tone_outside(
@@ -257,6 +292,13 @@ def tone_outside(
     mean = (change * counted[:, :, None]).sum((0, 1)) / max(float(counted.sum()), 1.0)
     near = blur(outside, OUTSIDE_SIGMA)[:, :, None]
     return (blur(change * outside[:, :, None], OUTSIDE_SIGMA) + OUTSIDE_FLOOR * mean) / (near + OUTSIDE_FLOOR)
+
+
+def line_colour(ground: CropBackground) -> Float32[np.ndarray, " 3"]:
+    """The colour of the line between the photo's closed lips: that of its lips, in their shadow."""
+    lips = share_of(ground.shares, ("lips",)) > SURE
+    found = ground.small[lips] if lips.any() else ground.small.reshape(-1, 3)
+    return (LINE * np.median(found, axis=0)).astype(np.float32)
 
 
 def in_own_colours(
@@ -326,7 +368,7 @@ def lay_over(photo: UInt8[np.ndarray, "h w 3"], layer: Float32[np.ndarray, "s s 
     """photo · (1 - warp(layer[3])) + warp(layer[:3]), rounded, in place; the layer is in levels, its last channel in 0 ... 1."""
     if not layer.any():
         return
-    for strip, warped in strips(photo, layer, alignment):
+    for strip, warped, _ in strips(photo, layer, alignment):
         *added, gives = cv2.split(warped)
         stays = 1 - gives
         own = (cv2.multiply(plane, stays, dtype=cv2.CV_32F) for plane in cv2.split(np.ascontiguousarray(strip)))

@@ -1,5 +1,6 @@
 """What a change is laid over: a photo where the crop lies, with its parts; remembered."""
 
+import copy
 import weakref
 from collections import OrderedDict
 
@@ -13,6 +14,7 @@ from facevae.photo.filters import blur, border_mask, rms
 from facevae.photo.guided_filter import apply_guided_filter
 from facevae.photo.ovals import HEAD
 from facevae.photo.parts import FACE, OUTLINE_RADIUS, Parser, Shares, parse_photo, share_of, solid
+from facevae.photo.shape_motion import ShapeMotion, carried, carry_shares
 
 MOST_GROUNDS, MOST_PARSED = 8, 4
 MAX_LAYER_PX = 512  # layers are made no larger: the photo's own pixels carry the detail beyond
@@ -37,6 +39,8 @@ class CropBackground:
         self.face_share: Float32[np.ndarray, "s s"] = share_of(self.shares, FACE) * HEAD.draw(size)
         outlined = apply_guided_filter(self.small, self.face_share[:, :, None], self.fine, OUTLINE_RADIUS)[:, :, 0]
         self.face: Float32[np.ndarray, "t t"] = solid(outlined) * border_mask(side)
+        self.seam: Float32[np.ndarray, "s s"] | None = None
+        """The line between lips that were closed, where the pixels have been moved."""
         self._parser = parser
         self._known: tuple[np.ndarray, np.ndarray, np.ndarray, Shares] | None = None
         self._parsed: list[tuple[np.ndarray, Shares]] = []
@@ -47,17 +51,31 @@ class CropBackground:
         """The contrast of the picture before, that picture in the photo's light, and its parts."""
         known = self._known
         if known is None or not np.array_equal(known[0], before):
-            lit = before + blur(self.small - before, TONE_SIGMA)
-            known = self._known = before, contrast(before), lit, self.parse(before)
+            known = self._know(before, self.parse(before))
         return known[1:]
+
+    def _know(self, before: Float32[np.ndarray, "s s 3"], shares: Shares) -> tuple[np.ndarray, np.ndarray, np.ndarray, Shares]:
+        self._known = before, contrast(before), before + blur(self.small - before, TONE_SIGMA), shares
+        return self._known
 
     def parse(self, picture: Float32[np.ndarray, "s s 3"]) -> Shares:
         """The parts of what the decoder drew; those of the last pictures are remembered, as most edits of several stay in a drag."""
         found = next((shares for known, shares in self._parsed if np.array_equal(known, picture)), None)
         if found is None:
             found = self._parser(np.rint(picture * 255).astype(np.uint8))
-            self._parsed = [(picture, found), *self._parsed[: MOST_PARSED - 1]]
+            self._parsed[:] = [(picture, found), *self._parsed[: MOST_PARSED - 1]]  # shared with the same photo moved
         return found
+
+    def moved(self, before: Float32[np.ndarray, "s s 3"], shape: ShapeMotion) -> "CropBackground":
+        """The same with its pixels moved, and what is known of the picture `before`; the photo's own parts stay where they were."""
+        (_, _, old), motion = self.look(before), shape.motion
+        other = copy.copy(self)
+        other.seam = shape.seam
+        other.fine, other.small = (carried(x, motion).clip(0, 1) for x in (self.fine, self.small))
+        other.face, other.face_share = carried(self.face, motion), carried(self.face_share, motion)
+        other.shares, moved_old = (carry_shares(x, motion) for x in (self.shares, old))
+        other._know(carried(before, motion), moved_old)
+        return other
 
 
 _grounds: OrderedDict[tuple[int, bytes, int], tuple[weakref.ref, CropBackground]] = OrderedDict()

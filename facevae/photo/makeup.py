@@ -40,7 +40,7 @@ def apply_makeup(photo: UInt8[np.ndarray, "h w 3"], parts: PhotoParts, alignment
     tint = tints(parts, makeup) * np.float32(parts.light)
     if grey:
         tint[..., 1:] = 0
-    for strip, added in strips(photo, tint, alignment, np.abs(tint).max(axis=2) > LEAST):
+    for strip, added, _ in strips(photo, tint, alignment, np.abs(tint).max(axis=2) > LEAST):
         lightness, a, b = cv2.split(cv2.cvtColor(strip.astype(np.float32) / 255, cv2.COLOR_RGB2LAB))
         more = cv2.split(added)
         lab = cv2.merge([(lightness + more[0]).clip(0, 100), a + more[1], b + more[2]])

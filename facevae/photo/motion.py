@@ -161,8 +161,8 @@ def follow_parts(
     return start + added
 
 
-def least_squares(a: Float32[np.ndarray, "s s c"], b: Float32[np.ndarray, "s s c"], seen: Float32[np.ndarray, "s s"]) -> np.ndarray:
-    """The step of w, at most 1 px on each axis, that best explains a - b nearby, (s, s, 2)."""
+def least_squares(a: Float32[np.ndarray, "h w c"], b: Float32[np.ndarray, "h w c"], seen: Float32[np.ndarray, "h w"]) -> np.ndarray:
+    """The step of w, at most 1 px on each axis, that best explains a - b nearby, (h, w, 2)."""
     both, difference = a + b, a - b
     dx, dy = (cv2.Sobel(both, cv2.CV_32F, x, 1 - x, ksize=3, scale=1 / 8) for x in (1, 0))
     products = (dx * dx, dx * dy, dy * dy, dx * difference, dy * difference)
@@ -241,7 +241,7 @@ def here(size: int = GRID_PX) -> Float32[np.ndarray, "s s 2"]:
     return np.dstack([x, y])
 
 
-def sample(x: Float32[np.ndarray, "s s ..."], at: Float32[np.ndarray, "t t 2"]) -> Float32[np.ndarray, "t t ..."]:
+def sample(x: Float32[np.ndarray, "h w ..."], at: Float32[np.ndarray, "y x 2"]) -> Float32[np.ndarray, "y x ..."]:
     """Bilinear, its border repeated."""
     return cv2.remap(x, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 

@@ -103,7 +103,7 @@ def dye_hair(photo: UInt8[np.ndarray, "h w 3"], parts: PhotoParts, dye: "Dye", g
     outline, look = parts.hair_outline, parts.hair_look
     if look is not None:
         outline = np.dstack([outline * (look.matte > LEAST_MATTE)[..., None], look.gain, look.around])
-    for strip, warped in strips(photo, outline, parts.view, outline[:, :, :4].any(axis=2)):
+    for strip, warped, _ in strips(photo, outline, parts.view, outline[:, :, :4].any(axis=2)):
         *slopes, offset = cv2.split(warped[:, :, :4])
         planes = cv2.split(np.ascontiguousarray(strip))
         share = sum((cv2.multiply(p, s, scale=1 / 255, dtype=cv2.CV_32F) for p, s in zip(planes, slopes, strict=True)), offset)

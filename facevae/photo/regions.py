@@ -22,6 +22,8 @@ TINTS = (*HAIR_COLOURS, "Heavy_Makeup", "Wearing_Lipstick")
 """What tints the photo's own pixels."""
 AGES = "Young"
 """Hair turns gray with it."""
+SHAPES = ("Smiling", "Mouth_Slightly_Open", "Narrow_Eyes", "Bushy_Eyebrows")
+"""What moves the photo's own pixels."""
 MOUTH_REACH, MOUTH_FEATHER = 0.03, 0.012
 """In crop sides: so far around a mouth it is drawn anew; the folds and the grain of the cheeks are the photo's."""
 LEAST_REGION = 0.001
@@ -99,6 +101,12 @@ def moves_mouth(attributes: Collection[str] | None) -> bool:
     """Whether an edit is about a mouth: what it does is to move it."""
     drawn = [name for name in attributes or () if name not in TINTS]
     return bool(drawn) and all(REGIONS.get(name) is MOUTH for name in drawn)
+
+
+def moves_pixels(attributes: Collection[str] | None) -> bool:
+    """Whether an edit of the attributes moves the photo's own pixels: it is about the shape of parts that stay."""
+    drawn = [name for name in attributes or () if name not in TINTS]
+    return bool(drawn) and all(name in SHAPES for name in drawn)
 
 
 def puts_glasses_on(attributes: Collection[str] | None) -> bool:

@@ -10,7 +10,7 @@ from facevae.photo.alignment import Alignment
 
 STRIP_PX = 2**18  # a float copy of a 50 MP photo would take 600 MB; a strip takes a few, and previews are one
 
-Strip = tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w c"]]
+Strip = tuple[UInt8[np.ndarray, "h w 3"], Float32[np.ndarray, "h w c"], tuple[int, int]]
 
 
 def strips(
@@ -19,7 +19,7 @@ def strips(
     alignment: Alignment,
     where: Bool[np.ndarray, "s s"] | None = None,
 ) -> Iterator[Strip]:
-    """Pieces of the photo, to be written to, with the layer over them: bicubic, 0 outside of it.
+    """Pieces of the photo, to be written to, with the layer over them, bicubic, 0 outside of it, and where their top left lies (x, y).
 
     Only the bounding box of the window is passed, or of what of it is `where`.
     """
@@ -41,7 +41,7 @@ def strips(
             flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
             size = strip.shape[1], strip.shape[0]
             warped = [cv2.warpAffine(x, index_map, size, flags=flags, borderMode=cv2.BORDER_CONSTANT) for x in pieces]
-            yield strip, warped[0] if len(warped) == 1 else np.dstack(warped)
+            yield strip, warped[0] if len(warped) == 1 else np.dstack(warped), (left, start)
 
 
 def _corners(where: Bool[np.ndarray, "s s"], alignment: Alignment) -> Float64[np.ndarray, "4 2"]:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from bent_flow import bent
 
-from facevae.latent.moves import END, GUIDANCE, KNOTS, MOST_ORIGINS, FlowMoves, forget
+from facevae.latent.moves import END, GUIDANCE, KNOTS, MOST_ORIGINS, FlowMoves, forget, ladder
 
 ATTRIBUTES = ("Smiling", "Eyeglasses", "Young", "Bags_Under_Eyes")
 Z = torch.linspace(-1, 1, 6)
@@ -77,3 +77,14 @@ def test_what_is_remembered_of_faces_is_forgotten() -> None:
     before = flow.path(Z, {"Eyeglasses": True})
     forget()
     assert not flow._origins and torch.equal(flow.path(Z, {"Eyeglasses": True}), before)
+
+
+def test_a_search_for_a_mouth_stops_before_the_face_is_another_one_and_a_smile_is_seen() -> None:
+    """Beyond a few standard deviations the decoder draws somebody else; gentler than the data's own difference a smile is none."""
+    assert min(ladder({"Smiling": True})) == 1.0 and min(ladder({"Smiling": False})) < 1.0
+    assert max(ladder({"Smiling": False})) < max(ladder({"Eyeglasses": True}))
+    flow, away, near = moves(), 1e3 * Z, 1e-3 * Z
+    for steps, kept in ((torch.stack([near, 2 * near, away]), 2), (torch.stack([away, 2 * away]), 1)):
+        flow.path = lambda z, wanted, steps=steps: steps
+        assert len(flow.search_path(Z, {"Smiling": False})) == kept
+        assert len(flow.search_path(Z, {"Eyeglasses": True})) == len(steps)

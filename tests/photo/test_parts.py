@@ -32,7 +32,7 @@ def portrait(side: int = 600) -> np.ndarray:
 def matte(photo: np.ndarray, parts: PhotoParts) -> np.ndarray:
     """The share of hair of each pixel of the photo."""
     found, canvas = [], photo.copy()
-    for strip, outline in strips(canvas, parts.hair_outline, parts.view):
+    for strip, outline, _ in strips(canvas, parts.hair_outline, parts.view):
         found.append(solid((outline[..., :3] * (strip.astype(np.float32) / 255)).sum(axis=2) + outline[..., 3]))
     return np.concatenate(found)
 

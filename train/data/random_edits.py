@@ -9,7 +9,7 @@ from facevae.editor import Editor, Face
 from facevae.editor.renderer import as_pixels
 from facevae.photo import images
 from facevae.photo.alignment import whole
-from facevae.photo.compositing import DETAIL, change_layer
+from facevae.photo.compositing import DETAIL, change_layer, with_motion
 from facevae.photo.crop_background import CropBackground
 from train.data.replaced_parts import Edited
 
@@ -59,6 +59,7 @@ def edit_at_random(editor: Editor) -> Edited:
         with torch.inference_mode():
             before, after = (as_pixels(renderer.decode(z[0] + m)) for m in (0 * move, move))
         ground = CropBackground(crop, whole(len(crop)), size, renderer.parser)
+        ground, before, _, _ = with_motion(ground, before, [((name,), after)])
         layer = change_layer(ground, before, after, ground.parts.hair_colour, DETAIL, (name,))
         drawn = layer[..., 3:]
         edited = ground.fine * 255 * (1 - drawn) + layer[..., :3]
