@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from facevae.photo.alignment import Adjustment
-from facevae.settings import PHOTO_DETAIL
+from facevae.settings import AMOUNT, PHOTO_DETAIL
 from facevae.version import __version__
 
 if TYPE_CHECKING:  # torch comes with it
@@ -22,7 +22,8 @@ NO_FACE_FOUND = "no face was found: say where it is, with at, or place the crop 
 
 @dataclass(frozen=True)
 class EditRequest:
-    """An edit, for any photo. `wanted` is guided to; `recipe` (JSON) brings its own strengths, locks, guidance and photo detail.
+    """An edit, for any photo. `wanted` is guided to; `look` is put on as far as `amount` says, 1 being in full; `recipe` (JSON) brings its
+    own strengths, locks, guidance and photo detail.
 
     `face` is a number, "all", or None: the recipe's own face where it fits the photo, else the largest.
     """
@@ -30,6 +31,8 @@ class EditRequest:
     strengths: Mapping[str, float] = field(default_factory=dict)
     locks: tuple[str, ...] = ()
     wanted: Mapping[str, bool] = field(default_factory=dict)
+    look: str = ""
+    amount: float = AMOUNT.default
     recipe: str = ""
     detail: float | None = PHOTO_DETAIL.default
     refine: bool | None = True
@@ -117,12 +120,14 @@ def run_request(editor: "Editor", request: EditRequest, photo: "Photo", fingerpr
 
 
 def edit_face(editor: "Editor", request: EditRequest, recipe: "Recipe | None", face: "Face") -> EditedFace:
-    """Apply the request's recipe, or its guidance, or nothing but its strengths to one face."""
+    """Apply the request's recipe, or its guidance, or its look, or nothing but its strengths to one face."""
     if recipe is not None:
         opened = editor.apply(recipe, face)
         detail = request.photo_detail if request.detail is not None or opened.detail is None else opened.detail
         return EditedFace(editor.knowing(opened.own) if opened.own else editor, opened.face, opened.strengths, opened.locks, detail)
     detail = request.photo_detail
+    if request.look:
+        face = editor.put_on(face, request.look, request.amount, detail, request.locks)
     if not request.wanted:
         return EditedFace(editor, face, request.strengths, request.locks, detail)
     *_, last = editor.guide(face, request.wanted, request.strengths, detail=detail, locks=request.locks)

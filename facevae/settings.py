@@ -82,6 +82,7 @@ class Choice:
 PHOTO_DETAIL = Number(
     "detail", "Sharpness of the original", 0, 1, 0.45, 0.05, "how much of the photo's own detail stays where the shape changes"
 )
+AMOUNT = Number("amount", "Amount", 0, 1, 1.0, 0.01, "how much of a look is put on")
 CROP = (
     Number("shift_x", "Left, right", -1, 1, 0, 0.01, "move the crop right, in crop sides"),
     Number("shift_y", "Up, down", -1, 1, 0, 0.01, "move the crop down, in crop sides"),

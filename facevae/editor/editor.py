@@ -16,6 +16,7 @@ from facevae.editor.edit_files import EditFiles
 from facevae.editor.edit_recipes import EditRecipes
 from facevae.editor.generation import MAX_TRIES, Generation, Search
 from facevae.editor.guidance import Guidance
+from facevae.editor.looks import Looks
 from facevae.editor.morph_types import FilmConfig, FilmStep, MorphPath
 from facevae.editor.morphing import Morphing
 from facevae.editor.photos import Photos
@@ -33,16 +34,16 @@ from facevae.photo.images import Photo
 class Editor:
     """Everything the app can do, over one checkpoint. Calls may come from any thread; each is a pure function of its arguments.
 
-    The work is done by the members `renderer`, `photos`, `generation`, `guidance`, `morphing`, `recipes` and `files`; the methods
+    The work is done by the members `renderer`, `photos`, `generation`, `guidance`, `looks`, `morphing`, `recipes` and `files`; the methods
     here only pass on to them, which is where each is described in full.
     """
 
     def __init__(self, checkpoint: Checkpoint | str | Path | None = None, revision: str | None = None) -> None:
         """Open a checkpoint: a folder, "owner/name" or "owner/name@revision" on the Hub, or, for None, the embedded one."""
         self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint.from_pretrained(checkpoint, revision)
+        self.goals: list[Goal] = [goal for goal in GOALS if set(goal.wanted) <= {*self.checkpoint.classifier.config.attributes}]
         self._use(Renderer(self.checkpoint))
         self.controls: list[Control] = list_controls(self.checkpoint.directions)
-        self.goals: list[Goal] = [goal for goal in GOALS if set(goal.wanted) <= set(self.attributes)]
         self.card: str = self.checkpoint.card
         self.evaluation: dict[str, Any] = self.checkpoint.evaluation
 
@@ -57,6 +58,7 @@ class Editor:
         self.generation = Generation(renderer)
         self.guidance = Guidance(renderer)
         self.hair = self.guidance.hair
+        self.looks = Looks(self.guidance, self.goals)
         self.morphing = Morphing(renderer, self.photos)
         self.recipes = EditRecipes(renderer, self.generation)
         self.files = EditFiles(renderer, self.photos, self.recipes)
@@ -251,6 +253,10 @@ class Editor:
     ) -> Face:
         """The face with its hair on the way from its own colour (0) to a named shade (1)."""
         return self.hair.dye(face, shade, amount, strengths, locks)
+
+    def put_on(self, face: Face, look: str, amount: float = 1.0, detail: float = DETAIL, locks: Collection[str] = ()) -> Face:
+        """The face with a look of `goals`, by its name: 0 is the face as it was, 1 is where `guide` ends."""
+        return self.looks.put_on(face, look, amount, detail, locks)
 
     def report(
         self,

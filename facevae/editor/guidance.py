@@ -58,18 +58,11 @@ class Guidance:
             raise ValueError("nothing was asked for: name at least one attribute")
         self.renderer.check_attributes(wanted)
         config = GuidanceConfig(steps=steps, target=target)
-        asked, shade = wanted, shade_of(wanted)
-        if shade is not None:
-            face, strengths = self.hair.dye(face, shade, None, strengths, locks), {}
-            wanted = {name: want for name, want in wanted.items() if name not in HAIR_COLOURS}
-        put_on = [name for name in self.renderer.makeup.names if wanted.get(name)]
-        if put_on:
-            face, strengths = self._made_up(face, put_on, strengths, locks), {}
-            wanted = {name: want for name, want in wanted.items() if name not in put_on}
+        asked = wanted
+        face, wanted, made_up = self.put_on(face, wanted, strengths, locks)
         if not wanted:
-            yield self._put_on(face, asked, detail)
+            yield self._step_of(face, asked, detail)
             return
-        face = self.renderer.bake(face, strengths, locks)
         seen = self.renderer.probabilities(face, detail=detail)
         unsure = {name: want for name, want in wanted.items() if (seen[name] if want else 1 - seen[name]) < target}
         carried = {name: want for name, want in unsure.items() if name in FLOW_LABELS}
@@ -81,7 +74,22 @@ class Guidance:
             *_, last = self._along(faces, carried, target, detail)
             face = last.face
         rest = {name: want for name, want in wanted.items() if not faces or name not in carried}
-        yield from self._search(face, wanted, rest, asked, config, detail, self._held(wanted, bool(put_on), locks))
+        yield from self._search(face, wanted, rest, asked, config, detail, self._held(wanted, made_up, locks))
+
+    def put_on(
+        self, face: Face, wanted: Mapping[str, bool], strengths: Mapping[str, float], locks: Collection[str]
+    ) -> tuple[Face, Mapping[str, bool], bool]:
+        """The face with the strengths and what of the wanted needs no search: a hair colour, make-up. What is left to search for, and
+        whether make-up was put on."""
+        shade = shade_of(wanted)
+        if shade is not None:
+            face, strengths = self.hair.dye(face, shade, None, strengths, locks), {}
+            wanted = {name: want for name, want in wanted.items() if name not in HAIR_COLOURS}
+        worn = [name for name in self.renderer.makeup.names if wanted.get(name)]
+        if worn:
+            face, strengths = self._made_up(face, worn, strengths, locks), {}
+            wanted = {name: want for name, want in wanted.items() if name not in worn}
+        return self.renderer.bake(face, strengths, locks), wanted, bool(worn)
 
     def _flow_faces(self, face: Face, wanted: Mapping[str, bool], locks: Collection[str]) -> list[Face]:
         """The face along the latent flow to the wanted labels, gentle ones first; none where the flow does not lead there."""
@@ -144,7 +152,7 @@ class Guidance:
         worn = self.renderer.makeup.strengths(torch.from_numpy(face.offset))
         return self.renderer.bake(face, {name: FULL - worn[name] for name in names}, locks)
 
-    def _put_on(self, face: Face, wanted: Mapping[str, bool], detail: float) -> GuideStep:
+    def _step_of(self, face: Face, wanted: Mapping[str, bool], detail: float) -> GuideStep:
         """The one step to a hair colour or to make-up, which is no search."""
         seen = self.renderer.probabilities(face, detail=detail)
         sure = min(seen[name] if want else 1 - seen[name] for name, want in wanted.items())

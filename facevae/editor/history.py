@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -30,19 +31,33 @@ class Edit:
     starts: Mapping[str, float] = field(default_factory=dict)
 
     def changed(self, other: "Edit") -> tuple[str, ...]:
-        """What differs from another edit: attributes by name, and "face", "locks", "detail"."""
+        """What differs from another edit: attributes by name, and "face", "amount" (of a look), "locks", "detail"."""
         names = [n for n in {**self.strengths, **other.strengths} if self.strengths.get(n, 0.0) != other.strengths.get(n, 0.0)]
+        scaled = rescaled(self.face, other.face)
         parts = (
-            ("face", not alike(self.face, other.face)),
+            ("face", not scaled and not alike(self.face, other.face)),
+            ("amount", scaled),
             ("locks", set(self.locks) != set(other.locks)),
             ("detail", self.detail != other.detail),
         )
         return (*names, *(part for part, differs in parts if differs))
 
+    @property
+    def values(self) -> tuple[Any, ...]:
+        """What a drag changes: strengths, photo detail, amounts of looks."""
+        return dict(self.strengths), self.detail, tuple(look.amount for look in self.face.looks)
+
 
 def alike(a: Face, b: Face) -> bool:
     """The same crop with the same guidance: a likeness that was only refined is nothing that a person did."""
-    return a is b or (a.crop is b.crop and np.array_equal(a.offset, b.offset))
+    return a is b or (a.crop is b.crop and np.array_equal(a.offset, b.offset) and len(a.looks) == len(b.looks))
+
+
+def rescaled(a: Face, b: Face) -> bool:
+    """The same crop with the same looks, of which one is worn more or less."""
+    same = a.crop is b.crop and len(a.looks) == len(b.looks)
+    pairs = list(zip(a.looks, b.looks, strict=True)) if same else []
+    return all(x.parts is y.parts for x, y in pairs) and any(x.amount != y.amount for x, y in pairs)
 
 
 @dataclass(frozen=True)

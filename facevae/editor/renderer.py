@@ -234,7 +234,7 @@ class Renderer:
 
     def reset(self, face: Face) -> Face:
         """The face as it was before any guidance."""
-        return with_offset(face, np.zeros_like(face.latent), ())
+        return replace(with_offset(face, np.zeros_like(face.latent), ()), looks=())
 
     def bake(self, face: Face, strengths: Mapping[str, float], locks: Collection[str] = ()) -> Face:
         """The face with these strengths in its offset, so that all sliders start from zero again."""

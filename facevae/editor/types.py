@@ -66,6 +66,16 @@ class EditPart:
 
 
 @dataclass(frozen=True, eq=False)
+class Look:
+    """A look that a face wears: what it does to the latent in full, and how much of that, 0 to 1, is in the face's `offset`."""
+
+    name: str
+    label: str
+    parts: tuple[EditPart, ...]
+    amount: float = 1.0
+
+
+@dataclass(frozen=True, eq=False)
 class Face:
     """A face in the latent space and, where it came from a photo, its place in it. NumPy arrays, never changed.
 
@@ -96,6 +106,8 @@ class Face:
     """The attributes that `offset` is about, but for its `earlier` parts; None where it may be about any."""
     earlier: tuple[EditPart, ...] = ()
     """The parts of `offset` that were there before its last one, each of which is laid on where it is about."""
+    looks: tuple[Look, ...] = ()
+    """The looks in `offset` that can be scaled and taken off again, the newest last."""
     applied: tuple[EditPart, ...] | None = None
     """What `photo` already shows of an edit, where it is a reopened saved one; `start` is G(latent + their sum) then."""
     baked: tuple[EditPart, ...] | None = None

@@ -72,16 +72,29 @@ class FlowMoves:
 
         The way to noise and back under its own labels leads nowhere, but for the error of the solver, which is taken off.
         """
+        origin, strengths = self.origin(z), guidance or ladder(wanted)
+        return self._walk(origin, self._target(origin, wanted).expand(len(strengths), -1), strengths)
+
+    @torch.no_grad()
+    def moves_to(self, z: Float[Tensor, " d"], wishes: Sequence[Mapping[str, bool]], guidance: float) -> Float[Tensor, "k d"]:
+        """What must be added to z for each of several wishes, all at one strength of guidance, in one batch."""
         origin = self.origin(z)
-        target = origin.labels.clone()
-        column = self.attributes.index
+        return self._walk(origin, torch.cat([self._target(origin, wanted) for wanted in wishes]), [guidance] * len(wishes))
+
+    def _target(self, origin: "Origin", wanted: Mapping[str, bool]) -> Float[Tensor, "1 a"]:
+        """The labels of a face that is as wanted; what goes along with them is left open."""
+        target, column = origin.labels.clone(), self.attributes.index
         for name, want in wanted.items():
             change = abs((1.0 if want else -1.0) - origin.labels[0, column(name)]) / 2
             target[0, [column(other) for other in GO_ALONG.get(name, ()) if other in self.attributes]] *= 1 - change
         for name, want in wanted.items():
             target[0, column(name)] = 1.0 if want else -1.0
-        strengths = torch.tensor([0.0, *(guidance or ladder(wanted))])
-        noise, labels, away_from = (row.expand(len(strengths), -1) for row in (origin.noise, target, origin.labels))
+        return target
+
+    def _walk(self, origin: "Origin", targets: Float[Tensor, "k a"], guidance: Sequence[float]) -> Float[Tensor, "k d"]:
+        """From the origin's noise to each of the targets; the first row of the batch goes back to the face itself."""
+        strengths, labels = torch.tensor([0.0, *guidance]), torch.cat([targets[:1], targets])
+        noise, away_from = (row.expand(len(strengths), -1) for row in (origin.noise, origin.labels))
         ends = self.flow.colour(self.flow.flow(noise, DEPTH, 1.0, labels, away_from, strengths, STEPS))
         return ends[1:] - ends[0]
 

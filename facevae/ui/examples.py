@@ -32,8 +32,8 @@ class Examples:
     def keep(self, face: Face, refined: Face) -> None:
         """Whoever opens this example next finds it refined already; for any other face, nothing happens."""
         for index, example in enumerate(self._faces):
-            if example is face:
-                self._faces[index] = refined
+            if example.crop is face.crop:
+                self._faces[index] = self.editor.reset(refined)
 
     @property
     def tiles(self) -> list[tuple[Image.Image, str]]:

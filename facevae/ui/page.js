@@ -159,8 +159,8 @@
     const words = (document.querySelector("#slider-search input, #slider-search textarea")?.value || "").trim().toLowerCase();
     const fits = (text) => text.toLowerCase().includes(words);
     document.querySelectorAll(".fold[id^='group-']").forEach((group) => {
-      const found = [...group.querySelectorAll(".sigma, #hair-colour")].filter((block) => {
-        const fit = !words || fits(block.id === "hair-colour" ? block.textContent : name(block));
+      const found = [...group.querySelectorAll(".sigma")].filter((block) => {
+        const fit = !words || fits(name(block));
         block.classList.toggle("missed", !fit);
         return fit;
       });
@@ -244,4 +244,27 @@ document.addEventListener("loadedmetadata", ({ target }) => {
     else note.textContent = "The page was restarted, and your edit is lost. Open your photo again.";
   };
   if (left?.unsaved && left.app !== appId()) tellLoss();
+})();
+
+// One Tab stop for each row of choices, and arrows within it: the tabs, the examples, and choices side by side. Enter or Space chooses.
+(() => {
+  const ROWS = "[role=tablist], #examples .grid-container, .segmented .wrap";
+  const KEYS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }, CHOSEN = "[aria-selected=true], .selected, :checked";
+  const choices = (row) => [...row.querySelectorAll("button, input[type=radio]")].filter((choice) => choice.offsetParent !== null);
+  let waiting = 0;
+  const settle = () => document.querySelectorAll(ROWS).forEach((row) => {
+    const all = choices(row), first = all.find((choice) => choice.matches(CHOSEN)) ?? all[0];
+    all.forEach((choice) => { choice.tabIndex = choice === first || choice === document.activeElement ? 0 : -1; });
+  });
+  document.addEventListener("keydown", (event) => {
+    const row = KEYS[event.key] && event.target instanceof Element && event.target.closest(ROWS), all = row ? choices(row) : [];
+    const at = all.indexOf(event.target);
+    if (at < 0) return;
+    event.preventDefault();
+    all[(at + KEYS[event.key] + all.length) % all.length].focus();
+  });
+  new MutationObserver(() => {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(settle);
+  }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["class", "aria-selected"] });
 })();

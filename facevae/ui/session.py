@@ -42,9 +42,15 @@ class Session:
     drag: Mapping[Any, Any] = field(default_factory=dict)
     """The newest values of the sliders during a drag, by widget. Race: a live preview reaches the server before any event of Gradio
     does; a slider that it reports as moved is not set back by an event that left the page earlier."""
-    drag_end: tuple[Mapping[str, float], float] | None = None
-    """Strengths and photo detail at the end of a drag. Race: the history hears of them by a reading, which may come before or after the
+    drag_end: tuple[Any, ...] | None = None
+    """The values of the edit at the end of a drag. Race: the history hears of them by a reading, which may come before or after the
     end, and after readings from the middle; the one with these values completes the step."""
+    working: int = 0
+    """The action that is guiding; 0 while none is. Race: small pictures of looks would slow down the search that was tapped."""
+    touched_sec: float = float("-inf")
+    """When the page last asked for another picture."""
+    pictured: str = ""
+    """Of which crop the looks were drawn last; see `facevae.ui.edit.looks`."""
     moved_sec: float = float("-inf")
     """When the crop was last moved."""
     adjustments: dict[int, Adjustment] = field(default_factory=dict)
@@ -75,6 +81,20 @@ class Session:
         self.used()
         return self.action
 
+    def begin_work(self) -> int:
+        """Number of a new action that guides; see `working`."""
+        self.working = self.begin_action()
+        return self.working
+
+    @property
+    def guides(self) -> bool:
+        """Whether the newest action is guiding."""
+        return self.working != 0 and self.working == self.action
+
+    def end_work(self, action: int) -> None:
+        """It is over, unless another has taken its place."""
+        self.working = 0 if self.working == action else self.working
+
     def begin_opening(self) -> int:
         """Number of a new choice; see `opening`."""
         self.opening += 1
@@ -88,7 +108,16 @@ class Session:
     def begin_preview(self) -> int:
         """Number of a new preview; see `preview`."""
         self.preview += 1
+        self.touched()
         return self.preview
+
+    def touched(self) -> None:
+        """The page asks for another picture: what is less urgent waits."""
+        self.touched_sec = time.monotonic()
+
+    def touched_within(self, seconds: float) -> bool:
+        """Whether that was so lately."""
+        return time.monotonic() - self.touched_sec < seconds
 
     def show(self, action: int, face: Face) -> Face:
         """Record the face that an action sends to the page. That of a superseded action has no effect; see `face_now`."""

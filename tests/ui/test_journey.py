@@ -116,11 +116,11 @@ def test_before_and_after_by_keyboard(page) -> None:
     page.keyboard.press("Space")
     expect(page.locator("#result img")).to_have_attribute("alt", "Original photo")
     assert wait_for_change(page, edited) == first
-    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
     page.keyboard.press("Space")
     expect(page.locator("#slide img")).to_have_count(2)
-    page.keyboard.press("Shift+Tab")
-    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
     page.keyboard.press("Space")
     expect(page.locator("#result img")).to_have_attribute("alt", re.compile("Edited face: Bangs"))
 

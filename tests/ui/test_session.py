@@ -22,6 +22,11 @@ def at_rest(tab, session: Session, face) -> dict:
     return {**look, **values, **dict(zip(tab.crop.sliders, (0, 0, 1.3, 0), strict=True))}
 
 
+def tap(tab, look: str, widgets: dict):
+    """What a tap on a look does to the page, step by step."""
+    return tab.guidance.tap(widgets, gr.EventData(None, {"look": look}))
+
+
 def said(tab, updates) -> list[str]:
     """The texts that a stream writes into the status line."""
     return [update[tab.status] for update in updates if isinstance(update.get(tab.status), str)]
@@ -51,10 +56,10 @@ def test_results_of_a_superseded_action_are_ignored(tab, face, stream, overtake)
         "choose": lambda: tab.actions.choose(widgets, gr.EventData(None, {"index": 0})),
         "adjust": lambda: tab.actions.adjust(widgets),
         "reset": lambda: tab.actions.reset(widgets),
-        "guide": lambda: next(tab.guidance.follow(goal)(widgets)),
+        "guide": lambda: next(tap(tab, goal.name, widgets)),
         "refine": lambda: next(tab.crop.refine(session, face, True)),
     }
-    running = tab.crop.refine(session, face, True) if stream == "refine" else tab.guidance.follow(goal)(widgets)
+    running = tab.crop.refine(session, face, True) if stream == "refine" else tap(tab, goal.name, widgets)
     next(running)
     actions[overtake]()
     late = list(running)
@@ -67,7 +72,7 @@ def test_refinement_that_comes_late_leaves_guidance_alone(tab, face):
     session = Session()
     opened = tab.opening.open_face(session, face)
     widgets = at_rest(tab, session, face) | {tab.face: opened[tab.face]}
-    running = tab.guidance.follow(tab.editor.goals[0])(widgets)
+    running = tap(tab, tab.editor.goals[0].name, widgets)
     next(running)  # pressed before the page had asked for the refinement that follows an opening
     assert not said(tab, tab.crop.refine(session, opened[tab.face], True))
     assert said(tab, running)[-1] in (*SAID[tab.editor.goals[0].name], NO_FURTHER)
@@ -122,14 +127,10 @@ def test_an_example_is_refined_once_for_all(tab, face, monkeypatch):
     assert not said(tab, tab.crop.refine(Session(), tab.examples.faces[0], True))
 
 
-def goal_named(tab, name):
-    return next(goal for goal in tab.editor.goals if goal.name == name)
-
-
 def test_a_hair_colour_is_there_at_once_and_has_no_report(tab, monkeypatch):
     monkeypatch.setattr(tab.editor.renderer, "parser", only("hair"))
     session, (face,) = Session(), tab.editor.generate([3])
-    updates = list(tab.guidance.follow(goal_named(tab, "black_hair"))(at_rest(tab, session, face)))
+    updates = list(tap(tab, "black_hair", at_rest(tab, session, face)))
     assert said(tab, updates) == ["Black hair …", "Black hair: done."]
     last = next(update for update in reversed(updates) if tab.guidance.report in update)
     assert last[tab.guidance.report] == "" and last[tab.guidance.stop]["interactive"] is False
@@ -151,13 +152,13 @@ def test_a_look_says_how_it_ended(tab, face, monkeypatch, moves, reason, words):
         yield GuideStep(moved, 1, 1, 0.9, dict.fromkeys(wanted, 0.9), 0.1, True, reason)
 
     monkeypatch.setattr(tab.editor, "guide", guide)
-    updates = tab.guidance.follow(goal_named(tab, "smiling"))(at_rest(tab, Session(), face))
+    updates = tap(tab, "smiling", at_rest(tab, Session(), face))
     assert said(tab, list(updates)) == ["Smiling …", words]
 
 
 def test_where_there_is_no_hair_to_dye_nothing_goes_on_running(tab, face):
     """Its Stop button stayed on, and the line said "starting" for good."""
-    updates, running = [], tab.guidance.follow(goal_named(tab, "blond"))(at_rest(tab, Session(), face))
+    updates, running = [], tap(tab, "blond", at_rest(tab, Session(), face))
     with pytest.raises(gr.Error, match="too little hair"):
         for update in running:
             updates.append(update)

@@ -35,7 +35,7 @@ MARK_MIN, MARK_SHARE = 2, 0.2
 WINDOW_SEC = 15
 MORE_MEMORY, MORE_FILES = 1.05, 1.25
 SHOWN_ERRORS = 8
-KINDS = re.compile(r" (slider|goal)-.*")
+KINDS = re.compile(r" (slider)-.*")
 Colour = tuple[int, int, int]
 
 
@@ -92,7 +92,7 @@ class LoadRecord:
     """Pictures that showed somebody else's colour, or nobody's."""
 
     def log(self, name: str, seconds: float, wrong: str) -> None:
-        """An event of the page is over; all sliders and all goals are alike."""
+        """An event of the page is over; all sliders are alike."""
         self.seconds[KINDS.sub(r" \1-…", name)].append(seconds)
         if wrong:
             self.errors.append(f"{name}: {wrong}")
@@ -117,7 +117,7 @@ class User:
         self.drawn: dict[int, list[str]] = {}
         self.slider_client = SliderClient(visitor)
         self.sliders = [name for name in self.slider_client.look if name.startswith("slider-") and not name.startswith("slider-own")]
-        self.goals = [name for name in visitor.ids if name.startswith("goal-") and visitor.listening(name, "click")]
+        self.looks = re.findall(r'data-look="(\w+)"', visitor.value("look-tiles"))
         self.actions = [self.drag, self.open, self.guide, self.morph, self.generate, self.save, self.api]
         self.often = [*self.actions, self.drag, self.drag, self.drag, self.morph]
 
@@ -196,8 +196,8 @@ class User:
         await self.look(self.visitor.value("result"), "edit")
 
     async def guide(self) -> None:
-        """Towards a goal, half of the time stopped on the way."""
-        tasks = self.visitor.fire(str(self.random.choice(self.goals)), "click")
+        """A look, put on or taken off, half of the time stopped on the way."""
+        tasks = self.visitor.fire("look-tiles", "select", {"look": str(self.random.choice(self.looks))})
         if self.random.random() < 0.5:
             await asyncio.sleep(GUIDE_SEC)
             self.visitor.fire("stop", "click")

@@ -75,6 +75,7 @@ class EditActions:
             **page.crop.pictures(face),
             page.status: say(f"{which(face)}Frame moved."),
             page.stop: gr.update(interactive=False),
+            **page.looks.show(face),
             **page.preview.update(face, widgets[page.preview.view], widgets[page.preview.show], requested),
         }
 
@@ -128,7 +129,8 @@ class EditActions:
         page, session, name = self.rendering, widgets[self.rendering.session], widgets[self.downloads.presets]
         strengths, locks = self.downloads.preset(widgets[self.downloads.store], name)
         page.catch_up(widgets)
-        face, detail = require_face(widgets[page.face]), widgets[page.panel.detail]
+        face, detail = page.last_edit(widgets).face, widgets[page.panel.detail]
+        face, strengths = page.with_hair(session, face, strengths, locks)
         edit = Edit(face, strengths, locks, detail, dict(session.adjustments), dict(session.starts))
         page.history.remember(session, edit, f"Look {name}")
         return self.show(widgets, edit, f"{name} applied.")

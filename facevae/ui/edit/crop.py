@@ -7,6 +7,8 @@ from typing import Any
 import gradio as gr
 
 from facevae.editor import NO_FACE, Adjustment, Editor, Face, RefineStep
+from facevae.editor.edit_parts import offset_parts
+from facevae.photo.regions import TINTS
 from facevae.settings import CROP
 from facevae.ui.components import FRAME_SEC, QUEUED, advice, ends_silently, html, one_sentence, portrait, reconstruction, say, slider
 from facevae.ui.examples import Examples
@@ -151,7 +153,8 @@ def movable(face: Face) -> bool:
 def worth_refining(face: Face) -> bool:
     """A face of a photo that has not been refined yet; where none was found, the crop has to be placed first.
 
-    What guidance found, it found for the likeness as it was, and what was saved or made a start is in the picture.
+    What guidance found, it found for the likeness as it was, and what was saved or made a start is in the picture. Dyes and make-up
+    tint the photo itself.
     """
-    fresh = face.applied is None and face.baked is None and not face.offset.any()
+    fresh = face.applied is None and face.baked is None and all(set(part.about or "*") <= set(TINTS) for part in offset_parts(face))
     return face.source is not None and not face.refined and face.message != NO_FACE and fresh

@@ -1,4 +1,4 @@
-"""Looks: goal buttons, a free form, and the pictures of guidance by the classifier."""
+"""Guidance on the Edit tab: a tap on a look, a free form, progress and report."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -9,13 +9,13 @@ import numpy as np
 
 from facevae.attributes import PUT_ON, wanted_of
 from facevae.editor import Editor, Goal
+from facevae.editor.looks import taken_off, worn
 from facevae.ui.components import (
     FRAME_SEC,
     LIVE,
     QUEUED,
     Widgets,
     ends_silently,
-    heading,
     html,
     one_sentence,
     refusal,
@@ -24,10 +24,9 @@ from facevae.ui.components import (
     wishes,
 )
 from facevae.ui.edit.guidance_report import Progress, draw_report, wish_words
+from facevae.ui.edit.looks import LooksPanel
 from facevae.ui.edit.rendering import EditRendering
 
-FIRST_ROW = ("smiling", "blond", "brown_hair", "black_hair", "red_hair", "gray_hair", "makeup", "glasses")
-"""Looks that look right on most photos."""
 SAID = {
     "smiling": ("Smile added.", "You are already smiling in this photo."),
     "serious": ("Smile removed.", "You are already serious in this photo."),
@@ -44,22 +43,15 @@ NO_FURTHER = "This is as far as it goes on this photo. Try the slider."
 
 
 class GuidancePanel:
-    """Buttons, free form and report. `stop`, which is shown while something runs, stops refinement, too."""
+    """Looks, free form and report. `stop`, which is shown while something runs, stops refinement, too."""
 
     def __init__(self, editor: Editor, stop: gr.Button) -> None:
         self.editor, self.stop = editor, stop
-        heading("Looks")
-        self.buttons: list[tuple[Goal, gr.Button]] = []
-        self._lay_out_goals([goal for goal in editor.goals if goal.name in FIRST_ROW])
-
-    def _lay_out_goals(self, goals: list[Goal]) -> None:
-        with gr.Row(elem_classes="goals"):
-            self.buttons += [(goal, gr.Button(goal.label, size="sm", min_width=60, elem_id=f"goal-{goal.name}")) for goal in goals]
+        self.looks = LooksPanel(editor)
 
     def lay_out_more(self) -> None:
         """Looks that seldom look right, the free form, and the report, in a place of their own."""
-        heading("Experimental")
-        self._lay_out_goals([goal for goal in self.editor.goals if goal.name not in FIRST_ROW])
+        self.looks.lay_out_more()
         with gr.Accordion("Combine several", open=False, elem_id="wishes"):
             menu = {"multiselect": True, "value": [], "elem_classes": "bare", "min_width": 120}
             self.with_it = gr.Dropdown(wishes(self.editor), label="Add", elem_id="wish-with", **menu)
@@ -70,22 +62,33 @@ class GuidancePanel:
     def wire(self, rendering: EditRendering, after: list[dict[str, Any]]) -> None:
         """`rendering` shows a step; the events `after` draw the page again."""
         self.rendering, self.status, widgets = rendering, rendering.status, rendering.widgets
-        shown = [rendering.face, rendering.panel.marks, *rendering.pictures, *rendering.panel.placed, self.status, self.stop, self.report]
+        shown = [*rendering.shown, self.stop, self.report]
         to = {"outputs": shown, "show_progress": "hidden", **QUEUED}
-        runs = [button.click(self.follow(goal), widgets, **to) for goal, button in self.buttons]
+        taps = [self.looks.tiles.select, self.looks.more_tiles.select]
+        runs = [tap(self.tap, widgets, trigger_mode="multiple", **to) for tap in taps]  # another look may be wanted before one is there
         runs.append(self.guide.click(self.follow_wishes, widgets | {self.with_it, self.without}, **to))
         for run in runs:
             for step in after:
                 run = run.then(**step)
         self.stop.click(lambda session: session.stop(), rendering.session, None, **LIVE)
 
-    def follow(self, goal: Goal) -> Any:
-        """The handler of one button."""
+    def tap(self, widgets: Widgets, chosen: gr.EventData) -> Iterator[dict[Any, Any]]:
+        """A look was tapped: it is put on, or taken off where the face wears it."""
+        face = require_face(widgets[self.rendering.face])
+        with one_sentence():
+            goal = self.editor.looks.goal(str(chosen.look))
+        if any(look.name == goal.name for look in face.looks):
+            yield self.take_off(goal, widgets)
+        else:
+            yield from self.run(goal.label, goal.wanted, widgets, goal)
 
-        def run(widgets: Widgets) -> Iterator[dict[Any, Any]]:
-            yield from self.run(goal.label, goal.wanted, widgets, SAID.get(goal.name))
-
-        return run
+    def take_off(self, goal: Goal, widgets: Widgets) -> dict[Any, Any]:
+        """The face without a look; sliders keep their changes."""
+        page, session = self.rendering, widgets[self.rendering.session]
+        _, edit = page.begin(widgets)
+        edit = page.new_edit(session, taken_off(edit.face, goal.name), edit.detail, edit.strengths, edit.locks)
+        page.history.remember(session, edit, f"{goal.label} off")
+        return page.show_edit(session, edit, widgets[page.preview.view], widgets[page.preview.show], f"{goal.label} taken off.")
 
     def follow_wishes(self, widgets: Widgets) -> Iterator[dict[Any, Any]]:
         """The handler of the free form."""
@@ -97,17 +100,16 @@ class GuidancePanel:
         yield from self.run(label[0].upper() + label[1:], wanted, widgets)
 
     @ends_silently
-    def run(
-        self, label: str, wanted: Mapping[str, bool], widgets: Widgets, said: tuple[str, str] | None = None
-    ) -> Iterator[dict[Any, Any]]:
-        """Guide, and show it; the face takes over what the sliders request, so that they start from it again. `said` as in `SAID`."""
+    def run(self, label: str, wanted: Mapping[str, bool], widgets: Widgets, goal: Goal | None = None) -> Iterator[dict[Any, Any]]:
+        """Guide, and show it; the face takes over what the sliders request, so that they start from it again, and the look `goal`."""
         page, session, shown = self.rendering, widgets[self.rendering.session], require_face(widgets[self.rendering.face])
         editor, edit = page.begin(widgets)
         detail = edit.detail
         with one_sentence():
-            before = editor.bake(edit.face, edit.strengths, edit.locks)
-        action, drawn_sec, step, placed = session.begin_action(), 0.0, None, False
-        yield {self.stop: gr.update(interactive=True), self.status: say(f"{label} …"), self.report: ""}
+            before = editor.bake(editor.looks.make_room(edit.face, wanted) if goal else edit.face, edit.strengths, edit.locks)
+        action, drawn_sec, step, placed = session.begin_work(), 0.0, None, False
+        tiles = self.looks.show_coming(before, goal) if goal else {}
+        yield {self.stop: gr.update(interactive=True), self.status: say(f"{label} …"), self.report: "", **tiles}
         progress, seen = Progress(wanted), self.editor.probabilities(before, detail=detail)
         with one_sentence(), session.keeping(action, shown):
             try:
@@ -123,24 +125,28 @@ class GuidancePanel:
                         placed, drawn_sec = True, time.monotonic()
             except ValueError:  # nothing goes on that could be stopped
                 if session.action == action:
-                    yield {self.stop: gr.update(interactive=False), self.status: ""}
+                    session.end_work(action)
+                    yield {self.stop: gr.update(interactive=False), self.status: "", **self.looks.show(edit.face)}
                 raise
+        session.end_work(action)
         if step is not None and session.action == action:
-            done, already = said or (f"{label}: done.", f"{label}: nothing to change in this photo.")
+            said = (f"{label}: done.", f"{label}: nothing to change in this photo.")
+            done, already = SAID.get(goal.name, said) if goal else said
+            face = worn(before, step.face, goal.name, goal.label) if goal else step.face
             if session.stopped:
                 words = "Stopped."
             elif step.reason not in ("target", PUT_ON):
                 words = NO_FURTHER
             else:
                 words = already if np.allclose(step.face.offset, before.offset) else done
-            sliders = page.panel.set_to_face(session, step.face)
+            sliders = page.panel.set_to_face(session, face) | self.looks.show(face)
             session.step_words = label
             report = ""
             if step.reason != PUT_ON:
                 with one_sentence():
                     report = progress.draw() + draw_report(editor.report(before, {}, step.face, wanted, detail))
             yield {
-                **page.guide_step(session, session.show(action, step.face), widgets, detail, seen),
+                **page.guide_step(session, session.show(action, face), widgets, detail, seen),
                 self.status: say(words),
                 self.stop: gr.update(interactive=False),
                 self.report: report,

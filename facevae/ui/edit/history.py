@@ -1,6 +1,5 @@
 """History of the edit: undo, redo, and the strip of its steps."""
 
-from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -64,7 +63,7 @@ class HistoryStrip:
         else:
             session.history = history.do(edit, self.describe(edit, changed), key=" ".join(sorted(changed)) if len(changed) == 1 else "")
         # Readings come late, and some of them from the middle of a drag.
-        if session.drag_end == (edit.strengths, edit.detail):
+        if session.drag_end == edit.values:
             session.history, session.drag_end = session.history.close(), None
 
     def replace(self, session: Session, edit: Edit) -> dict[Any, Any]:
@@ -73,13 +72,13 @@ class HistoryStrip:
             session.history = session.history.shown_as(edit)
         return self.show(session)
 
-    def end_drag(self, session: Session, strengths: Mapping[str, float], detail: float) -> None:
-        """The user has let go of a slider: the step with these values is complete. See `Session.drag_end`."""
+    def end_drag(self, session: Session, edit: Edit) -> None:
+        """The user has let go of a slider: the step with the values of this edit is complete. See `Session.drag_end`."""
         now = session.history and session.history.now
-        if now and (now.strengths, now.detail) == (strengths, detail):
+        if now and now.values == edit.values:
             session.history, session.drag_end = session.history.close(), None
         else:
-            session.drag_end = strengths, detail
+            session.drag_end = edit.values
 
     def describe(self, edit: Edit, changed: tuple[str, ...]) -> str:
         """ "Smile +2", "Kept: Hat"."""
@@ -88,6 +87,8 @@ class HistoryStrip:
             if name == "locks":
                 held = [in_words(lock)[0] for lock in edit.locks]
                 parts.append(f"Kept: {', '.join(held)}" if held else "Nothing kept")
+            elif name == "amount":
+                parts.append(f"{edit.face.looks[-1].label} {edit.face.looks[-1].amount:.0%}")
             elif name == "detail":
                 parts.append(f"Sharpness {edit.detail:g}")
             else:

@@ -1,6 +1,6 @@
 // Live preview during a drag: requests one picture at a time and puts it over Gradio's own (live_preview.py says why).
 // The last value is always requested, and Gradio's picture of it comes when the drag rests.
-const TRACKS = ".sigma, #detail", REST_MS = 250;
+const TRACKS = ".sigma, #detail, #look-amount", REST_MS = 250;
 let look = null; // values of the widgets by id, as Gradio reported them last
 let changes = 0; // changes of the page by Gradio: an answer that was requested before the last one is dropped
 let busy = false, again = false, resting = 0, dragging = false;

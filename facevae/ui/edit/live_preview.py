@@ -50,7 +50,6 @@ class LivePreview:
         self.widget.release(rendering.end_drag, rendering.widgets, None, **LIVE)
         # What the script cannot read off the page's sliders, it gets whenever it changes; no request comes of that.
         others = [self.preview.view, self.preview.show, self.panel.locks, self.panel.version]
-        others += [self.panel.colour] if self.panel.colours else []
         values = [self.widget, *self.inputs]
         gr.on(
             [widget.change for widget in others],
@@ -81,7 +80,7 @@ class LivePreview:
     def answer(self, session: Session, face: Face, widgets: Widgets) -> dict[str, str]:
         """The edit, as the page shows it: what Gradio sends when the drag rests, but for the detail net's work, which takes too long."""
         requested = self.panel.requested_edit(session, widgets)
-        requested = replace(requested, editor=requested.editor.quick())
+        face, requested = requested.on(face), replace(requested, editor=requested.editor.quick())
         picture = np.asarray(self.preview.draw(face, widgets[self.preview.view], EDITED, requested))
         return {"picture": data_url(picture, GRADIO_QUALITY), "words": self.preview.describe(face, EDITED, requested)}
 

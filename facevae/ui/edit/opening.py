@@ -1,5 +1,6 @@
 """Opening a face in the Edit tab: from a file, the camera, an example, a link, a tab."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from facevae.ui.examples import Examples
 from facevae.ui.session import Session
 from facevae.ui.widgets.face_tiles import which
 
-FIRST_STRENGTHS = {"Brown_Hair": 3.0, "Heavy_Makeup": 2.5}
+FIRST_LOOK, FIRST_STRENGTHS = "brown_hair", {"Heavy_Makeup": 2.5}
 FIRST_WORDS = "Drag the line: left is the photo, right is the edit."
 MOST_OTHERS = 100_000
 
@@ -34,20 +35,7 @@ class Opening:
     def outputs(self) -> list[Any]:
         """What changes when another face is opened; see `open_face`."""
         page = self.rendering
-        return [
-            page.face,
-            *page.pictures,
-            page.preview.tiles,
-            page.preview.view,
-            page.preview.show,
-            page.stop,
-            page.report,
-            *page.readings,
-            *page.crop.opened,
-            *page.panel.inputs,
-            page.panel.detail,
-            *self.custom.opened,
-        ]
+        return [*page.shown, page.preview.view, page.preview.show, *self.custom.opened]
 
     def open_face(self, session: Session, face: Face | None) -> dict[Any, Any]:
         """Show a face without a change: sliders at its position, the crop as found."""
@@ -95,9 +83,11 @@ class Opening:
 
     def first_visit(self, session: Session) -> dict[Any, Any]:
         """The first example with an edit, beside the photo as it is, to show what the page is for."""
-        face = self.examples.faces[0]
-        strengths = {name: strength for name, strength in FIRST_STRENGTHS.items() if name in self.rendering.editor.directions}
-        return self.show(session, Opened(face, strengths), "", COMPARE if strengths else EDITED)
+        face, editor = self.examples.faces[0], self.rendering.editor
+        strengths = {name: strength for name, strength in FIRST_STRENGTHS.items() if name in editor.directions}
+        with suppress(ValueError):  # another checkpoint may know no such look, or find no hair
+            face = editor.put_on(face, FIRST_LOOK)
+        return self.show(session, Opened(face, strengths), "", COMPARE if strengths or face.looks else EDITED)
 
     def show(self, session: Session, opened: Opened, greeting: str, show: str = EDITED) -> dict[Any, Any]:
         """A face that has just come, with its edit. Locks of the face before go, sliders of the visitor's own stay."""
@@ -105,7 +95,8 @@ class Opening:
         session.begin_opening()  # a file that is still being read comes too late
         own = self.custom.join(session, opened.own)
         session.adjustments.clear()
-        edit = page.new_edit(session, face, detail, opened.strengths, opened.locks)
+        face, strengths = page.with_hair(session, face, opened.strengths, opened.locks)
+        edit = page.new_edit(session, face, detail, strengths, opened.locks)
         page.history.begin(session, edit, greeting.strip(" .") or "Opened")
         words = FIRST_WORDS if show == COMPARE else f"{greeting}{which(face)}{advice(face)}"
         view = IN_PHOTO if face.message == NO_FACE else FACE_ONLY  # to see where the crop has to go

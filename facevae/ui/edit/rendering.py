@@ -8,10 +8,12 @@ import gradio as gr
 
 from facevae.editor import Adjustment, Editor, Face
 from facevae.editor.history import Edit
+from facevae.editor.looks import look_of_hair, worn
 from facevae.ui.components import NO_FACE, Widgets, require_face, say
 from facevae.ui.edit.crop import CropPanel
 from facevae.ui.edit.guidance_report import list_scores
 from facevae.ui.edit.history import HistoryStrip
+from facevae.ui.edit.looks import LooksPanel
 from facevae.ui.edit.preview import Preview
 from facevae.ui.edit.sliders import RequestedEdit, SliderPanel
 from facevae.ui.session import Session
@@ -32,6 +34,7 @@ class EditRendering:
     scores: gr.HTML
     stop: gr.Button
     report: gr.HTML
+    looks: LooksPanel
     preview: Preview
     panel: SliderPanel
     history: HistoryStrip
@@ -48,6 +51,22 @@ class EditRendering:
     def pictures(self) -> list[Any]:
         """The outputs of `draw_preview`."""
         return [self.preview.result, self.preview.slide]
+
+    @property
+    def shown(self) -> list[Any]:
+        """The outputs of `show_edit`."""
+        return [
+            self.face,
+            *self.pictures,
+            self.preview.tiles,
+            self.stop,
+            self.report,
+            *self.readings,
+            *self.looks.outputs,
+            *self.crop.opened,
+            *(widget for widget in self.panel.inputs if widget is not self.panel.amount),
+            self.panel.detail,
+        ]
 
     @property
     def readings(self) -> list[Any]:
@@ -90,18 +109,28 @@ class EditRendering:
         session = widgets[self.session]
         if session.history is not None and not self.panel.current(session, widgets):
             return session.history.now
-        return self.edit_now(session, require_face(widgets[self.face]), self.requested_edit(widgets))
+        requested = self.requested_edit(widgets)
+        return self.edit_now(session, requested.on(require_face(widgets[self.face])), requested)
 
     def begin(self, widgets: Widgets) -> tuple[Editor, Edit]:
         """The edit that an action starts from, now a step of the history; and the editor with the visitor's own directions."""
         self.catch_up(widgets)
         return widgets[self.session].editor(self.editor), self.last_edit(widgets)
 
+    def with_hair(self, session: Session, face: Face, strengths: Any, locks: Any) -> tuple[Face, dict[str, float]]:
+        """An edit from a recipe, a link or a preset: its hair colour, which has no slider, becomes a look of the face."""
+        hair = {name: strength for name, strength in strengths.items() if name in self.panel.colours and strength}
+        rest = {name: strength for name, strength in strengths.items() if name not in hair}
+        if not hair:
+            return face, rest
+        look = look_of_hair(max(hair, key=lambda name: abs(hair[name])))
+        return worn(face, session.editor(self.editor).bake(face, hair, locks), look.name, look.label), rest
+
     def catch_up(self, widgets: Widgets) -> None:
         """Add to the history what no reading has added yet, so that the next action can be undone to here."""
         session = widgets[self.session]
         if session.history is not None and self.current(widgets):
-            self.history.remember(session, self.edit_now(session, widgets[self.face], self.requested_edit(widgets)))
+            self.history.remember(session, self.last_edit(widgets))
 
     # ---- from an edit to the page
 
@@ -121,6 +150,7 @@ class EditRendering:
             **self.history.replace(session, self.edit_now(session, face, requested)),
             self.stop: gr.update(interactive=False),
             self.report: "",
+            **self.looks.show(face),
             **self.crop.show(face, session.adjustments.get(face.index, Adjustment())),
             **updates,
         }
@@ -132,7 +162,8 @@ class EditRendering:
         session = widgets[self.session]
         number = session.begin_preview()
         view, show = widgets[self.preview.view], widgets[self.preview.show]
-        drawn = self.preview.update(widgets[self.face], view, show, self.requested_edit(widgets))
+        requested = self.requested_edit(widgets)
+        drawn = self.preview.update(requested.on(widgets[self.face]), view, show, requested)
         if session.preview != number:
             return gr.skip(), gr.skip()
         return drawn[self.preview.result], drawn[self.preview.slide]
@@ -157,6 +188,7 @@ class EditRendering:
         if session.action != action or not self.current(widgets):
             return silence
         requested = self.requested_edit(widgets)
+        face = requested.on(face)
         edit = self.edit_now(session, face, requested)
         found = self.draw_readings(session, face, requested)
         if session.action != action or session.reading != reading or not self.current(widgets):  # again: reading takes time
@@ -189,5 +221,4 @@ class EditRendering:
     def end_drag(self, widgets: Widgets) -> None:
         """The user has let go of a slider."""
         if self.current(widgets):
-            request = self.requested_edit(widgets).request
-            self.history.end_drag(widgets[self.session], request.strengths, request.detail)
+            self.history.end_drag(widgets[self.session], self.last_edit(widgets))

@@ -8,15 +8,15 @@ import gradio as gr
 
 from facevae.attributes import HAIR_COLOURS, in_words
 from facevae.editor import Control, Editor, Face, control_of
+from facevae.editor.looks import scaled
 from facevae.request import EditRequest
-from facevae.ui.components import Widgets, fold, heading, html, segmented
+from facevae.ui.components import Widgets, fold, heading, html
 from facevae.ui.edit import lock_report
-from facevae.ui.edit.slider_marks import Mark, percent, style_sheet
+from facevae.ui.edit.slider_marks import Mark, style_sheet
 from facevae.ui.session import Session
 
 ROOM = 2.5
 """Faces score about so much to either side of the mean, so each axis is so much longer than the range of its strengths."""
-AS_IT_IS = "as it is"
 HAIR = "Hair colour"
 OWN_SLOTS = 4
 LISTEN = """document.addEventListener("facevae-lock", (event) => trigger("select", { place: event.detail }));"""
@@ -37,20 +37,24 @@ class RequestedEdit:
     """The value of each slider, by attribute."""
     chosen_locks: tuple[str, ...] = ()
     """Locks as the menu has them, hair colour being one; `request.locks` has them as the editor does."""
-    colour: str | None = None
-    """The hair colour that was chosen."""
+    amount: float | None = None
+    """How much of its newest look the face wears; None leaves it."""
+
+    def on(self, face: Face) -> Face:
+        """The face with the requested amount of its newest look."""
+        return scaled(face, self.amount)
 
     @property
     def words(self) -> str:
-        """ "Smile +2, Black hair +6", for screen readers."""
+        """ "Smile +2, Beard +6", for screen readers."""
         return ", ".join(f"{label} {change:+g}" for label, change in self.changes.items())
 
 
 class SliderPanel:
-    """Locks, sliders, and the choice of a hair colour; `detail` is the slider of the photo detail, which is elsewhere on the page."""
+    """Locks and sliders; `detail` and `amount`, of the newest look, are sliders elsewhere on the page."""
 
-    def __init__(self, editor: Editor, detail: gr.Slider) -> None:
-        self.editor, self.detail = editor, detail
+    def __init__(self, editor: Editor, detail: gr.Slider, amount: gr.Slider) -> None:
+        self.editor, self.detail, self.amount = editor, detail, amount
         groups = list(dict.fromkeys(control.group for control in editor.controls))
         self.colours = {control.name: control for control in editor.controls if control.name in HAIR_COLOURS}
         plain = [control for control in editor.controls if control.name not in self.colours]
@@ -59,12 +63,9 @@ class SliderPanel:
         html(f'<p class="note">{NOTE}</p>', "sliders-note")
         self.lock_report = lock_report.lock_line("locks-left")
         self.sliders: list[gr.Slider] = []
-        for group in groups:
-            with fold(group, f"group-{group.lower()}", is_open=group == groups[0]):
-                if group == "Hair" and self.colours:
-                    self._lay_out_colours()
-                with gr.Row(elem_classes="slider-grid"):
-                    self.sliders += [attribute_slider(control, slider_id(control)) for control in self.controls if control.group == group]
+        for group in dict.fromkeys(control.group for control in self.controls):
+            with fold(group, f"group-{group.lower()}", is_open=group == groups[0]), gr.Row(elem_classes="slider-grid"):
+                self.sliders += [attribute_slider(control, slider_id(control)) for control in self.controls if control.group == group]
         self._lay_out_own()
         # See `Session.slider_version`.
         self.version = gr.Number(0, visible="hidden", elem_id="placed")
@@ -91,12 +92,6 @@ class SliderPanel:
             placeholder="Find a slider", show_label=False, label="Find a slider", container=False, elem_id="slider-search", min_width=120
         )
 
-    def _lay_out_colours(self) -> None:
-        choices = [("Original", AS_IT_IS), *((control.label, name) for name, control in self.colours.items())]
-        self.colour = segmented(choices, HAIR, "hair-colour", show_label=True)
-        with gr.Row(elem_classes="slider-grid"):
-            self.amount = gr.Slider(0, 1, 0, step=0.1, label="Amount", visible=False, elem_id="hair-amount", **LOOK)
-
     def _lay_out_own(self) -> None:
         self.own_heading = heading("Your own", visible=False)
         self.own_sliders, self.own_places, self.own_removes = [], [], []
@@ -117,7 +112,7 @@ class SliderPanel:
     @property
     def placed(self) -> list[Any]:
         """What `set_to_face` changes."""
-        return [*([self.colour, self.amount] if self.colours else []), *self.sliders, *self.own_sliders, self.version]
+        return [self.amount, *self.sliders, *self.own_sliders, self.version]
 
     def own_controls(self, session: Session) -> list[Control]:
         """Those of the visitor's own directions."""
@@ -134,11 +129,8 @@ class SliderPanel:
     def requested_edit(self, session: Session, widgets: Widgets) -> RequestedEdit:
         """The one way from widget values to strengths and locks. Never raises: previews come this way, too."""
         editor = session.editor(self.editor)
-        colour, amount = (widgets[self.colour], widgets[self.amount]) if self.colours else (AS_IT_IS, 0)
+        amount = widgets[self.amount]
         strengths, changes, values = {}, {}, {}
-        if colour in self.colours and amount:
-            strengths[colour] = amount
-            changes[in_words(colour)[0]] = amount
         for slider, control in self.by_control(session):
             start, value = session.starts.get(control.name, 0.0), widgets[slider]
             values[control.name] = start if value is None else value  # an emptied number field requests no change
@@ -147,7 +139,7 @@ class SliderPanel:
                 changes[control.label] = change
         chosen = tuple(widgets[self.locks] or ())
         request = EditRequest(strengths, self.locked(chosen, editor), detail=widgets[self.detail])
-        return RequestedEdit(request, editor, changes, values, chosen, colour if colour in self.colours else None)
+        return RequestedEdit(request, editor, changes, values, chosen, None if amount is None else amount / 100)
 
     def current(self, session: Session, widgets: Widgets) -> bool:
         """Whether these values left the page after the server last set the sliders; see `Session.slider_version`."""
@@ -156,6 +148,7 @@ class SliderPanel:
     def remember_drag(self, session: Session, widgets: Widgets) -> None:
         """Keep the newest values of the sliders; see `Session.drag`."""
         session.drag = {widget: widgets[widget] for widget in (self.detail, *self.inputs)}
+        session.touched()
 
     def no_edit(self, session: Session, detail: float) -> RequestedEdit:
         """No slider moved, no lock."""
@@ -181,27 +174,19 @@ class SliderPanel:
         """Set all sliders to the position of the face, where they request no change."""
         session.starts = self.starts(session, face)
         session.slider_version += 1
-        colour = {self.colour: AS_IT_IS, self.amount: self.no_colour} if self.colours else {}
-        return {**colour, **self.slider_updates(session, session.starts), self.version: session.slider_version}
+        return {**self.slider_updates(session, session.starts), self.version: session.slider_version}
 
     def set_to_edit(
         self, session: Session, strengths: Mapping[str, float], locks: Sequence[str], detail: float
     ) -> tuple[Widgets, dict[Any, Any]]:
         """Set all widgets to an edit. Gives their values as an event would bring them, and the update.
 
-        A strength without a slider is left out.
+        A strength without a slider is left out; the amount stays that of the face.
         """
-        colour = next((name for name in self.colours if strengths.get(name)), AS_IT_IS)
-        top = self.max_amount(self.colours[colour]) if colour in self.colours else 0.0
-        amount = min(max(strengths.get(colour, 0.0), 0.0), top)  # outside its range Gradio would refuse every handler that reads it
         chosen = [name for name in locks if name not in self.colours and name in session.editor(self.editor).directions]
         chosen += [HAIR] if self.colours and set(self.colours) <= set(locks) else []
-        values: dict[Any, Any] = dict.fromkeys(self.own_sliders, 0.0) | {self.locks: chosen}
+        values: dict[Any, Any] = dict.fromkeys(self.own_sliders, 0.0) | {self.locks: chosen, self.amount: None}
         updates: dict[Any, Any] = {self.locks: gr.update(choices=self.lock_choices(session), value=chosen)}
-        if self.colours:
-            values |= {self.colour: colour, self.amount: amount}
-            updates |= {self.colour: colour, **(self.choose_colour(colour) if colour in self.colours else {self.amount: self.no_colour})}
-            updates[self.amount] |= {"value": amount}
         for slider, control in self.by_control(session):
             start = session.starts.get(control.name, 0.0)
             values[slider] = round(clipped(start + control.strength(strengths.get(control.name, 0.0)), control), 6)
@@ -233,23 +218,6 @@ class SliderPanel:
         session.slider_version += 1
         return {self.locks: gr.skip(), **self.slider_updates(session, moved), self.version: session.slider_version}
 
-    @property
-    def no_colour(self) -> dict[str, Any]:
-        """The update of "Amount" where no hair colour is chosen."""
-        return gr.update(value=0, visible=False)
-
-    def choose_colour(self, colour: str) -> dict[Any, Any]:
-        """A colour begins as strong as it was measured to work; "Original" takes it away."""
-        if colour not in self.colours:
-            return {self.amount: self.no_colour}
-        control = self.colours[colour]
-        return {self.amount: gr.update(value=round(control.safe_high, 1), maximum=self.max_amount(control), visible=True)}
-
-    @staticmethod
-    def max_amount(control: Control) -> float:
-        """How strong a hair colour can be made."""
-        return max(control.high, round(control.safe_high, 1))
-
     def draw_marks(self, session: Session, face: Face, requested: RequestedEdit, seen: dict[str, float]) -> str:
         """The style sheet of the marks beside the sliders; `seen` are the classifier's probabilities."""
         own = self.scores(session, self.editor.reset(face))
@@ -262,13 +230,6 @@ class SliderPanel:
             start, at = session.starts.get(control.name, 0.0), requested.values.get(control.name, 0.0)
             held = control.name in requested.request.locks
             rules.append(Mark(place, axis_of(control), own[control.name], start, safe, at, found, held).rule())
-        if requested.colour:
-            control = self.colours[requested.colour]
-            top = self.max_amount(control)
-            at = requested.request.strengths.get(requested.colour, 0.0)
-            rules.append(Mark("#hair-amount", (0, top), 0, 0, (0, control.safe_high), at).rule())
-        for k, name in enumerate(self.colours):
-            rules.append(f'#hair-colour label:nth-child({k + 2}) {{ --seen: "{percent(seen.get(name))}"; }}')
         return style_sheet(rules)
 
     @staticmethod

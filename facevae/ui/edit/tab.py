@@ -45,6 +45,7 @@ class EditTab:
             self.scores,
             self.stop,
             self.guidance.report,
+            self.guidance.looks,
             self.preview,
             self.panel,
             self.history,
@@ -86,7 +87,7 @@ class EditTab:
         """What changes the face."""
         self.guidance = GuidancePanel(self.editor, self.stop)
         self.detail = slider(PHOTO_DETAIL, "detail", info=DETAIL_NOTE, render=False)
-        self.panel = SliderPanel(self.editor, self.detail)
+        self.panel = SliderPanel(self.editor, self.detail, self.guidance.looks.amount)
         self.crop = CropPanel(self.editor, self.examples)
         with fold("More", "edit-more"):
             self.guidance.lay_out_more()
@@ -105,16 +106,15 @@ class EditTab:
         page, panel, preview = self.rendering, self.panel, self.preview
         # A preview that was on its way when another face opened would leave the old face on the page: draw once more.
         self.again = [page.redraw | LIVE, page.reread | LIVE]
+        self.guidance.looks.wire(self.session, self.face)
         self.crop.wire(self.session, self.face, self.status, self.stop)
         self.live_preview.wire(page)
         gr.on([preview.view.input, preview.show.input, panel.locks.input], **page.redraw, **LIVE)
         panel.locks.input(**page.reread | {"fn": page.read_slowly}, **LIVE)
-        if panel.colours:
-            self.draw_again(panel.colour.input(panel.choose_colour, panel.colour, panel.amount, **LIVE))
         self.draw_again(panel.toggle.select(panel.toggle_lock, [self.session, panel.locks], panel.locks, **LIVE))
         self._wire_opening()
         self._wire_crop()
-        self.guidance.wire(page, self.again)
+        self.guidance.wire(page, [*self.again, self.guidance.looks.draw_event])
         self.custom.wire(self.session, self.face, self.again)
         self._wire_history()
         self._wire_downloads()
@@ -134,7 +134,15 @@ class EditTab:
             [event for moved in self.crop.sliders for event in (moved.input, moved.release)],
             self.actions.adjust,
             self.rendering.widgets | set(self.crop.sliders),
-            [self.face, self.crop.crop, self.crop.reconstruction, self.status, self.stop, *self.rendering.pictures],
+            [
+                self.face,
+                self.crop.crop,
+                self.crop.reconstruction,
+                self.status,
+                self.stop,
+                *self.guidance.looks.outputs,
+                *self.rendering.pictures,
+            ],
             **LIVE,
         )
         self.refine_after(moved.then(self.crop.settle, None, None, **LIVE).then)
@@ -174,9 +182,9 @@ class EditTab:
             event = event.then(**step)
 
     def refine_after(self, event: Any) -> None:
-        """Refine when `event` is over, let untouched sliders follow the face, and draw once more."""
+        """Refine when `event` is over, let untouched sliders follow the face, draw once more, and the looks' small pictures."""
         follow = {"fn": self.rendering.follow_face, "inputs": self.rendering.widgets, "outputs": self.panel.inputs, **LIVE}
-        self.crop.refine_after(event, [follow, *self.again])
+        self.crop.refine_after(event, [follow, *self.again, self.guidance.looks.draw_event])
 
     def opened(self, event: Any) -> None:
         """What follows when a face has been opened."""

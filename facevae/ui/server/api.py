@@ -8,11 +8,13 @@ import gradio as gr
 from facevae import files
 from facevae.attributes import WITHHELD
 from facevae.editor import Control, Direction, Editor, Face
+from facevae.editor.hair import shade_of
 from facevae.editor.morph_types import MOST_FRAMES, FilmConfig, MorphPath
 from facevae.photo.animation import film_formats
 from facevae.photo.images import open_photo, png_bytes
 from facevae.request import EditRequest, RenderedFile, redraw, run_request
 from facevae.settings import (
+    AMOUNT,
     ANY_TEMPERATURE,
     DURATION_MS,
     FRAMES,
@@ -36,6 +38,7 @@ from facevae.ui.server.api_arguments import (
     file_of,
     film_format_of,
     flag_of,
+    name_of,
     names_of,
     recipe_of,
     strengths_of,
@@ -89,6 +92,7 @@ class Api:
             gr.JSON(label=label, visible=False) for label in ("strengths", "wanted", "adjustment", "locks")
         )
         at, frames, temperature, detail, pace = map(number_widget, (POSITION, FRAMES, TEMPERATURE, PHOTO_DETAIL, DURATION_MS))
+        look, amount = gr.Textbox(label="look", visible=False), number_widget(AMOUNT)
         count, seed, face = (gr.Number(value, label=label, visible=False) for label, value in (("count", 4), ("seed", 1), ("face", 0)))
         path, prior, repeat, where = map(choice_widget, (PATH, PRIOR, REPEAT, WHERE))
         form = gr.Radio(list(film_formats()), value="gif", label="format", visible=False)
@@ -109,6 +113,8 @@ class Api:
         hidden.click(self.open_photo, [photo, adjustment, face], [self.file, answer], api_name="open_photo", **queued)
         hidden.click(self.edit, [photo, strengths, adjustment, *later, locks], self.file, api_name="edit", **queued)
         hidden.click(self.guide, [photo, wanted, strengths, *later, locks, adjustment], [self.file, answer], api_name="guide", **queued)
+        hidden.click(self.looks, None, answer, api_name="looks", **queued)
+        hidden.click(self.put_on, [photo, look, amount, *later, locks, adjustment], self.file, api_name="look", **queued)
         hidden.click(self.morph, [photo, photo_b, at, path], self.file, api_name="morph", **queued)
         hidden.click(
             self.export_morph,
@@ -208,6 +214,36 @@ class Api:
                     "leakage": report.leakage,
                 },
             }
+
+    def looks(self) -> list[dict[str, Any]]:
+        """The looks: names for /look, labels, and the labels of the data set that each is about. `hair` are those that dye hair."""
+        return [
+            {"name": goal.name, "label": goal.label, "wanted": dict(goal.wanted), "hair": shade_of(goal.wanted) is not None}
+            for goal in self.editor.goals
+        ]
+
+    def put_on(
+        self,
+        photo: dict[str, Any],
+        look: str,
+        amount: float = AMOUNT.default,
+        face: float = 0,
+        refine: bool = True,
+        detail: float = PHOTO_DETAIL.default,
+        format: str = "original",
+        locks: Any = None,
+        adjustment: Any = None,
+    ) -> str:
+        """Put a look of /looks on one face of a photo, as far as `amount` says: 0 is the photo as it is, 1 is the look in full."""
+        with plain_sentence():
+            name = self.editor.looks.goal(name_of(look, "look")).name
+            changes = {
+                "look": name,
+                "amount": AMOUNT.check(amount),
+                "locks": names_of(locks, "locks"),
+                "detail": PHOTO_DETAIL.check(detail),
+            }
+            return self._run(photo, adjustment, face, refine, format, **changes)[0]
 
     def morph(self, photo_a: dict[str, Any], photo_b: dict[str, Any], position: float = 0.5, path: str = "slerp") -> str:
         """The face between two photos, as PNG."""

@@ -51,6 +51,13 @@ def names_of(given: Any, what: str) -> tuple[str, ...]:
     return tuple(given)
 
 
+def name_of(given: Any, what: str) -> str:
+    """One name."""
+    if not isinstance(given, str):
+        raise ValueError(f"{what} is a name, not {given!r:.40}")
+    return given
+
+
 def adjustment_of(given: Any) -> dict[str, Any]:
     """An adjusted crop and the place that was pointed at, from JSON, as `Editor.open_photo` and `EditRequest` take them."""
     given = from_json(given) or {}

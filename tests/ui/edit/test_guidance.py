@@ -1,4 +1,4 @@
-"""Edits that can be trusted, in a real browser: sliders that know the photo, one hair colour, locks, wishes and their report."""
+"""Edits that can be trusted, in a real browser: sliders that know the photo, looks, locks, wishes and their report."""
 
 import re
 
@@ -10,6 +10,7 @@ pytest.importorskip("playwright", reason="NO BROWSER TESTS: pip install playwrig
 from page_actions import (
     GROUP_BOXES_PX,
     GROUP_PX,
+    at_rest,
     change,
     choose,
     clear,
@@ -79,25 +80,72 @@ def test_a_moved_slider_tells_what_the_classifier_sees_and_where_measuring_ended
     assert value(page, "#slider-smiling") == at
 
 
-def test_one_hair_colour_at_a_time_by_keyboard(page):
-    first = source(page)
-    expect(page.locator("#hair-amount")).to_have_count(0)
-    page.locator("#hair-colour input").nth(1).focus()
+CONTROLS = """() => [...document.querySelectorAll("#tab-edit :is(button, input, textarea, select)")].filter((part) =>
+    part.type !== "file" && !part.disabled && part.checkVisibility({ visibilityProperty: true }) && part.getBoundingClientRect().width > 0
+).length"""
+FOCUSED = "document.activeElement.id"
+MOST_CONTROLS, MOST_TABS = 40, 12
+
+
+def tiles_of(page) -> str:
+    """The pictures of the open face's looks, once all are there."""
+    page.wait_for_function(
+        """() => { const shown = document.querySelector("#look-pictures style")?.textContent ?? "";
+        return shown.includes(document.querySelector(".looks").dataset.face) && shown.includes("#goal-mustache"); }"""
+    )
+    return page.locator("#goal-blond .face").evaluate("e => getComputedStyle(e).backgroundImage")
+
+
+def test_a_look_by_keyboard_its_amount_and_off_again(page):
+    """Tiles show the face that is open; the first one is near, and the page is quiet."""
+    first, blond = source(page), page.locator("#goal-blond")
+    astronaut = tiles_of(page)
+    assert astronaut.startswith('url("data:image/jpeg')
+    expect(page.locator("#look-amount")).to_have_count(0)
+    page.locator("#goal-black_hair").focus()
     page.keyboard.press("Space")
-    alt(page, re.compile(f"^{ALT}Black hair \\+[\\d.]+$"))
+    expect(page.locator("#goal-black_hair")).to_have_attribute("aria-pressed", "true")
     black = wait_for_change(page, first)
-    full = value(page, "#hair-amount")
-    assert full > 0
-    page.keyboard.press("Tab")
-    page.keyboard.press("Space")
-    alt(page, re.compile(f"^{ALT}(Brown|Blond) hair \\+[\\d.]+$"))  # and no black any more
-    other = wait_for_change(page, black)
-    drag(page, "#hair-amount", -0.3)
-    wait_for_change(page, other)
-    page.locator("#hair-colour input").first.check(force=True)
+    blond.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#goal-black_hair")).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#look-amount")).to_contain_text("Amount of “Blond hair”")
+    full = wait_for_change(page, black)
+    assert value(page, "#look-amount") == 100 and page.evaluate(FOCUSED) == "goal-blond"
+    drag(page, "#look-amount", -0.4)
+    wait_for_change(page, full)
+    at_rest(page)
+    half = source(page)
+    expect(page.locator("#history button").nth(3)).to_have_attribute("aria-label", re.compile(r"Step 3: Blond hair \d\d%"))
+    page.locator("#look-amount input[type=range]").press("Home")
+    assert wait_for_change(page, half) == first
+    page.locator("#undo").click()
+    assert wait_for_change(page, first) == half
+    blond.click()
+    expect(blond).to_have_attribute("aria-pressed", "false")
+    expect(page.locator("#look-amount")).to_have_count(0)
     alt(page, f"{ALT}no change")
-    expect(page.locator("#hair-amount")).to_have_count(0)
     expect(page.locator("#result img")).to_have_attribute("src", first)
+    assert tiles_of(page) == astronaut
+
+    page.locator("#examples button").nth(1).click()
+    expect(page.locator("#edit-status")).to_contain_text("Opened face-")
+    assert tiles_of(page) != astronaut
+
+
+def test_the_looks_are_near_by_keyboard_and_few_controls_are_shown_at_rest(visit):
+    page = visit()
+    tiles_of(page)
+    assert page.evaluate(CONTROLS) <= MOST_CONTROLS
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUSED).startswith("goal-"):
+            break
+    assert page.evaluate(FOCUSED) == "goal-smiling", page.evaluate("document.activeElement.outerHTML")
+    page.get_by_role("tab", name="Edit").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("tab", name="Morph")).to_have_attribute("aria-selected", "true")
 
 
 def test_a_lock_holds_and_tells_what_it_leaves(page, editor):

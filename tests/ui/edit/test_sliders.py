@@ -15,7 +15,7 @@ from facevae.editor import Adjustment, Control, Editor, GuideReport
 from facevae.ui import charts
 from facevae.ui.about import edit_matrix
 from facevae.ui.edit import guidance_report, lock_report, slider_marks
-from facevae.ui.edit.sliders import AS_IT_IS, HAIR, axis_of
+from facevae.ui.edit.sliders import HAIR, axis_of
 from facevae.ui.edit.tab import EditTab
 from facevae.ui.examples import Examples
 from facevae.ui.session import Session
@@ -143,21 +143,8 @@ def coloured(tiny_checkpoint) -> EditTab:
         return EditTab(editor, Examples(editor), gr.BrowserState({}))
 
 
-def test_one_hair_colour_at_a_time(coloured) -> None:
-    face = coloured.editor.generate([1])[0]
-    page = Widgets(coloured, Session(), face)
-    assert [value for _, value in coloured.panel.colour.choices] == [AS_IT_IS, "Black_Hair", "Blond_Hair", "Gray_Hair"]
+def test_hair_colours_are_looks_and_no_sliders(coloured) -> None:
     assert not {control.name for control in coloured.panel.controls} & set(HAIR_COLOURS)
-    for colour, strength in (("Blond_Hair", 4.0), ("Gray_Hair", 2.0)):
-        page.values[coloured.panel.colour] = colour
-        update = coloured.panel.choose_colour(colour)[coloured.panel.amount]
-        page.take({coloured.panel.amount: update})
-        assert update["visible"] and update["maximum"] == pytest.approx(1.5 * strength)
-        assert page.edit.request.strengths == {colour: strength}
-    assert page.edit.words == "Gray hair +2"
-    page.values[coloured.panel.colour] = AS_IT_IS
-    page.take(coloured.panel.choose_colour(AS_IT_IS))
-    assert page.edit.request.strengths == {}
 
 
 # Locks ----------------------------------------------------------------------------------------------------------------

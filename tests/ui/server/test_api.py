@@ -14,7 +14,7 @@ from PIL import Image
 
 from facevae.attributes import WITHHELD
 
-ENDPOINTS = {"/controls", "/open_photo", "/edit", "/guide", "/morph", "/export_morph", "/generate", "/apply_recipe"}
+ENDPOINTS = {"/controls", "/open_photo", "/edit", "/guide", "/looks", "/look", "/morph", "/export_morph", "/generate", "/apply_recipe"}
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,26 @@ def test_a_lock_is_part_of_an_edit(client, group):
     assert not np.array_equal(pixels(free), pixels(held))
     assert np.array_equal(pixels(free), pixels(own))  # what is locked keeps the strength that it was set to
     assert json.loads(Image.open(held).text["facevae"])["locks"] == ["Male"]
+
+
+def test_a_look_is_put_on_as_far_as_its_amount_says(client, astronaut):
+    looks = {look["name"]: look for look in client.predict(api_name="/looks")}
+    assert looks["red_hair"]["hair"] and not looks["makeup"]["hair"] and looks["smiling"]["wanted"] == {"Smiling": True}
+    more, photo = {"refine": False, "format": "png"}, pixels(astronaut).astype(int)
+    none, half, full = (
+        pixels(client.predict(handle_file(astronaut), "red_hair", amount, **more, api_name="/look")) for amount in (0, 0.5, 1)
+    )
+    assert np.array_equal(none, photo)
+    assert 0 < np.abs(half - photo).mean() < np.abs(full - photo).mean()
+    guided = client.predict(handle_file(astronaut), looks["red_hair"]["wanted"], **more, api_name="/guide")[0]
+    assert np.array_equal(full, pixels(guided))
+    for look, amount, sentence in (
+        ("halo", 1, "there is no look 'halo'"),
+        (5, 1, "look is a name"),
+        ("makeup", 2, "amount is a number from 0 to 1"),
+    ):
+        with pytest.raises(AppError, match=re.escape(sentence)):
+            client.predict(handle_file(astronaut), look, amount, api_name="/look")
 
 
 def test_edit_of_another_face_in_the_photos_own_format(client, astronaut, group):
