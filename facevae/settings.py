@@ -4,7 +4,7 @@ Data only, and quick to import: `--help` reads it. The sliders of the attributes
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -84,21 +84,15 @@ PHOTO_DETAIL = Number(
 )
 AMOUNT = Number("amount", "Amount", 0, 1, 1.0, 0.01, "how much of a look is put on")
 CROP = (
-    Number("shift_x", "Left, right", -1, 1, 0, 0.01, "move the crop right, in crop sides"),
-    Number("shift_y", "Up, down", -1, 1, 0, 0.01, "move the crop down, in crop sides"),
-    Number("zoom", "Zoom", 0.25, 4, 1, 0.01, "2 shows the face twice as large in the crop"),
+    Number("shift_x", "Left, right", -1000, 1000, 0, 0.01, "move the crop right, in crop sides"),
+    Number("shift_y", "Up, down", -1000, 1000, 0, 0.01, "move the crop down, in crop sides"),
+    Number("zoom", "Zoom", 0.01, 1000, 1, 0.01, "2 shows the face twice as large in the crop"),
     Number("angle_deg", "Rotate", -180, 180, 0, 0.5, "turn the crop clockwise, in degrees"),
 )
-"""The fields of `facevae.photo.alignment.Adjustment`, in their order."""
-ANY_CROP = (
-    replace(CROP[0], low=-1000, high=1000),
-    replace(CROP[1], low=-1000, high=1000),
-    replace(CROP[2], low=0.01, high=1000),
-    CROP[3],
-)
-"""What flags and programs may ask for, beyond the sliders: any place of any photo, from any face. The crop has to lie in the photo."""
+"""The fields of `facevae.photo.alignment.Adjustment`, in their order: any place of any photo, from any face. The crop has to lie in
+the photo."""
 
-FRAMES = Number("frames", "Frames", 8, 120, 32, 1, "frames one way")
+FRAMES = Number("frames", "Frames one way", 8, 120, 32, 1, "frames one way")
 DURATION_MS = Number("duration_ms", "ms per frame", 20, 300, 60, 10, "how long each frame is shown, in ms")
 POSITION = Number("position", "Mix", 0, 1, 0.5, 0.01, "where on the way, 0 being the first face")
 PATH = Choice("path", "Path", (("Curved", "slerp"), ("Straight", "lerp")), "of drawn faces: arcs around the mean face, or straight lines")
@@ -111,7 +105,7 @@ REPEAT = Choice(
 WHERE = Choice("where", "Show as", (("Face only", "face"), ("On photo 1", "photo")), "the face alone, or the whole photo")
 
 SEED = Number("seed", "Seed", 0, 2**32 - 1, 1, 1, "the same seed is the same face")
-COUNT = Number("count", "Faces", 1, 48, 12, 1, "how many faces")
+COUNT = Number("count", "How many faces", 1, 48, 12, 1, "how many faces")
 TEMPERATURE = Number("temperature", "Variety", 0.1, 1.2, 0.8, 0.05, "how far from the mean face they are drawn")
 ANY_TEMPERATURE = Number("temperature", "Variety", 0, 3, 0.8, 0.05, "what recipes, links and programs may ask for, beyond the slider")
 RADIUS = Number("radius", "How different", 0.1, 1, 0.5, 0.05, "how far from the face its neighbours are")

@@ -10,7 +10,7 @@ from pathlib import Path
 from facevae.attributes import Control
 from facevae.checkpoint.metadata import EMBEDDED, Summary, summarize
 from facevae.cli.names import flag, one_of
-from facevae.settings import ANY_CROP, PHOTO_DETAIL, Choice, Number, check_number
+from facevae.settings import CROP, PHOTO_DETAIL, Choice, Number, check_number
 
 SIGNS = (
     "Strengths are in σ of the attribute itself, as in Python and over HTTP: 0 leaves the photo as it is, more is more of what the "
@@ -157,7 +157,7 @@ def add_editing(parser: argparse.ArgumentParser, refine: str, detail: float | No
     )
     add_number(group, PHOTO_DETAIL, detail)
     group.add_argument("--at", type=place_of, metavar="X,Y", help="the face at this place, in pixels of the upright photo")
-    for setting in ANY_CROP:
+    for setting in CROP:
         add_number(group, setting, setting.default)
 
 

@@ -35,7 +35,8 @@ def read_generate(args: Sequence[str], known: Summary) -> Any:
         "Draw new faces by their seeds: a sheet, or a file each where -o is a folder. The same seed is the same face.",
         "",
     )
-    parser.add_argument("--seeds", default="1-", help='"7", "0-63", "3,5,8-10", or "100-" for 100 and on; "1-" without this flag')
+    seeds = '"7", "0-63", "3,5,8-10", or "100-" for 100 and on without poor draws, as on the page; "1-" without this flag'
+    parser.add_argument("--seeds", default="1-", help=seeds)
     one = f"; all of --seeds without this flag, {COUNT.default:g} where they have no end"
     add_number(parser, Number("count", COUNT.label, 1, MOST, COUNT.default, 1, COUNT.about), None, f"{COUNT.about}{one}")
     add_number(parser, TEMPERATURE, TEMPERATURE.default)
@@ -149,7 +150,8 @@ def draw(editor: "Editor", flags: argparse.Namespace, runs: list[range], wanted:
         for seeds in runs:
             if endless and wanted and seeds is runs[-1]:
                 seeds = seeds[:MAX_TRIES]
-            for new, tries in blocks(editor, flags, seeds, wanted, count - len(found)):
+            as_on_page = bool(wanted) or (endless and seeds is runs[-1])
+            for new, tries in blocks(editor, flags, seeds, wanted, count - len(found), as_on_page):
                 found += new
                 tried += tries
                 bar.update(len(new))
@@ -157,12 +159,12 @@ def draw(editor: "Editor", flags: argparse.Namespace, runs: list[range], wanted:
 
 
 def blocks(
-    editor: "Editor", flags: argparse.Namespace, seeds: range, wanted: dict[str, bool], count: int
+    editor: "Editor", flags: argparse.Namespace, seeds: range, wanted: dict[str, bool], count: int, as_on_page: bool
 ) -> "Iterator[tuple[list[Face], int]]":
-    """Faces of a run of seeds, some at a time, each with how many were tried for them."""
+    """Faces of a run of seeds, some at a time, each with how many were tried for them; `as_on_page` leaves poor draws out."""
     while seeds and count > 0:
         size = min(AT_ONCE, count, len(seeds))
-        if wanted:
+        if as_on_page:
             *_, last = editor.search(wanted, seeds[0], size, flags.temperature, flags.prior, len(seeds))
             faces, tried = list(last.faces), last.tried
         else:

@@ -20,6 +20,7 @@ from facevae.editor.looks import Looks
 from facevae.editor.morph_types import FilmConfig, FilmStep, MorphPath
 from facevae.editor.morphing import Morphing
 from facevae.editor.photos import Photos
+from facevae.editor.poor_draws import PoorDraws
 from facevae.editor.recipe import Recipe
 from facevae.editor.renderer import Renderer
 from facevae.editor.types import Face, GuideReport, GuideStep, Opened, RefineStep, Result
@@ -55,7 +56,7 @@ class Editor:
     def _use(self, renderer: Renderer) -> None:
         self.renderer = renderer
         self.photos = Photos(renderer)
-        self.generation = Generation(renderer)
+        self.generation = Generation(renderer, PoorDraws(renderer, self.photos.aligner))
         self.guidance = Guidance(renderer)
         self.hair = self.guidance.hair
         self.looks = Looks(self.guidance, self.goals)
@@ -228,7 +229,7 @@ class Editor:
         prior: Literal["fitted", "normal"] = "fitted",
         tries: int = MAX_TRIES,
     ) -> Iterator[Search]:
-        """Draw the seeds from `first` on and keep the faces in which the classifier sees what is wanted, step by step."""
+        """Draw the seeds from `first` on, leave poor draws out, and keep the faces in which the classifier sees what is wanted."""
         return self.generation.search(wanted, first, count, temperature, prior, tries)
 
     def neighbours(self, face: Face, indices: Sequence[int], radius: float = 0.5, seed: int = 0) -> list[Face]:

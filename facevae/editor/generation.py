@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from facevae.editor.poor_draws import PoorDraws
 from facevae.editor.renderer import Renderer
 from facevae.editor.types import Drawn, Face
 from facevae.latent.conditional_flow import ROWS, ConditionalFlow
@@ -39,21 +40,15 @@ def fits(seen: Mapping[str, float], wanted: Mapping[str, bool]) -> bool:
     return all((seen[name] > 0.5) == want for name, want in wanted.items())
 
 
-def keep_fitting(
-    draw: Callable[[int], Face],
-    see: Callable[[Face], Mapping[str, float]],
-    wanted: Mapping[str, bool],
-    seeds: range,
-    count: int,
-) -> Iterator[Search]:
-    """Rejection: draw the seeds one after the other and keep what fits, until there are `count` faces or no seeds are left.
+def keep_fitting(draw: Callable[[int], Face], keeps: Callable[[Face], bool], seeds: range, count: int) -> Iterator[Search]:
+    """Rejection: draw the seeds one after the other and keep some, until there are `count` faces or no seeds are left.
 
     A step for each try. A face depends on its seed alone, so a search that is stopped goes on at `next_seed` as if it had not been.
     """
     found: tuple[Face, ...] = ()
     for tried, seed in enumerate(seeds, start=1):
         face = draw(seed)
-        if fits(see(face), wanted):
+        if keeps(face):
             found = (*found, face)
         yield Search(found, tried, seed + 1)
         if len(found) == count:
@@ -78,8 +73,8 @@ def nearby(
 class Generation:
     """Draws faces without a photo; member `generation` of the editor."""
 
-    def __init__(self, renderer: Renderer) -> None:
-        self.renderer = renderer
+    def __init__(self, renderer: Renderer, poor: PoorDraws) -> None:
+        self.renderer, self.poor = renderer, poor
 
     def generate(
         self,
@@ -134,8 +129,10 @@ class Generation:
     ) -> Iterator[Search]:
         """Draw the seeds from `first` on and keep the faces in which the classifier sees what is wanted, and not what is unwanted.
 
-        A prior that can be told labels is: most faces have them then. A step for each try; ends with `count` faces, or after so many
-        tries with fewer. The same call finds the same faces.
+        Of the fitted prior's, those that came out badly are left out, see `PoorDraws`: most of the other prior's would be, and glasses
+        that are wanted hide what it looks at. A prior that can be told labels is: most faces have them then. A step for each try; ends
+        with `count` faces, or after so many tries with fewer. The same call finds the same faces: `search({}, 1, 12)` is the page of
+        number 1.
         """
         self.renderer.check_attributes(wanted)
         if not 1 <= count <= MAX_FACES:
@@ -154,7 +151,12 @@ class Generation:
                     ahead.update(zip(block, self._latents(block, temperature, prior, told), strict=True))
                 return self._face(drawn, ahead[seed])
 
-        yield from keep_fitting(draw, self.renderer.probabilities, wanted, seeds, count)
+        def keeps(face: Face) -> bool:
+            if prior == "fitted" and not wanted.get("Eyeglasses") and self.poor(face):
+                return False
+            return not wanted or fits(self.renderer.probabilities(face), wanted)
+
+        yield from keep_fitting(draw, keeps, seeds, count)
 
     def neighbours(self, face: Face, indices: Sequence[int], radius: float = 0.5, seed: int = 0) -> list[Face]:
         """Faces near this one, see `nearby`; without a photo and without a seed, for no seed draws them."""

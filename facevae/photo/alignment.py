@@ -57,6 +57,12 @@ class Alignment:
         """The crop's corners in the photo, clockwise from its top left."""
         return self.in_photo(np.array([[0, 0], [1, 0], [1, 1], [0, 1]], dtype=np.float64))
 
+    @property
+    def square(self) -> "Square":
+        """The crop as a window in the photo."""
+        x, y = self.in_photo(np.array([[0.5, 0.5]]))[0].tolist()
+        return Square(x, y, self.side_px, math.atan2(self.matrix[0, 1], self.matrix[0, 0]))
+
     def in_photo(self, points: Float64[np.ndarray, "n 2"]) -> Float64[np.ndarray, "n 2"]:
         """Points of the unit crop, in photo pixels."""
         return (points - self.matrix[:, 2]) @ np.linalg.inv(self.matrix[:, :2]).T
@@ -152,6 +158,13 @@ def adjust(alignment: Alignment, adjustment: Adjustment) -> Alignment:
         raise ValueError(f"zoom is {adjustment.zoom:g}: a number above 0 would work")
     window = Square(0.5 + adjustment.shift_x, 0.5 + adjustment.shift_y, 1 / adjustment.zoom, math.radians(adjustment.angle_deg))
     return replace(alignment, matrix=compose(window.matrix(), alignment.matrix))
+
+
+def adjustment_to(found: Alignment, frame: Square) -> Adjustment:
+    """The adjustment that leads from what was found to a window in the photo."""
+    shift_x, shift_y = (found.matrix @ (frame.x, frame.y, 1) - 0.5).tolist()
+    turn = math.degrees(frame.angle - found.square.angle)
+    return Adjustment(shift_x, shift_y, found.side_px / frame.side, (turn + 180) % 360 - 180)
 
 
 def check_place(alignment: Alignment, width: int, height: int) -> None:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 WIDTH = 480
 MARGIN = 14
 PLOT_HEIGHT = 150
-LEFT, BOTTOM = 52, 20
+LEFT, BOTTOM = 52, 34
 """Room for the numbers beside and below a plot."""
 
 
@@ -89,7 +89,7 @@ def lines(title: str, x: Sequence[float], curves: Mapping[str, Sequence[float]])
     low, high = min(everything), max(everything)
     first = min(x)
     span, seen = max(high - low, 1e-9), max(max(x) - first, 1.0)
-    top, right = 24, WIDTH - MARGIN
+    top, right = 30, WIDTH - MARGIN
 
     def at(nimg: float, value: float) -> str:
         return f"{LEFT + (nimg - first) / seen * (right - LEFT):.1f},{top + (high - value) / span * PLOT_HEIGHT:.1f}"
@@ -103,7 +103,7 @@ def lines(title: str, x: Sequence[float], curves: Mapping[str, Sequence[float]])
     ends = "; ".join(f"{name} {row[0]:,.4g} to {row[-1]:,.4g}" for name, row in curves.items())
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{html.escape(f"{title}: {ends}")}">'
-        f'<text x="{LEFT}" y="8" class="strong">{html.escape(title)}</text>'
+        f'<text x="{LEFT}" y="10" class="strong">{html.escape(title)}</text>'
         f'<polyline points="{LEFT},{top} {LEFT},{floor} {right},{floor}" class="axis"/>'
         f'<text x="{LEFT - 6}" y="{top + 4}" class="end number">{in_short(high)}</text>'
         f'<text x="{LEFT - 6}" y="{floor - 4}" class="end number">{in_short(low)}</text>'

@@ -26,7 +26,8 @@ FRAME_SEC = 0.12
 """While guidance or refinement runs, a picture is drawn at most this often: the steps themselves are the work."""
 HINT = "Tap a look, or drag a slider."
 NO_FACE = "Your photo was removed after an hour. Open it again to continue."
-NOT_FOUND = "No face found. Place the frame under Reframe, or open another photo."
+STILL_OPENING = "Your photo is still opening. Try again in a moment."
+NOT_FOUND = "No face found. Drag the frame onto a face, or open another photo."
 STATE_SEC = 3600
 """Faces of a visitor are forgotten this long after the last change."""
 

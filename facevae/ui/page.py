@@ -36,7 +36,9 @@ OUTER_STYLE = """<style>
 .gradio-container { overflow: clip !important; } /* hidden would undo every position: sticky inside */
 .gradio-container > .main.fillable { width: 100%; max-width: 1440px !important; }
 @media (max-width: 760px) { .gradio-container > .main.fillable { padding: 8px 14px !important; } }
+@media (max-width: 640px) { footer .show-api ~ .divider { display: none !important; } } /* Gradio hides the link before it */
 </style>"""
+SCRIPTS = ("page.js", "zoom.js")
 MAX_UPLOAD = "36mb"
 """A bit above our own limit of 30 MB, so that our sentence is the one that is read; beyond it Gradio refuses by itself."""
 MOST_SESSIONS = 500
@@ -141,7 +143,7 @@ def launch_options() -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": (HERE / "style.css").read_text(),
-        "head": OUTER_STYLE + f"<script>{(HERE / 'page.js').read_text()}</script>",
+        "head": OUTER_STYLE + "".join(f"<script>{(HERE / name).read_text()}</script>" for name in SCRIPTS),
         "footer_links": ["api", "settings"],
         "run_history": False,
         "show_error": False,

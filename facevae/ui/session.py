@@ -65,6 +65,8 @@ class Session:
     """The faces of the morph, as the newest change left them."""
     step_words: str = ""
     """What has just been done to the face besides sliders; the name of the next step of the history."""
+    forgotten: bool = False
+    """Whether photos of this visitor have been deleted."""
     used_sec: float = 0.0
     """When the visitor last did something."""
     thumbnails: WeakKeyDictionary = field(default_factory=WeakKeyDictionary)
@@ -147,12 +149,23 @@ class Session:
         """Whether an action newer than this face has begun: what was to follow the face comes too late."""
         return self.shown is not None and self.face_now is not face
 
+    def encoding(self, face: Face) -> bool:
+        """Whether the newest action has encoded the face again, or cut it out elsewhere, and this is an older one: the new one is still on
+        its way to the page."""
+        now = self.face_now
+        return (self.encoded_in == self.action and self.overtaken(face)) or (now is not None and now.crop is not face.crop)
+
     def open_key(self) -> str:
         """The visitor's key; it cannot be guessed, and is forgotten with the session."""
         if not self.key:
             self.key = secrets.token_urlsafe(24)
             KEYS[self.key] = self
         return self.key
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is new, and has shown no face yet."""
+        return self.shown is None and not self.forgotten
 
     def used(self) -> None:
         """Restart the hour for which the session is remembered."""
@@ -161,6 +174,7 @@ class Session:
 
     def forget(self) -> None:
         """Drop everything that holds a visitor's photos."""
+        self.forgotten = True
         self.history = self.keys = self.shown = None
         self.thumbnails.clear()
 

@@ -57,7 +57,7 @@ class Page(Visitor):
     def __init__(self, tab: EditTab, photo: Path) -> None:
         super().__init__(tab)
         self.take(tab.opening.open_file(self.session, str(photo)))
-        self.take(tab.actions.adjust(self.widgets | dict(zip(tab.crop.sliders, (0, 0, 1.2, 0), strict=True))))
+        self.reframe(1.2)
         self.session.moved_sec = float("-inf")  # the crop has rested
         for update in tab.crop.refine(self.session, self.held[tab.face], True):
             self.take(update)

@@ -1,4 +1,5 @@
 import math
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from facevae.photo.alignment import (
     Alignment,
     Square,
     adjust,
+    adjustment_to,
     crop,
     middle,
     refine_alignments,
@@ -107,6 +109,14 @@ def test_adjust_moves_zooms_and_turns_the_window():
     assert np.allclose(turned.matrix, place(100, 80, 60, 30).matrix) and turned.found
     with pytest.raises(ValueError, match="zoom is 0"):
         adjust(start, Adjustment(zoom=0))
+
+
+def test_any_window_in_the_photo_is_an_adjustment_of_what_was_found():
+    found, frame = place(100, 80, 60, 10), Square(-20, 300, 45, math.radians(-170))
+    adjustment = adjustment_to(found, frame)
+    assert np.allclose(adjust(found, adjustment).matrix, frame.matrix())
+    assert adjustment.angle_deg == pytest.approx(180) or adjustment.angle_deg == pytest.approx(-180)
+    assert astuple(adjust(found, adjustment).square)[:3] == pytest.approx(astuple(frame)[:3])
 
 
 def test_crop_at_the_photos_own_scale_copies_pixels():

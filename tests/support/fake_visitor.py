@@ -1,10 +1,13 @@
 """A visitor of the Edit tab without a browser: calls its handlers with the values of its widgets."""
 
+import json
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from facevae.photo.alignment import Adjustment, adjust
 from facevae.ui.edit.tab import EditTab
 from facevae.ui.session import Session
 
@@ -56,6 +59,13 @@ class Visitor:
         self.held[self.names[name]] = round(self.held[self.names[name]] + by, 1)
         self.tab.rendering.end_drag(self.widgets)
         return self.read()
+
+    def reframe(self, zoom: float) -> "Visitor":
+        """The frame is made smaller, about the middle of the face that was found."""
+        held = self.held[self.tab.face]
+        square = adjust(held.faces[held.index], Adjustment(zoom=zoom)).square
+        place = [square.x, square.y, square.side, math.degrees(square.angle)]
+        return self.take(self.tab.actions.adjust(self.widgets | {self.tab.crop.frame.widget: json.dumps({"frame": place})}))
 
     def read(self) -> "Visitor":
         """What follows a change: the picture, and the readings, which remember the step."""

@@ -23,7 +23,7 @@ READY = {
 }
 """The tabs, and what each has drawn when it is ready."""
 BOXES = {
-    "Edit": ("#wishes", "#more-sliders", "#adjust", "#scores-box"),
+    "Edit": ("#wishes", "#more-sliders", "#scores-box"),
     "Morph": ("#morph-options",),
     "Create": ("#generate-more",),
     "About": ("#figures",),
@@ -90,6 +90,11 @@ def test_axe_finds_nothing_but_gradios_own(page, text_file):
         show(page, tab)
         found |= violations(page, tab, "html" if tab == "About" else panel)
     show(page, "Edit")
+    page.locator("#reframe").click()
+    page.locator(".frame-layer .frame").wait_for()
+    found |= violations(page, "Reframe", "#tab-edit")
+    page.locator("#frame .done").click()
+    at_rest(page)
     for colours in ("light", "dark"):
         page.emulate_media(color_scheme=colours)
         page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=colours == "dark")
@@ -117,6 +122,7 @@ def test_every_tab_is_used_on_a_phone(visit):
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE_PX, what
 
     fits("the first visit")
+    expect(page.locator("footer .divider").first).to_be_hidden()  # the link before it is
     looks = page.locator("#goal-makeup").bounding_box()
     assert looks["y"] + looks["height"] <= page.viewport_size["height"]  # the first change takes no scrolling
     page.locator("#show input[value=Edited]").check(force=True)
@@ -150,7 +156,7 @@ def test_every_tab_is_used_on_a_phone(visit):
     fits("Create")
     page.locator("#faces button").nth(9).scroll_into_view_if_needed()
     page.locator("#faces button").nth(9).click()
-    expect(page.locator("#generate-status")).to_contain_text("Face 10. This person does not exist.")
+    expect(page.locator("#generate-status")).to_contain_text("Face 55. This person does not exist.")
     for place in ("#neighbours", "#generate-stop"):
         expect(page.locator(place)).to_be_in_viewport()
     page.locator("#neighbours").click()

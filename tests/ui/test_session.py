@@ -19,7 +19,8 @@ def at_rest(tab, session: Session, face) -> dict:
     session.starts = tab.panel.starts(session, face)
     values, _ = tab.panel.set_to_edit(session, {}, (), 0.5)
     look = {tab.session: session, tab.face: face, tab.preview.view: "Photo", tab.preview.show: "Edited"}
-    return {**look, **values, **dict(zip(tab.crop.sliders, (0, 0, 1.3, 0), strict=True))}
+    frame = tab.crop.frame.widget
+    return {**look, **values, frame: tab.crop.show(face)[frame]}
 
 
 def tap(tab, look: str, widgets: dict):

@@ -13,6 +13,7 @@ from facevae.ui.components import Widgets, advice, file_stem, one_sentence, refu
 from facevae.ui.edit.crop import movable
 from facevae.ui.edit.downloads import Downloads
 from facevae.ui.edit.preview import EDITED, FACE_ONLY
+from facevae.ui.edit.reframe import read_frame
 from facevae.ui.edit.rendering import EditRendering
 from facevae.ui.session import Session
 from facevae.ui.widgets.face_tiles import which
@@ -65,9 +66,13 @@ class EditActions:
     def adjust(self, widgets: Widgets) -> Any:
         """The crop was moved. Called many times a second."""
         page, session, face = self.rendering, widgets[self.rendering.session], widgets[self.rendering.face]
-        if face is None or not movable(face):
+        frame = read_frame(widgets[page.crop.frame.widget])
+        if face is None or not movable(face) or frame is None:
             return gr.skip()
-        face = page.crop.adjust(session, face, *(widgets[slider] for slider in page.crop.sliders))
+        try:
+            face = page.crop.adjust(session, face, frame)
+        except ValueError:  # no toast would show it, and the frame on the page does not go so far
+            return gr.skip()
         requested = page.requested_edit(widgets)
         page.history.note(session, page.edit_now(session, face, requested), "Crop", "crop")
         return {

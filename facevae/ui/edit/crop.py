@@ -1,35 +1,34 @@
-"""Crop of the face: moving it by sliders, and refinement, which runs during other edits."""
+"""Crop of the face, moved by a frame on the photo; refinement beside other edits."""
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
-from facevae.editor import NO_FACE, Adjustment, Editor, Face, RefineStep
+from facevae.editor import NO_FACE, Editor, Face, RefineStep
 from facevae.editor.edit_parts import offset_parts
+from facevae.photo.alignment import Square, adjustment_to
 from facevae.photo.regions import TINTS
-from facevae.settings import CROP
-from facevae.ui.components import FRAME_SEC, QUEUED, advice, ends_silently, html, one_sentence, portrait, reconstruction, say, slider
+from facevae.ui.components import FRAME_SEC, QUEUED, advice, ends_silently, html, portrait, reconstruction, say
+from facevae.ui.edit.reframe import Reframe
 from facevae.ui.examples import Examples
 from facevae.ui.session import Session
 from facevae.ui.widgets.face_tiles import which
 
 CROP_PX = 256
-CROP_IDS = ("shift-x", "shift-y", "zoom", "turn")
 MODEL_ALT = "The same face as the model draws it"
 SETTLE_SEC = 0.4
 """Refinement starts when the crop has rested for so long: keys and typed numbers have no moment of release."""
 
 
 class CropPanel:
-    """Widgets: "Reframe", crop and reconstruction, and the switch of refinement."""
+    """Widgets: "Reframe" in the row of the switches, crop and reconstruction, and the switch of refinement."""
 
-    def __init__(self, editor: Editor, examples: Examples) -> None:
+    def __init__(self, editor: Editor, examples: Examples, switches: gr.Row) -> None:
         self.editor, self.examples = editor, examples
-        with gr.Accordion("Reframe", open=False, elem_id="adjust") as self.box:
-            html('<p class="hint">Another face, or one that was not found: click it in the whole photo.</p>')
-            self.sliders = [slider(setting, elem_id, "bipolar") for setting, elem_id in zip(CROP, CROP_IDS, strict=True)]
+        self.frame = Reframe(switches)
 
     def lay_out_more(self) -> None:
         """What the model sees and makes of it, in a place of their own."""
@@ -72,16 +71,12 @@ class CropPanel:
     @property
     def opened(self) -> list[gr.components.Component | gr.Accordion]:
         """What changes when another face is opened."""
-        return [self.crop, self.reconstruction, self.box, *self.sliders]
+        return [self.crop, self.reconstruction, *self.frame.outputs]
 
-    def show(self, face: Face, adjustment: Adjustment = Adjustment()) -> dict[Any, Any]:
-        """The pictures and sliders of a face; "Reframe" opens by itself where it is needed."""
-        values = (adjustment.shift_x, adjustment.shift_y, adjustment.zoom, adjustment.angle_deg)
-        return {
-            **self.pictures(face),
-            **{slider: gr.update(value=value, interactive=movable(face)) for slider, value in zip(self.sliders, values, strict=True)},
-            **({self.box: gr.update(open=True)} if face.message == NO_FACE else {}),
-        }
+    def show(self, face: Face) -> dict[Any, Any]:
+        """The pictures and the frame of a face; "Reframe" opens by itself where no face was found."""
+        frame = face.alignment.square if face.alignment is not None and movable(face) else None
+        return {**self.pictures(face), **self.frame.show(face.photo, frame, face.message == NO_FACE)}
 
     def pictures(self, face: Face) -> dict[Any, Any]:
         """The pair: the crop and its reconstruction."""
@@ -97,11 +92,13 @@ class CropPanel:
         nearer = f": {step.psnr_before_db:.1f} → {step.psnr_db:.1f} dB" if step is not None else ""
         return gr.update(value=reconstruction(face, CROP_PX), alt_text=f"{MODEL_ALT}{nearer}")
 
-    def adjust(self, session: Session, face: Face, x: float, y: float, zoom: float, turn: float) -> Face:
-        """Cut the same photo elsewhere. What guidance did belonged to the old crop and goes with it."""
-        adjustment = Adjustment(x, y, zoom, turn)
-        with one_sentence():
-            moved = self.editor.readjust(face, adjustment)
+    def adjust(self, session: Session, face: Face, frame: Square) -> Face:
+        """Cut the same photo elsewhere. What guidance did belonged to the old crop and goes with it.
+
+        Where no face was found, there is one now: the visitor says so. `ValueError` where the frame does not lie in the photo.
+        """
+        adjustment = adjustment_to(face.faces[face.index], frame)
+        moved = replace(self.editor.readjust(face, adjustment), message="")
         return session.show(session.move_crop(face.index, adjustment), moved)
 
     def settle(self) -> None:

@@ -14,6 +14,7 @@ from facevae.ui.components import (
     FRAME_SEC,
     LIVE,
     QUEUED,
+    STILL_OPENING,
     Widgets,
     ends_silently,
     html,
@@ -74,7 +75,10 @@ class GuidancePanel:
 
     def tap(self, widgets: Widgets, chosen: gr.EventData) -> Iterator[dict[Any, Any]]:
         """A look was tapped: it is put on, or taken off where the face wears it."""
-        face = require_face(widgets[self.rendering.face])
+        face = widgets[self.rendering.face]
+        if face is None and widgets[self.rendering.session].begins:
+            raise refusal(STILL_OPENING)
+        face = require_face(face)
         with one_sentence():
             goal = self.editor.looks.goal(str(chosen.look))
         if any(look.name == goal.name for look in face.looks):

@@ -39,7 +39,7 @@ class Preview:
             max_height=560,
         )
         self.tiles = face_tiles()
-        with gr.Row(elem_classes="views"):
+        with gr.Row(elem_classes="views") as self.switches:
             self.view = segmented([("Face", FACE_ONLY), ("Whole photo", IN_PHOTO)], "What is shown", "view")
             self.show = segmented([("After", EDITED), ("Before", ORIGINAL), ("Split", COMPARE)], "Before or after", "show")
 

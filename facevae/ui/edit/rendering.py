@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from facevae.editor import Adjustment, Editor, Face
+from facevae.editor import Editor, Face
 from facevae.editor.history import Edit
 from facevae.editor.looks import look_of_hair, worn
 from facevae.ui.components import NO_FACE, Widgets, require_face, say
@@ -151,7 +151,7 @@ class EditRendering:
             self.stop: gr.update(interactive=False),
             self.report: "",
             **self.looks.show(face),
-            **self.crop.show(face, session.adjustments.get(face.index, Adjustment())),
+            **self.crop.show(face),
             **updates,
         }
 
@@ -185,7 +185,7 @@ class EditRendering:
         if face is None:
             return *silence[:-1], NO_FACE
         time.sleep(wait_sec)
-        if session.action != action or not self.current(widgets):
+        if session.action != action or session.encoding(face) or not self.current(widgets):
             return silence
         requested = self.requested_edit(widgets)
         face = requested.on(face)

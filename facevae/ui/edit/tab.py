@@ -60,6 +60,7 @@ class EditTab:
     def _lay_out_stage(self) -> None:
         """The picture, what is done with it as a whole, and the ways to another photo."""
         self.preview = Preview(self.editor)
+        self.crop = CropPanel(self.editor, self.examples, self.preview.switches)
         with gr.Row(elem_classes="toolbar"):
             self.history = HistoryStrip(self.editor)
             self.downloads = Downloads(self.editor, self.store)
@@ -88,7 +89,6 @@ class EditTab:
         self.guidance = GuidancePanel(self.editor, self.stop)
         self.detail = slider(PHOTO_DETAIL, "detail", info=DETAIL_NOTE, render=False)
         self.panel = SliderPanel(self.editor, self.detail, self.guidance.looks.amount)
-        self.crop = CropPanel(self.editor, self.examples)
         with fold("More", "edit-more"):
             self.guidance.lay_out_more()
             self.panel.lay_out_more()
@@ -130,10 +130,9 @@ class EditTab:
         self.opened(self.preview.result.select(self.actions.point, self.rendering.widgets, show_progress="hidden", **self.opens))
 
     def _wire_crop(self) -> None:
-        moved = gr.on(
-            [event for moved in self.crop.sliders for event in (moved.input, moved.release)],
+        moved = self.crop.frame.widget.move(
             self.actions.adjust,
-            self.rendering.widgets | set(self.crop.sliders),
+            self.rendering.widgets | {self.crop.frame.widget},
             [
                 self.face,
                 self.crop.crop,

@@ -17,7 +17,7 @@ SEED_END = int(SEED.high) + 1 - MOST_SHOWN
 NEAR_BLOCK, MOST_NEAR = 9, 36
 MIDDLE = NEAR_BLOCK // 2
 """Place of the face whose neighbours are around it."""
-MOST_BEHIND = 12
+MOST_BEHIND, MOST_NAMED = 12, 4
 ADJECTIVES = {"Smiling": "smiling", "Young": "young", "Male": "masculine", "Blond_Hair": "blond"}
 """Of labels that are said before the face; the others come after it."""
 
@@ -68,7 +68,7 @@ def read_settings(
 ) -> Settings:
     """The settings of the widgets; `ValueError` says in one sentence what is wrong with them."""
     if not is_number(seed) or seed != int(seed) or not 0 <= seed < SEED_END:
-        raise ValueError(f"Number takes whole numbers from 0 to {SEED_END - 1}.")
+        raise ValueError(f"The face number is a whole number from 0 to {SEED_END - 1}.")
     if not is_number(count) or not 1 <= count <= MOST:
         raise ValueError(f"1 to {MOST} faces can be drawn at once.")
     if not is_number(temperature) or not 0 <= temperature <= ANY_TEMPERATURE.high:
@@ -77,14 +77,9 @@ def read_settings(
 
 
 def extend(editor: Editor, sheet: Sheet) -> Iterator[Search]:
-    """The next faces of a sheet of seeds: all at once, or, where something is wanted of them, try by try."""
-    asked, first = sheet.settings, sheet.next_seed
-    count = min(asked.count, sheet.room)
-    if asked.wanted:
-        yield from editor.search(asked.wanted, first, count, asked.temperature, asked.prior)
-    else:
-        faces = editor.generate(range(first, first + count), asked.temperature, asked.prior)
-        yield Search(tuple(faces), count, first + count)
+    """The next faces of a sheet of seeds, try by try."""
+    asked = sheet.settings
+    yield from editor.search(asked.wanted, sheet.next_seed, min(asked.count, sheet.room), asked.temperature, asked.prior)
 
 
 def neighbours(editor: Editor, sheet: Sheet, face: Face, radius: float) -> Sheet:
@@ -129,16 +124,27 @@ def describe_neighbours(sheet: Sheet) -> str:
     """The status line for neighbours."""
     assert sheet.centre is not None
     on = "Pick one, then Similar faces again." if sheet.room else "The page is full."
-    return f"{len(sheet.faces) - 1} similar faces. {on}"
+    return f"{title(sheet.centre)} and {len(sheet.faces) - 1} similar faces. {on}"
 
 
 def describe_search(sheet: Sheet, step: Search, stopped: bool) -> str:
     """The status line when faces were drawn or searched for, to be added to those of `sheet`."""
     found, asked, wanted = len(step.faces), min(sheet.settings.count, sheet.room), sheet.settings.wanted
-    said = outcome(found, asked, step.tried, stopped) if wanted and found < asked else f"{counted(found, wanted)}."
+    said = outcome(found, asked, step.tried, stopped) if found < asked else f"{counted(found, wanted)}."
+    if found and not wanted:
+        said += left_out(sheet, step)
     if sheet.room == found:
         return f"{said} The page is full: press New faces."
     return said if sheet.faces or not found else f"{said} These people do not exist."
+
+
+def left_out(sheet: Sheet, step: Search) -> str:
+    """ " Left out, poorly drawn: 11.", or nothing."""
+    shown = {face.seed for face in step.faces}
+    poor = [str(seed) for seed in range(sheet.next_seed, step.next_seed) if seed not in shown]
+    if not poor:
+        return ""
+    return f" Left out, poorly drawn: {', '.join(poor) if len(poor) <= MOST_NAMED else f'{len(poor)} numbers'}."
 
 
 def counted(found: int, wanted: Mapping[str, bool]) -> str:

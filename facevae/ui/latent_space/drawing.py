@@ -1,7 +1,7 @@
 """HTML of the tab Inside the model: sheets of faces, charts, and measures of an exhibit."""
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -202,4 +202,13 @@ def draw_curves(exhibit: Exhibit) -> str:
         rows = {name.replace("_", " "): curves[name] for name in names if name in curves}
         if rows and any(any(row) for row in rows.values()):
             plots.append(charts.lines(title, curves["nimg"], rows))
-    return "".join(plots) + '<p class="note">Solid: train; dashed: held-out faces.</p>'
+    return "".join(plots) + f'<p class="note">Solid: train; dashed: held-out faces.{recorded_part(curves)}</p>'
+
+
+def recorded_part(curves: Mapping[str, Sequence[float]]) -> str:
+    """What to know where only the end of training was recorded; the rate of held-out faces stands still while the encoder does."""
+    if curves["nimg"][0] < curves["nimg"][-1] / 2:
+        return ""
+    if len(set(curves.get("valid_rate", ()))) != 1:
+        return " Recorded is only the last part."
+    return " Recorded is only the last part, in which the decoder alone learned: to draw sharper, which costs some PSNR."

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from facevae.editor import Editor, Face
-from facevae.editor.morph_types import FILM_SIDE_PX, FilmConfig, FilmStep, KeyFrames, MorphPath
+from facevae.editor.morph_types import FILM_SIDE_PX, FilmConfig, FilmStep, KeyFrames, MorphPath, Repeat, film_positions
 from facevae.files import paired_name
 from facevae.photo.animation import film_formats
 from facevae.settings import DURATION_MS, FRAMES
@@ -17,6 +17,7 @@ from facevae.ui.components import (
     ends_silently,
     heading,
     hidden_download,
+    html,
     one_sentence,
     say,
     segmented,
@@ -43,8 +44,9 @@ class Film:
         formats = [(NAMES[name], name) for name in film_formats()]
         self.format = segmented(formats, "File", "format", show_label=True)
         with gr.Row(elem_classes="film-numbers"):
-            self.frames = slider(FRAMES, "frames", min_width=130)
-            self.duration_ms = slider(DURATION_MS, "frame-ms", min_width=130)
+            self.frames = slider(FRAMES, "frames", min_width=200)
+            self.duration_ms = slider(DURATION_MS, "frame-ms", min_width=200)
+        self.plan = html(plan_of(FRAMES.default, DURATION_MS.default, "back"), "film-plan")
         with gr.Row(elem_classes="film-buttons"):
             self.export = gr.Button("Save animation", variant="primary", elem_id="export", size="md", min_width=110)
             self.cancel = gr.Button("Cancel", variant="stop", elem_id="film-cancel", size="md", min_width=90, interactive=False)
@@ -73,8 +75,11 @@ class Film:
         )
         self.file = hidden_download("film-file")
 
-    def wire(self, asked: list[Any], read: Callable[..., tuple[KeyFrames, MorphPath, bool]]) -> None:
-        """`read` makes the faces, the way and whether whole photos are shown of the tab's widgets `asked`."""
+    def wire(self, asked: list[Any], repeat: gr.Radio, read: Callable[..., tuple[KeyFrames, MorphPath, bool]]) -> None:
+        """`read` makes the faces, the way and whether whole photos are shown of the tab's widgets `asked`; `repeat` is one of them."""
+        planned = [self.frames, self.duration_ms, repeat]
+        moves = [event for number in (self.frames, self.duration_ms) for event in (number.input, number.release)]
+        gr.on([*moves, repeat.input], plan_of, planned, self.plan, **LIVE)
         self.read = read
         settings = [self.session, self.format, self.frames, self.duration_ms, *asked]
         outputs = [self.picture, self.clip, self.made, self.status, self.export, self.cancel]
@@ -124,3 +129,11 @@ class Film:
             self.made: file,
             self.status: say(f"Saved {name}: {step.frames} frames, {step.seconds:.1f} s, {size}, {len(step.data) / 1000:,.0f} kB."),
         }
+
+
+def plan_of(frames: float | None, duration_ms: float | None, repeat: Repeat) -> str:
+    """What will be saved: "62 frames with the way back, 3.7 s"; empty while a number is being typed."""
+    if not frames or not duration_ms:
+        return ""
+    count = len(film_positions(int(frames), repeat))
+    return f'<p class="caption">{count} frames{" with the way back" if repeat == "back" else ""}, {count * duration_ms / 1000:.1f} s</p>'

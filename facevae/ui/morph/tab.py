@@ -117,7 +117,7 @@ class MorphTab:
             (self.row.remove, KeyFrames.remove),
         ):
             self.drawn_after(button.click(self.changing(change), [self.session, self.keys], **to))
-        self.film.wire(self.asked, self.read)
+        self.film.wire(self.asked, self.repeat, self.read)
 
     def receive(
         self,

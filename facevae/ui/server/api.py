@@ -289,14 +289,15 @@ class Api:
     ) -> list[str]:
         """New faces as PNGs, one for each seed from `seed` on.
 
-        With `wanted`, such as {"Smiling": true}, only those in which the classifier sees it, or as many as 1,000 tries give.
+        With `wanted`, such as {"Smiling": true}, only those in which the classifier sees it, or as many as 1,000 tries give. As on the
+        page, poor draws are left out then; {} wants nothing else.
         """
         with plain_sentence():
             first, n = check_whole(seed, "seed", 0, LAST_SEED), check_whole(count, "count", 1, MOST_FACES)
             temperature = ANY_TEMPERATURE.check(temperature)
-            if not wanted:
+            if wanted is None:
                 return [self._save_face(face) for face in self.editor.generate(range(first, first + n), temperature, prior)]
-            *_, last = self.editor.search(wanted_of(wanted), first, n, temperature, prior)
+            *_, last = self.editor.search(wanted_of(wanted) if wanted else {}, first, n, temperature, prior)
             if not last.faces:
                 raise ValueError(f"none of {last.tried} faces is as they were asked for: ask for less, or try another seed")
             return [self._save_face(face) for face in last.faces]

@@ -59,25 +59,25 @@ def test_sliders_start_where_each_photo_stands_and_edit_nothing_there(page, astr
 
 
 def test_a_moved_slider_tells_what_the_classifier_sees_and_where_measuring_ended(page):
-    first, at, seen = source(page), start(page, "#slider-smiling"), painted(page, "#slider-smiling", "--seen")
+    first, at, seen = source(page), start(page, "#slider-mouth-slightly-open"), painted(page, "#slider-mouth-slightly-open", "--seen")
     assert re.fullmatch(r"\d+%", seen)
-    page.locator("#slider-smiling input[type=range]").focus()  # which scrolls to it
-    label = page.locator("#slider-smiling label").bounding_box()
+    page.locator("#slider-mouth-slightly-open input[type=range]").focus()  # which scrolls to it
+    label = page.locator("#slider-mouth-slightly-open label").bounding_box()
     page.keyboard.press("ArrowLeft")
     moved = wait_for_change(page, first)
-    alt(page, f"{ALT}Smile -0.1")
-    assert painted(page, "#slider-smiling", "--words") == ""
+    alt(page, f"{ALT}Mouth open -0.1")
+    assert painted(page, "#slider-mouth-slightly-open", "--words") == ""
     page.keyboard.press("Home")
     wait_for_change(page, moved)
     words = re.compile(r"the photo [+-]\d\.\d, the classifier sees \d+%, may look wrong")
-    expect(page.locator("#slider-smiling input[type=range]")).to_have_attribute("aria-valuetext", words)
-    assert painted(page, "#slider-smiling", "--words") == "may look wrong"
-    assert int(painted(page, "#slider-smiling", "--seen").rstrip("%")) < int(seen.rstrip("%"))
-    assert page.locator("#slider-smiling label").bounding_box() == label  # nothing moved to make room
+    expect(page.locator("#slider-mouth-slightly-open input[type=range]")).to_have_attribute("aria-valuetext", words)
+    assert painted(page, "#slider-mouth-slightly-open", "--words") == "may look wrong"
+    assert int(painted(page, "#slider-mouth-slightly-open", "--seen").rstrip("%")) < int(seen.rstrip("%"))
+    assert page.locator("#slider-mouth-slightly-open label").bounding_box() == label  # nothing moved to make room
 
-    page.locator("#slider-smiling .reset-button").click()  # back to the photo, not to where the page began
+    page.locator("#slider-mouth-slightly-open .reset-button").click()  # back to the photo, not to where the page began
     alt(page, f"{ALT}no change")
-    assert value(page, "#slider-smiling") == at
+    assert value(page, "#slider-mouth-slightly-open") == at
 
 
 CONTROLS = """() => [...document.querySelectorAll("#tab-edit :is(button, input, textarea, select)")].filter((part) =>
@@ -174,17 +174,17 @@ def test_wishes_are_guided_to_and_end_in_a_report(page, editor):
     toast = page.get_by_test_id("toast-body")
     expect(toast).to_contain_text("Choose something to add or remove")
     close_toast(page)
-    choose(page, "#wish-with", "Bangs")
+    choose(page, "#wish-with", "Glasses")
     choose(page, "#wish-without", "Smile")
     page.locator("#guide").click()
-    expect(page.locator("#edit-status")).to_contain_text(re.compile(r"With Bangs, without Smile: done|as far as it goes"))
+    expect(page.locator("#edit-status")).to_contain_text(re.compile(r"With Glasses, without Smile: done|as far as it goes"))
     wait_for_change(page, first)
     report = page.locator("#guide-report")
     expect(report.locator("svg")).to_have_attribute("aria-label", re.compile("Probabilities over .*no smile"))
-    expect(report).to_contain_text("Asked for: with Bangs, without Smile")
-    expect(report).to_contain_text(re.compile(r"The classifier that guided sees Bangs at \d+%, no smile at \d+%\."))
+    expect(report).to_contain_text("Asked for: with Glasses, without Smile")
+    expect(report).to_contain_text(re.compile(r"The classifier that guided sees Glasses at \d+%, no smile at \d+%\."))
     if editor.checkpoint.judge is not None:
-        expect(report).to_contain_text(re.compile(r"An independent classifier sees Bangs at \d+%, no smile at \d+%\."))
+        expect(report).to_contain_text(re.compile(r"An independent classifier sees Glasses at \d+%, no smile at \d+%\."))
     expect(report).to_contain_text(re.compile(r"What else moved: .* [+−]\d\.\d σ|Nothing else moved"))
     assert comes_to(page, "#slider-smiling", 0)  # the thumb stands where the face is now …
     assert float(painted(page, "#slider-smiling", "--photo")) > value(page, "#slider-smiling")  # … and the tick where the photo was

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facevae.photo.alignment import Square
 from facevae.ui.edit.preview import COMPARE, EDITED, ORIGINAL
 from facevae.ui.session import Session, find_session
 from train.bench.gradio_client import GradioClient
@@ -110,7 +111,7 @@ def test_no_live_preview_between_an_action_and_its_first_face(tab, face, look) -
 def test_guidance_and_a_moved_crop_show_the_face_that_they_have_come_to(tab, face) -> None:
     session = Session()
     tab.opening.open_face(session, face)
-    tab.crop.adjust(session, face, 0.1, 0, 1, 0)
+    tab.crop.adjust(session, face, Square(40, 32, 45))
     assert session.face_now is not face and session.face_now.photo is face.photo
     values, _ = tab.panel.set_to_edit(session, {}, (), 0.5)
     look = {tab.session: session, tab.face: face, tab.preview.view: "Face", tab.preview.show: EDITED}

@@ -122,6 +122,5 @@ def test_small_pictures_stop_where_another_action_begins(tab, face, visitor) -> 
 
 def test_a_crop_that_moves_takes_looks_with_it(tab, visitor, hairy) -> None:
     tap(visitor, HAIR)
-    visitor.held |= dict(zip(tab.crop.sliders, (0.2, 0.0, 1.0, 0.0), strict=True))
-    visitor.take(tab.actions.adjust(visitor.widgets))
+    visitor.reframe(1.2)
     assert pressed(visitor) == [] and token(visitor.held[tab.face]) in visitor.held[tab.guidance.looks.tiles]

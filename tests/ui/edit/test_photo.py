@@ -142,26 +142,3 @@ def test_a_late_step_never_comes_after_another_photo(page, group, tmp_path, slow
     assert (source(page), source(page, "#crop")) == (first, crop)
     expect(page.locator("#stop")).to_be_disabled()
     assert download(page, tmp_path).name == "astronaut-facevae.jpg"
-
-
-def test_where_no_face_is_found_the_crop_is_placed_by_hand(page, tmp_path, slow_refinement):
-    sky = Image.new("RGB", (320, 240), "skyblue")
-    sky.paste("white", (40, 60, 120, 90))  # a cloud, so that a moved crop is another picture
-    sky.save(tmp_path / "sky.png")
-    expect(page.locator("#zoom")).to_be_hidden()
-    open_file(page, tmp_path / "sky.png")
-    expect(page.locator("#edit-status")).to_contain_text("No face found")
-    expect(page.locator("#zoom")).to_be_visible()
-    time.sleep(0.5)
-    expect(page.locator("#edit-status")).to_contain_text("No face found")  # nothing is refined before there is a face
-    before = source(page, "#crop"), source(page, "#reconstruction")
-    drag(page, "#zoom", 0.3)
-    wait_for_change(page, before[0], "#crop")
-    wait_for_change(page, before[1], "#reconstruction")
-    expect(page.locator("#edit-status")).to_contain_text(REFINED)
-    before = source(page, "#crop")
-    page.locator("#shift-y input[type=range]").focus()
-    page.keyboard.press("ArrowRight")
-    wait_for_change(page, before, "#crop")
-    expect(page.locator("#edit-status")).to_contain_text(REFINING)  # keys let go of nothing, and still it starts
-    page.locator("#adjust button").first.click()

@@ -4,7 +4,18 @@ import gradio as gr
 import pytest
 
 from facevae.editor import Editor
-from facevae.ui.generate.sheet import MOST_BEHIND, MOST_NEAR, MOST_SHOWN, Sheet, counted, in_few_words, neighbours, outcome, read_settings
+from facevae.ui.generate.sheet import (
+    MOST_BEHIND,
+    MOST_NEAR,
+    MOST_SHOWN,
+    Sheet,
+    counted,
+    describe_neighbours,
+    in_few_words,
+    neighbours,
+    outcome,
+    read_settings,
+)
 from facevae.ui.generate.tab import GenerateTab
 from facevae.ui.session import Session
 
@@ -135,6 +146,16 @@ def test_more_neighbours_leave_those_that_are_there(tab):
     assert nearer[tab.view.chosen] is nearer[tab.view.sheet].faces[7] and nearer[tab.view.sheet].faces[4] is sheet.faces[0]
     names = [face.name for face in more.faces]
     assert names[:6] == [f"face-1-near-{n}" for n in (1, 2, 3, 4)] + ["face-1", "face-1-near-5"] and len(set(names)) == MOST_NEAR
+
+
+def test_the_page_says_which_numbers_it_leaves_out_and_shows_as_many_faces(tab, monkeypatch):
+    monkeypatch.setattr(tab.editor.generation, "poor", lambda face: face.seed in (8, 9))
+    updates = list(tab.search.draw(Session(), *asking(7, 3)))
+    assert seeds(last(tab, updates)) == [7, 10, 11] and "3 faces. Left out, poorly drawn: 8, 9. These" in said(tab, updates)[-1]
+    monkeypatch.setattr(tab.editor.generation, "poor", lambda face: face.seed < 15)
+    assert "Left out, poorly drawn: 8 numbers." in said(tab, tab.search.draw(Session(), *asking(7, 2)))[-1]
+    around = neighbours(tab.editor, last(tab, updates), last(tab, updates).faces[1], 0.5)
+    assert len(around.faces) == 9 and describe_neighbours(around).startswith("Face 10 and 8 similar faces.")
 
 
 def test_words():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from facevae.ui import charts
+from facevae.ui.latent_space.drawing import recorded_part
 
 
 def parsed(svg: str) -> ElementTree.Element:
@@ -48,6 +49,12 @@ def test_curves_of_a_run_that_was_gone_on_with_fill_the_chart() -> None:
     curves = parsed(charts.lines("Rate", [1_500_000, 1_550_000], {"rate": [1.0, 3.0]}))
     _, line = (line for line in curves if line.tag == "polyline")
     assert line.get("points").split()[0].startswith(f"{charts.LEFT}.0,") and "1.5M" in [text.text for text in curves]
+
+
+def test_a_record_of_the_last_part_says_so() -> None:
+    assert recorded_part({"nimg": [48_000, 480_000], "valid_rate": [5.0, 5.0]}) == ""
+    last = {"nimg": [1_505_280, 1_551_360], "valid_rate": [1121.9, 1121.9]}
+    assert "the decoder alone" in recorded_part(last) and "decoder" not in recorded_part(last | {"valid_rate": [1121.9, 1130.0]})
 
 
 @pytest.fixture(scope="module")

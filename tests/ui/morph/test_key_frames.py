@@ -5,6 +5,7 @@ import pytest
 
 from facevae.editor.morph_types import KeyFrames
 from facevae.ui.examples import Examples
+from facevae.ui.morph.film import plan_of
 from facevae.ui.morph.tab import MorphTab
 from facevae.ui.session import Session
 
@@ -42,3 +43,8 @@ def test_an_older_strip_does_not_replace_a_newer_one(tab, monkeypatch) -> None:
 def test_an_emptied_number_draws_nothing(tab) -> None:
     keys = KeyFrames.of_examples(*tab.editor.generate([1, 2]))
     assert tab.preview(None, keys, "face", "slerp", "back", False, []) == gr.skip() == tab.preview(0.5, None)
+
+
+def test_what_a_film_will_have_is_said_beforehand() -> None:
+    assert "62 frames with the way back, 3.7 s" in plan_of(32, 60, "back")
+    assert ">32 frames, 1.9 s" in plan_of(32, 60, "round") and plan_of(None, 60, "once") == ""

@@ -119,6 +119,21 @@ def test_play_moves_the_mix_until_it_is_pressed_again_or_a_hand_takes_the_slider
     morph.emulate_media(reduced_motion="no-preference")
 
 
+def test_play_waits_for_the_picture(morph):
+    button, before, held = morph.locator("#play button"), value(morph, "#position"), []
+    morph.route("**/run/**", lambda route: held.append(route))  # Playwright wants a function of Python
+    button.click()
+    expect(morph.locator("#morph-status")).to_contain_text("Preparing")
+    morph.wait_for_timeout(1000)
+    assert abs(value(morph, "#position") - before) < 0.06 and len(held) == 1
+    held[0].continue_()
+    morph.unroute("**/run/**")
+    morph.wait_for_function("b => Math.abs(document.querySelector('#position input[type=range]').value - b) > 0.1", arg=before)
+    expect(morph.locator("#morph-status")).not_to_contain_text("Preparing")
+    button.click()
+    at_rest(morph)
+
+
 def test_a_film_of_the_photo_is_cancelled_and_made_again_in_each_format(morph, tmp_path):
     before, films = source(morph, PICTURE), morph.locator("#film img").count()  # of a test before
     morph.locator("#morph-view input").nth(1).check(force=True)
@@ -185,8 +200,8 @@ def test_faces_come_from_files_from_edit_and_from_generate_and_six_are_enough(mo
     expect(morph.locator("#faces img")).to_have_count(12)
     morph.locator("#generate-to-morph").click()
     expect(morph.get_by_role("tab", name="Morph")).to_have_attribute("aria-selected", "true")
-    expect(morph.locator("#morph-status")).to_contain_text("face-1 is face 2 of 2")
-    assert faces(morph) == [before[0], "face-1"]
+    expect(morph.locator("#morph-status")).to_contain_text("face-46 is face 2 of 2")
+    assert faces(morph) == [before[0], "face-46"]
 
     drop(morph, PICTURE, group.name, group.read_bytes(), "image/bmp")
     expect(morph.locator("#morph-status")).to_contain_text("group is face 3 of 3. Its photo shows 3 faces; this is the largest.")
