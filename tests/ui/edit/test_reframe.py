@@ -176,6 +176,8 @@ def test_the_frame_follows_fingers_on_a_phone(visit) -> None:
     assert [moved[0] - x, moved[1] - y] == pytest.approx([30, 40], abs=1)
     assert page.evaluate("scrollY") == 0
     wait_for_change(page, crop, "#crop")
+    at_rest(page)  # the picture under the fingers is no longer replaced
+    moved = frame_of(page)
     x, y = moved[:2]
     touch("touchStart", (x - 15, y), (x + 15, y))
     touch("touchMove", (x - 30, y), (x + 30, y))
