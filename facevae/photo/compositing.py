@@ -44,7 +44,7 @@ from facevae.photo.regions import (
     puts_glasses_on,
     redraws_mouth,
 )
-from facevae.photo.shape_motion import Motion, carried, move_pixels, other_parts, shape_motion
+from facevae.photo.shape_motion import Motion, carried, carry_shares, move_pixels, other_parts, shape_motion
 from facevae.photo.strips import strips
 from facevae.settings import PHOTO_DETAIL
 
@@ -124,23 +124,27 @@ def paste(
 def with_motion(
     ground: CropBackground, before: Float32[np.ndarray, "s s 3"], edits: Sequence[PartialEdit]
 ) -> tuple[CropBackground, Float32[np.ndarray, "s s 3"], Sequence[PartialEdit], Motion | None]:
-    """The photo and the picture before with the motion of an edit that moves a mouth, the edits before the last, and that motion.
+    """The photo, the picture before and the edits before the last with the motion of all edits of shape, and that motion.
 
-    The pictures after edits before that one are moved as well. All are as they were, and the motion is None, where nothing moves.
+    Each picture is moved by the edits after it. All are as they were, and the motion is None, where nothing moves.
     """
-    *earlier, _ = edits
-    at = next((k for k, (about, _) in enumerate(edits) if moves_pixels(about)), None)
-    if at is None:
-        return ground, before, earlier, None
-    about, after = edits[at]
-    there = edits[at - 1][1] if at else before
-    old, new = ground.look(before)[-1] if there is before else ground.parse(there), ground.parse(after)
-    shape = shape_motion(there, after, old, new, edit_region(about, (ground.shares, old, new)), ground.face_share, ground.shares)
-    if shape is None:
-        return ground, before, earlier, None
-    motion = shape.motion
-    earlier = [(names, carried(picture, motion) if k < at else picture) for k, (names, picture) in enumerate(earlier)]
-    return ground.moved(before, shape), carried(before, motion), earlier, motion
+    total, old = None, ground.look(before)[-1]
+    pictures, parts = [before, *(picture for _, picture in edits)], [old]
+    for k, (about, after) in enumerate(edits):
+        if not any(moves_pixels(names) for names, _ in edits[k:]):
+            break
+        parts.append(ground.parse(after))
+        if moves_pixels(about):
+            region = edit_region(about, (ground.shares, parts[k], parts[k + 1]))
+            shape = shape_motion(pictures[k], after, parts[k], parts[k + 1], region, ground.face_share, ground.shares)
+            if shape is not None:
+                total = shape if total is None else total.followed_by(shape)
+                pictures[1 : k + 1] = [carried(picture, shape.motion) for picture in pictures[1 : k + 1]]
+    if total is None:
+        return ground, before, edits[:-1], None
+    before, old = carried(before, total.motion), carry_shares(old, total.motion)
+    earlier = [(about, picture) for (about, _), picture in zip(edits[:-1], pictures[1:], strict=False)]
+    return ground.moved(total, before, old), before, earlier, total.motion
 
 
 def change_layer(

@@ -66,15 +66,17 @@ class CropBackground:
             self._parsed[:] = [(picture, found), *self._parsed[: MOST_PARSED - 1]]  # shared with the same photo moved
         return found
 
-    def moved(self, before: Float32[np.ndarray, "s s 3"], shape: ShapeMotion) -> "CropBackground":
-        """The same with its pixels moved, and what is known of the picture `before`; the photo's own parts stay where they were."""
-        (_, _, old), motion = self.look(before), shape.motion
-        other = copy.copy(self)
+    def moved(self, shape: ShapeMotion, before: Float32[np.ndarray, "s s 3"], old: Shares) -> "CropBackground":
+        """The same with its pixels moved; `before` is the picture before the edit and `old` its parts, moved as well.
+
+        The photo's own parts, outside of the crop, too, stay where they were.
+        """
+        other, motion = copy.copy(self), shape.motion
         other.seam = shape.seam
         other.fine, other.small = (carried(x, motion).clip(0, 1) for x in (self.fine, self.small))
         other.face, other.face_share = carried(self.face, motion), carried(self.face_share, motion)
-        other.shares, moved_old = (carry_shares(x, motion) for x in (self.shares, old))
-        other._know(carried(before, motion), moved_old)
+        other.shares = carry_shares(self.shares, motion)
+        other._know(before, old)
         return other
 
 

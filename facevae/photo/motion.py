@@ -8,6 +8,7 @@ The field starts with the affine motion of eyes, brows and mouth and follows the
 the light, from coarse to fine: Lucas and Kanade's least squares in small windows, smoothed after each step.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -130,12 +131,17 @@ def features(face: FaceGrid, outlines: bool) -> Float32[np.ndarray, "g g c"]:
     """What is laid onto each other: shares of parts, each with its weight, and the light inside the face without its large-scale part."""
     skin = share_of(face.shares, FACE)
     grey = cv2.cvtColor(face.pixels, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    detail = grey - cv2.GaussianBlur(grey, (0, 0), LIGHT_SIGMA)
-    contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), LIGHT_SIGMA))
-    light = (detail / (contrast + LIGHT_FLOOR) / 3).clip(-1, 1) * skin
+    light = fine_light(grey, LIGHT_SIGMA, LIGHT_FLOOR) * skin
     weights = FEATURES | OUTLINES if outlines else FEATURES
     parts = [face.shares[PARTS.index(name)] * weight for name, weight in weights.items()]
     return np.dstack([*parts, light * LIGHT_WEIGHT, *([skin * FACE_WEIGHT] if outlines else [])])
+
+
+def fine_light(grey: Float32[np.ndarray, "s s"], sigma_px: float, floor: float) -> Float32[np.ndarray, "s s"]:
+    """The light without its large-scale part, over the contrast nearby, from -1 to 1; below the floor contrast is noise."""
+    detail = grey - cv2.GaussianBlur(grey, (0, 0), sigma_px)
+    contrast = np.sqrt(cv2.GaussianBlur(detail * detail, (0, 0), sigma_px))
+    return (detail / (contrast + floor) / 3).clip(-1, 1)
 
 
 def follow_parts(
@@ -217,10 +223,16 @@ def part_middles(shares: Shares) -> dict[str, np.ndarray]:
     return found if lips is None else found | {"lips": lips}
 
 
-def unfold(field: Field) -> Field:
-    """The field, smoothed where a face would be folded or nearly torn by it on the way to either end; 0 where that does not help."""
+def unfold(
+    field: Float32[np.ndarray, "h w 2"],
+    area: Callable[[Float32[np.ndarray, "h w 2"]], Float32[np.ndarray, "h w"]] | None = None,
+    least: float = LEAST_JACOBIAN,
+) -> Float32[np.ndarray, "h w 2"]:
+    """The field, smoothed where a face would be folded or nearly torn by it, which `area` tells, that of each pixel; on the way to either
+    end where it is not given. 0 where that does not help."""
+    area = area or least_jacobian
     for _ in range(ROUNDS):
-        folded = (least_jacobian(field) < LEAST_JACOBIAN).astype(np.float32)
+        folded = (area(field) < least).astype(np.float32)
         if not folded.any():
             return field
         near = cv2.GaussianBlur(cv2.dilate(folded, np.ones((11, 11))), (0, 0), 2.5)
@@ -235,9 +247,9 @@ def least_jacobian(field: Field) -> Float32[np.ndarray, "g g"]:
     return 1 - np.abs(trace) + determinant
 
 
-def here(size: int = GRID_PX) -> Float32[np.ndarray, "s s 2"]:
-    """The indices of a grid, x first."""
-    y, x = np.mgrid[:size, :size].astype(np.float32)
+def here(height: int = GRID_PX, width: int = 0) -> Float32[np.ndarray, "h w 2"]:
+    """The indices of a grid, x first; a square one where no width is given."""
+    y, x = np.mgrid[:height, : width or height].astype(np.float32)
     return np.dstack([x, y])
 
 
@@ -246,6 +258,6 @@ def sample(x: Float32[np.ndarray, "h w ..."], at: Float32[np.ndarray, "y x 2"]) 
     return cv2.remap(x, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def shrunk(x: Float32[np.ndarray, "g g ..."], size: int) -> Float32[np.ndarray, "s s ..."]:
-    """Means of areas, at a coarser grid."""
-    return cv2.resize(x, (size, size), interpolation=cv2.INTER_AREA)
+def shrunk(x: Float32[np.ndarray, "h w ..."], height: int, width: int = 0) -> Float32[np.ndarray, "y x ..."]:
+    """Means of areas, at a coarser grid; a square one where no width is given."""
+    return cv2.resize(x, (width or height, height), interpolation=cv2.INTER_AREA)

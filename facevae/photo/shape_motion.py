@@ -16,7 +16,7 @@ from jaxtyping import Float32, UInt8
 from facevae.nets.parser import PARTS
 from facevae.photo.alignment import Alignment
 from facevae.photo.filters import blur, largest_near
-from facevae.photo.motion import here, least_squares, sample
+from facevae.photo.motion import fine_light, here, least_squares, sample, shrunk, unfold
 from facevae.photo.ovals import smooth_step
 from facevae.photo.parts import Shares, share_of
 from facevae.photo.strips import strips
@@ -30,16 +30,16 @@ ON_FACE = (0.5, 0.95)
 """Share of the face that moves nothing, and that moves freely: the outline of the face stays."""
 AROUND, BEYOND, FADE = 0.11, 0.03, 0.025
 """In crop sides: the box that is looked at is so much larger than the region; so far beyond it the motion is full, and fades then."""
-LEAST_AREA, ROUNDS = 0.2, 30
-"""What must be left of a pixel's area, and how often the motion is smoothed where less is."""
+LEAST_AREA = 0.2
+"""The area of the picture before that a pixel after must show: less is enlarged too much, and below 0 it folds."""
 STILL = 2e-4
 """In crop sides: a smaller motion is none."""
 OTHER = {"lips": (0.5, 0.9), "mouth": (0.25, 0.6)}
 """By how much the share of a part differs where the photo shows the same, and where it shows another one."""
 OTHER_SIGMA = 0.006
 
-CLOSED = 0.5
-"""A mouth of which less is left closes."""
+CLOSES = (0.35, 0.7)
+"""The share of a mouth that is gone where it begins to close, and where it is closed: a slider that is dragged makes no jump."""
 GONE = (0.25, 0.6)
 """By how much the share of an inner mouth is less where it is gone."""
 ACROSS, SEAM, LEAST_GAP, OVERLAP, LIPS_MOVE = 1.5, 0.72, 1.0, 1.25, 10.0
@@ -57,6 +57,11 @@ class ShapeMotion:
     motion: Motion
     seam: Float32[np.ndarray, "s s"]
 
+    def followed_by(self, other: "ShapeMotion") -> "ShapeMotion":
+        """Both, one after the other, as one motion."""
+        motion = other.motion + carried(self.motion, other.motion)
+        return ShapeMotion(motion, np.maximum(other.seam, carried(self.seam, other.motion)))
+
 
 def shape_motion(
     before: Float32[np.ndarray, "s s 3"],
@@ -69,7 +74,8 @@ def shape_motion(
 ) -> ShapeMotion | None:
     """Where the pixels of the region were before, from each pixel of the picture after; None where nothing moves.
 
-    `old` and `new` are the parts of both pictures, `face` is the photo's face. The motion fades to 0 around the region and folds nowhere.
+    `old` and `new` are the parts of both pictures, `photo` those of the photo, `face` is its face. The motion fades to 0 around the region
+    and folds nowhere.
     """
     size = len(before)
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
@@ -83,17 +89,17 @@ def shape_motion(
     a, b = (features(picture, shares, inner)[box] for picture, shares in ((before, old), (after, new)))
     for shrink, steps, sigma in LEVELS:
         shape = tuple(max(8, round(n / shrink)) for n in there.shape)
-        fa, fb, inside = (shrunk(cv2.GaussianBlur(x, (0, 0), 0.6 * shrink) if shrink > 1 else x, shape) for x in (a, b, there))
-        found = shrunk(found, shape) / shrink
-        grid = here_in(shape)
+        fa, fb, inside = (shrunk(cv2.GaussianBlur(x, (0, 0), 0.6 * shrink) if shrink > 1 else x, *shape) for x in (a, b, there))
+        found = shrunk(found, *shape) / shrink
+        grid = here(*shape)
         for _ in range(steps):
             step = least_squares(sample(fa, grid + found), fb, inside)
             found = cv2.GaussianBlur(found - 2 * step, (0, 0), sigma) * inside[:, :, None]
         found = cv2.resize(found, there.shape[::-1], interpolation=cv2.INTER_CUBIC) * shrink
-    found = unfolded(found * there[:, :, None])
-    mouth, line = PARTS.index("mouth"), np.zeros(found.shape[:2], np.float32)
-    if new[mouth][box].sum() < CLOSED * photo[mouth][box].sum():
-        found, line = close_lips(found, sample(photo[mouth][box], here_in(found.shape[:2]) + found) - new[mouth][box])
+    found = unfold(found * there[:, :, None], area_shown, LEAST_AREA)
+    shown, drawn = (x[PARTS.index("mouth")][box] for x in (photo, new))
+    closing = float(np.interp(1 - drawn.sum() / max(float(shown.sum()), 1.0), CLOSES, (0, 1)))
+    found, line = close_lips(found, sample(shown, here(*there.shape) + found) - drawn, closing)
     if np.abs(found).max() < STILL * size:
         return None
     motion, seam = np.zeros((size, size, 2), np.float32), np.zeros((size, size), np.float32)
@@ -102,10 +108,13 @@ def shape_motion(
 
 
 def close_lips(
-    found: Float32[np.ndarray, "h w 2"], gone: Float32[np.ndarray, "h w"]
+    found: Float32[np.ndarray, "h w 2"], gone: Float32[np.ndarray, "h w"], closing: float
 ) -> tuple[Float32[np.ndarray, "h w 2"], Float32[np.ndarray, "h w"]]:
-    """The motion, with upper and lower lip moved onto each other where inner mouth is `gone`, column by column; the line between them."""
-    gone = smooth_step(gone, *GONE)
+    """The motion, with upper and lower lip moved onto each other where inner mouth is `gone`, column by column; the line between them.
+
+    `closing`, from 0 to 1, is how much of both.
+    """
+    gone = closing * smooth_step(gone, *GONE)
     y, x = np.mgrid[: gone.shape[0], : gone.shape[1]].astype(np.float32)
     heights, moments = (cv2.GaussianBlur(row[None], (0, 0), ACROSS)[0] for row in (gone.sum(axis=0), (y * gone).sum(axis=0)))
     if heights.max() < LEAST_GAP:
@@ -120,35 +129,16 @@ def close_lips(
 
 def features(picture: Float32[np.ndarray, "s s 3"], shares: Shares, counted: Float32[np.ndarray, "s s"]) -> Float32[np.ndarray, "s s c"]:
     """What is laid onto each other: shares of parts, each with its weight, and the fine light where it is counted."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    detail = grey - blur(grey, LIGHT_SIGMA)
-    light = (detail / (np.sqrt(blur(detail * detail, LIGHT_SIGMA)) + LIGHT_FLOOR) / 3).clip(-1, 1)
+    light = fine_light(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), LIGHT_SIGMA * len(picture), LIGHT_FLOOR)
     return np.dstack(
         [*(sum(shares[PARTS.index(k)] * weight for k, weight in plane.items()) for plane in PLANES), light * counted * LIGHT_WEIGHT]
     )
 
 
-def shrunk(x: Float32[np.ndarray, "h w ..."], shape: tuple[int, ...]) -> Float32[np.ndarray, "y x ..."]:
-    """Means of areas, at a coarser grid."""
-    return x if x.shape[:2] == shape else cv2.resize(x, shape[::-1], interpolation=cv2.INTER_AREA)
-
-
-def here_in(shape: tuple[int, ...]) -> Float32[np.ndarray, "h w 2"]:
-    """The indices of a grid, x first."""
-    return here(max(shape))[: shape[0], : shape[1]]
-
-
-def unfolded(found: Float32[np.ndarray, "h w 2"]) -> Float32[np.ndarray, "h w 2"]:
-    """The motion, smoothed where it would fold a face or nearly crush it; 0 where that does not help."""
-    for _ in range(ROUNDS):
-        dx, dy = np.gradient(found, axis=1), np.gradient(found, axis=0)
-        area = (1 + dx[..., 0]) * (1 + dy[..., 1]) - dx[..., 1] * dy[..., 0]
-        folded = (area < LEAST_AREA).astype(np.float32)
-        if not folded.any():
-            return found
-        near = cv2.GaussianBlur(cv2.dilate(folded, np.ones((9, 9))), (0, 0), 2)
-        found = found + near[:, :, None] * (cv2.GaussianBlur(found, (0, 0), 2.5) - found)
-    return np.zeros_like(found)
+def area_shown(found: Float32[np.ndarray, "h w 2"]) -> Float32[np.ndarray, "h w"]:
+    """How much of the picture before each pixel after shows, as an area; below 0 where the motion folds."""
+    dx, dy = np.gradient(found, axis=1), np.gradient(found, axis=0)
+    return (1 + dx[..., 0]) * (1 + dy[..., 1]) - dx[..., 1] * dy[..., 0]
 
 
 def carried(picture: Float32[np.ndarray, "t t ..."], motion: Motion) -> Float32[np.ndarray, "t t ..."]:

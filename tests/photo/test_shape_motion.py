@@ -8,9 +8,10 @@ from colour_parser import PALETTE, by_colour
 from facevae.nets.parser import PARTS
 from facevae.photo.alignment import Alignment, Square, crop, whole
 from facevae.photo.compositing import paste
+from facevae.photo.motion import unfold
 from facevae.photo.parts import FACE, share_of
 from facevae.photo.regions import edit_region, moves_pixels
-from facevae.photo.shape_motion import carried, carry_shares, move_pixels, other_parts, shape_motion, unfolded
+from facevae.photo.shape_motion import LEAST_AREA, area_shown, carried, carry_shares, move_pixels, other_parts, shape_motion
 
 SIZE = 128
 SPOT = (150, 50, 120)
@@ -66,9 +67,8 @@ def test_the_same_picture_does_not_move():
 def test_a_motion_that_would_fold_a_face_is_smoothed_or_left_out():
     shift = np.zeros((60, 60, 2), np.float32)
     shift[20:40, 20:40, 0] = 15
-    found = unfolded(shift)
-    dx, dy = np.gradient(found, axis=1), np.gradient(found, axis=0)
-    assert ((1 + dx[..., 0]) * (1 + dy[..., 1]) - dx[..., 1] * dy[..., 0]).min() > 0
+    found = unfold(shift, area_shown, LEAST_AREA)
+    assert area_shown(shift).min() < 0 < area_shown(found).min() and np.abs(found).max() > 1
 
 
 @pytest.mark.parametrize("degrees", [0, 30])
@@ -103,6 +103,40 @@ def test_a_smile_moves_the_photos_own_lips():
     assert np.abs(at - was - (0, -16)).max() < 5 and 0.6 < area / area_before < 1.5
     away = cv2.erode((photo == COLOURS["background"]).all(axis=2).astype(np.uint8), np.ones((13, 13))) > 0
     assert np.array_equal(result[away], photo[away])
+
+
+def test_eyes_and_a_mouth_move_in_one_edit():
+    """Each slider is a part of the edit: the second is moved as if it were alone, whichever comes first."""
+    photo, before, winks, smiles = face(512, mark=True), face(), face(), face(rise=4)
+    for picture in (winks, both := face(rise=4)):
+        picture[60:64, 44:84] = COLOURS["skin"]
+    alone = {}
+    for about, after in ((("Narrow_Eyes",), winks), (("Smiling",), smiles)):
+        alone[about] = paste(photo, as_drawn(before), as_drawn(after), SAME_HAIR, whole(512), PARSER, about=about)
+    for (first, between), second in (((("Narrow_Eyes",), winks), ("Smiling",)), ((("Smiling",), smiles), ("Narrow_Eyes",))):
+        earlier = ((first, as_drawn(between)),)
+        result = paste(photo, as_drawn(before), as_drawn(both), SAME_HAIR, whole(512), PARSER, about=second, earlier=earlier)
+        for about, rows in ((("Narrow_Eyes",), slice(240, 280)), (("Smiling",), slice(350, 410))):
+            away = np.abs(result[rows].astype(float) - alone[about][rows]).mean()
+            assert away < 0.2 * np.abs(photo[rows].astype(float) - alone[about][rows]).mean()
+
+
+def test_a_mouth_closes_without_a_jump():
+    """A slider that is dragged: the inner mouth becomes smaller little by little, and the motion and its line with it."""
+    before, steps = face(lip=12), []
+    cv2.ellipse(before, (64, 96), (11, 6), 0, 0, 360, COLOURS["mouth"], -1)
+    old = PARSER(before)
+    for share in np.linspace(1, 0, 41):
+        new = old.copy()
+        lips, mouth = (PARTS.index(name) for name in ("lips", "mouth"))
+        new[mouth] *= share
+        new[lips] += (1 - share) * old[mouth]
+        found = shape_motion(
+            as_drawn(before), as_drawn(before), old, new, edit_region(("Smiling",), (old, old, new)), share_of(old, FACE), old
+        )
+        steps.append(np.zeros((SIZE, SIZE, 3)) if found is None else np.dstack([found.motion * SIZE, found.seam]))
+    largest = np.abs(np.diff(steps, axis=0)).max(axis=(1, 2, 3))
+    assert np.abs(steps[-1]).max() > 4 and largest.max() < 0.35 * np.abs(steps[-1]).max()
 
 
 def test_a_mouth_that_closes_brings_the_photos_lips_together_with_a_dark_line_between_them():
