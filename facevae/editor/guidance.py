@@ -50,8 +50,9 @@ class Guidance:
         """Go to the wanted labels step by step; stops at the target probability, or on a plateau.
 
         Along the latent flow where it leads to all that are missing, else by gradient steps on z from the directions' head starts.
-        What counts is what the classifier sees in the crop as the user gets it. The steps' faces carry the guidance, and the
-        strengths that were set before, in `offset`. `locks` hold except for wanted labels.
+        What counts is what the classifier sees in the crop as the user gets it; along the flow, of a mouth, what it sees in the decoder's
+        picture. The steps' faces carry the guidance, and the strengths that were set before, in `offset`. `locks` hold except for
+        wanted labels.
         Hair colours and make-up are put on (see `facevae.editor.hair`) and not searched for. The same call gives the same steps.
         """
         if not wanted:

@@ -1,12 +1,13 @@
 """Composite an edited crop into the photo: only the model's change is added, on the face.
 
 A decoder of 128 px is blurry; the photo is not. So the photo is kept. Its hair is dyed (facevae.photo.recolour), make-up is a tint
-(facevae.photo.makeup), and of the rest only the change `G(z') - G(z)` is laid over the parts of the face, in one of three ways:
+(facevae.photo.makeup), its mouth, eyes and brows are moved (facevae.photo.shape_motion), and of the rest only the change `G(z') - G(z)`
+is laid over the parts of the face, in one of three ways:
 
 - A *recolouring* (skin, light) is what a local linear map of the photo's own colours can express. The guided filter
   (He, Sun and Tang 2010; on small pictures as in He and Sun 2015) carries it to the photo's edges.
-- What no such map expresses is *structural*: a mouth closes, glasses come or go. There the change is laid on as it is,
-  and the photo's own detail gives way to the decoder's, or the old teeth would shine through.
+- What no such map expresses is *structural*: glasses come or go, teeth appear. There the change is laid on as it is,
+  and the photo's own detail gives way to the decoder's, or the old frames would shine through.
 - Where the part itself is another one, hair on a forehead, a forehead where hair was, or dark glasses, the decoder's picture takes its
   place, in the photo's colours.
 

@@ -37,9 +37,12 @@ def _is_look(look: Any) -> bool:
 
 
 def _look(look: dict[str, Any]) -> dict[str, Any]:
+    given = look.get("worn")
+    worn = {str(k): float(v) for k, v in given.items() if isinstance(v, int | float) and 0 <= v <= 1} if isinstance(given, dict) else {}
     return {
         "strengths": {str(k): float(v) for k, v in look.get("strengths", {}).items() if isinstance(v, int | float)},
         "locks": [str(lock) for lock in look.get("locks", []) if isinstance(lock, str)],
+        **({"worn": worn} if worn else {}),
     }
 
 

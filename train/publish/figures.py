@@ -150,8 +150,8 @@ def way_sheet(editor: Editor, face: Face) -> UInt8[np.ndarray, "h w 3"]:
         edits = [(share * (direction.high if share > 0 else -direction.low)) for share in WAY_STEPS]
         results = [(f"{attribute.replace('_', ' ').lower()} {s:+.1f}", editor.edit(refined, {attribute: s})) for s in edits]
         rows += [[(f"{title}, crop", r.crop) for title, r in results], [(f"{title}, photo", head(face, r.photo)) for title, r in results]]
-    serious = {"Smiling": WAY_STEPS[0] * -editor.checkpoint.directions["Smiling"].low}
-    rows += [[(f"photo detail {d:g}", head(face, editor.edit(refined, serious, detail=d).photo)) for d in WAY_DETAILS]]
+    older = {"Young": WAY_STEPS[0] * -editor.checkpoint.directions["Young"].low}
+    rows += [[(f"photo detail {d:g}", head(face, editor.edit(refined, older, detail=d).photo)) for d in WAY_DETAILS]]
     width = max(len(row) for row in rows)
     return np.concatenate([np.concatenate([labelled(cell) for cell in row] + [blank()] * (width - len(row)), axis=1) for row in rows])
 

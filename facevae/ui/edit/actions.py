@@ -132,9 +132,12 @@ class EditActions:
     def apply_preset(self, widgets: Widgets) -> dict[Any, Any]:
         """A stored preset on the open face, instead of what the sliders request."""
         page, session, name = self.rendering, widgets[self.rendering.session], widgets[self.downloads.presets]
-        strengths, locks = self.downloads.preset(widgets[self.downloads.store], name)
+        strengths, locks, worn = self.downloads.preset(widgets[self.downloads.store], name)
         page.catch_up(widgets)
         face, detail = page.last_edit(widgets).face, widgets[page.panel.detail]
+        with one_sentence():
+            for look, amount in worn.items():
+                face = self.editor(widgets).put_on(face, look, amount, detail, locks)
         face, strengths = page.with_hair(session, face, strengths, locks)
         edit = Edit(face, strengths, locks, detail, dict(session.adjustments), dict(session.starts))
         page.history.remember(session, edit, f"Look {name}")
@@ -149,9 +152,10 @@ class EditActions:
         return self.editor(widgets).bake(edit.face, edit.strengths, edit.locks)
 
     def keep_preset(self, widgets: Widgets) -> Any:
-        """Store the strengths of the sliders in the visitor's own browser."""
-        request, downloads = self.rendering.requested_edit(widgets).request, self.downloads
-        return downloads.add_preset(widgets[downloads.store], widgets[downloads.preset_name], request.strengths, request.locks)
+        """Store the strengths of the sliders, and the looks that are worn, in the visitor's own browser."""
+        edit, downloads = self.rendering.last_edit(widgets), self.downloads
+        worn = {look.name: look.amount for look in edit.face.looks}
+        return downloads.add_preset(widgets[downloads.store], widgets[downloads.preset_name], edit.strengths, edit.locks, worn)
 
     def save_recipe(self, widgets: Widgets) -> tuple[str, str]:
         """The recipe as a JSON file."""

@@ -73,18 +73,20 @@ class Downloads:
         stored = checked(stored)
         return gr.update(choices=list(stored["looks"]), value=None), stored["refine"], stored["png"]
 
-    def add_preset(self, stored: Any, name: str, strengths: Mapping[str, float], locks: tuple[str, ...]) -> tuple[Any, Any, str, str]:
-        """Store strengths under a name; the same name again replaces them."""
+    def add_preset(
+        self, stored: Any, name: str, strengths: Mapping[str, float], locks: tuple[str, ...], worn: Mapping[str, float]
+    ) -> tuple[Any, Any, str, str]:
+        """Store strengths, and the amounts of the looks that are `worn`, under a name; the same name again replaces them."""
         stored, name = checked(stored), " ".join((name or "").split())
         strengths = {k: v for k, v in strengths.items() if k in self.editor.directions}
         if not 0 < len(name) <= MAX_NAME or not name.isprintable():
             raise refusal(f"Name this look (up to {MAX_NAME} characters).")
-        if not strengths:
+        if not strengths and not worn:
             raise refusal("Change something first, then save it as a look.")
         if name not in stored["looks"] and len(stored["looks"]) >= MAX_PRESETS:
             raise refusal(f"You have {MAX_PRESETS} looks: delete one first.")
         known = [lock for lock in locks if lock in self.editor.directions]
-        looks = stored["looks"] | {name: {"strengths": strengths, "locks": known}}
+        looks = stored["looks"] | {name: {"strengths": strengths, "locks": known, **({"worn": dict(worn)} if worn else {})}}
         return stored | {"looks": looks}, gr.update(choices=list(looks), value=name), "", say(f"{name} is saved in this browser.")
 
     def forget_preset(self, stored: Any, name: str | None) -> tuple[Any, Any]:
@@ -93,14 +95,15 @@ class Downloads:
         looks = {k: v for k, v in stored["looks"].items() if k != name}
         return stored | {"looks": looks}, gr.update(choices=list(looks), value=None)
 
-    def preset(self, stored: Any, name: str | None) -> tuple[dict[str, float], tuple[str, ...]]:
-        """Strengths and locks of a preset, as far as this checkpoint knows them."""
+    def preset(self, stored: Any, name: str | None) -> tuple[dict[str, float], tuple[str, ...], dict[str, float]]:
+        """Strengths, locks and worn looks of a preset, as far as this checkpoint knows them."""
         found = checked(stored)["looks"].get(name)
         if found is None:
             raise refusal("Choose a look first.")
         known = self.editor.directions
         strengths = {k: max(-20.0, min(20.0, float(v))) for k, v in found["strengths"].items() if k in known}
-        return strengths, tuple(lock for lock in found["locks"] if lock in known)
+        worn = {look: amount for look, amount in found.get("worn", {}).items() if look in self.editor.looks.goals}
+        return strengths, tuple(lock for lock in found["locks"] if lock in known), worn
 
     def write(self, recipe: Any, name: str) -> str:
         """A recipe as a file for the browser."""

@@ -22,7 +22,7 @@ from facevae.ui.examples import Examples
 from facevae.ui.session import Session
 from facevae.ui.widgets.upload import upload_button
 
-DETAIL_NOTE = "More keeps skin and hair crisp, less gives cleaner mouths"
+DETAIL_NOTE = "More keeps skin and hair crisp, less draws more of them anew"
 
 
 class EditTab:

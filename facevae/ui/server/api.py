@@ -192,9 +192,9 @@ class Api:
     ) -> tuple[str, dict[str, Any]]:
         """Guide one face of a photo until the classifier sees the wanted labels.
 
-        `probability` is that of the hardest of them, `probabilities` are those of all; `reason` is why the search ended: target,
-        plateau or steps, or "put on" for hair colours and make-up, which are not searched for. In `report`, `judge` is what a classifier
-        sees that took no part, and `moved` what else changed, in σ.
+        `probability` is that of the hardest of them, `probabilities` are those of all, of a mouth in the decoder's picture; `reason` is
+        why the search ended: target, plateau or steps, or "put on" for hair colours and make-up, which are not searched for. In
+        `report`, `judge` is what a classifier sees that took no part, and `moved` what else changed, in σ.
         """
         with plain_sentence():
             changes = {"wanted": wanted_of(wanted), "strengths": strengths_of(strengths), "locks": names_of(locks, "locks")}

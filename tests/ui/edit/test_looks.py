@@ -124,3 +124,16 @@ def test_a_crop_that_moves_takes_looks_with_it(tab, visitor, hairy) -> None:
     tap(visitor, HAIR)
     visitor.reframe(1.2)
     assert pressed(visitor) == [] and token(visitor.held[tab.face]) in visitor.held[tab.guidance.looks.tiles]
+
+
+def test_a_saved_look_brings_what_was_worn_to_another_face(tab, visitor, hairy) -> None:
+    tap(visitor, HAIR)
+    drag(visitor, 60)
+    downloads = tab.downloads
+    stored, *_ = tab.actions.keep_preset(visitor.widgets | {downloads.store: None, downloads.preset_name: "mine"})
+    visitor.take(tab.actions.reset(visitor.widgets)).read()
+    assert worn(visitor) == []
+    visitor.take(tab.actions.apply_preset(visitor.widgets | {downloads.store: stored, downloads.presets: "mine"})).read()
+    assert worn(visitor) == [(HAIR, 0.6)] and pressed(visitor) == [HAIR]
+    bad = {"looks": {"mine": {"strengths": {}, "locks": [], "worn": {HAIR: 7, "nonsense": 0.5}}}}
+    assert downloads.preset(bad, "mine")[2] == {}
